@@ -1,0 +1,155 @@
+// Package fn is the functions of the language, one declaration each (saql.md section
+// 7). The checker, the engine, the manual, completion and the tests all read the same
+// declaration; nothing else lists a function.
+package fn
+
+import (
+	"weir/internal/state"
+	"weir/internal/vec"
+)
+
+// Types is the static type of an expression: the set of kinds that it may have.
+type Types = vec.Kinds
+
+// Of is the set of the given kinds.
+func Of(k ...vec.Kind) Types { return vec.KindsOf(k...) }
+
+// Sets of kinds that declarations use. None includes NULL: parameters take NULL always.
+var (
+	Any      = vec.AnyKind
+	Num      = Of(vec.Int, vec.Float)
+	Bigint   = Of(vec.Int)
+	Float    = Of(vec.Float)
+	Text     = Of(vec.String)
+	Datetime = Of(vec.Datetime)
+	Rec      = Of(vec.Record)
+	Arr      = Of(vec.Array)
+	Null     = Of(vec.Null)
+)
+
+// Param is a parameter. Before Eval the engine converts each argument to one of Types
+// by the rules of "implicit conversion of arguments" (saql.md 3.8): text to number,
+// number or datetime to text, text to datetime, bit to bigint; what does not convert is
+// a query error of that row. A parameter of Types Any gets its argument as it is.
+type Param struct {
+	Name     string
+	Types    Types
+	Truncate bool // a bigint parameter takes a float and cuts its fraction
+}
+
+// Example is a call written in SAQL over constants and its result as JSON text
+// (saql.md 3.11), such as {"LEN('ab  ')", "2"}. Examples run as tests and stand in the manual.
+type Example struct{ In, Want string }
+
+// Doc is the manual entry of a function.
+type Doc struct {
+	Summary  string // a sentence that starts with the function's name
+	Section  string // of saql.md
+	Examples []Example
+}
+
+// Scalar is a function of one row.
+//
+// Unless KeepNull is set the engine gives NULL for a row with a NULL argument, and Eval
+// may leave anything there: rows for which c.Skip(i) is true must not be reported as
+// errors. Args have n rows each. Eval sets out to n rows (out.Fixed or out.Tagged) and
+// keeps no reference to args; strings in out may share memory with args or be new.
+type Scalar struct {
+	Name     string
+	Params   []Param
+	Min      int  // least number of arguments; 0 means len(Params)
+	Variadic bool // the last parameter repeats
+	Part     bool // a date part stands first in the call; Eval finds it in c.Part
+	KeepNull bool
+	Result   func(args []Types) Types // static type, without NULL unless it may come from non-NULL arguments
+	Doc      Doc
+	Eval     func(c *Call, out *vec.Vec, args []*vec.Vec, n int)
+}
+
+// Call is what Eval may need beside its arguments.
+type Call struct {
+	Part Part // date part, if the function takes one
+	// Nulls marks the rows that give NULL whatever Eval does; nil if there are none.
+	Nulls []bool
+	// OnError is told of a row whose evaluation fails. The row becomes NULL, and the
+	// engine stops or drops it by policy (saql.md 0: query error).
+	OnError func(row int, message string)
+	failed  bool
+}
+
+// Skip reports whether row i gives NULL whatever Eval does.
+func (c *Call) Skip(i int) bool { return c.Nulls != nil && c.Nulls[i] }
+
+// Fail reports a query error of row i.
+func (c *Call) Fail(i int, message string) {
+	c.failed = true
+	if c.OnError != nil {
+		c.OnError(i, message)
+	}
+}
+
+// Agg is an aggregate function.
+type Agg struct {
+	Name    string
+	Params  []Param // none for COUNT(*)
+	Result  func(args []Types) Types
+	Doc     Doc
+	New     func(args []Types) Acc // args: static types of the arguments
+	InOrder bool                   // the result depends on the order of rows (Collect, UDA)
+	// Later marks aggregates that are known by name and not supported yet.
+	Later bool
+}
+
+// Acc holds the values of one aggregate, a slot a group and pane. One call a batch, never
+// one a row. All of an Acc's results are independent of the order in which rows were
+// added and panes merged (unless Agg.InOrder), so that neither batches nor shards nor a
+// left-out sort can show (ARCHITECTURE.md). A query error (text that is no number, bigint
+// overflow) marks the slot; Result reports it through c.Fail.
+type Acc interface {
+	// Grow makes at least n slots; new ones are empty.
+	Grow(n int)
+	// Add feeds row i of args into slots[i], for all i.
+	Add(slots []int32, args []*vec.Vec)
+	// Merge adds the content of src[i] to dst[i], for all i. src stays as it is.
+	Merge(dst, src []int32)
+	// Reset empties slots.
+	Reset(slots []int32)
+	// Result sets out to the results of the slots, a row each. c.Fail(i, ..) reports slots[i].
+	Result(c *Call, slots []int32, out *vec.Vec)
+	// Save writes a slot, Load reads what Save wrote into an empty slot.
+	Save(slot int32, w *state.Writer)
+	Load(slot int32, r *state.Reader)
+	// Bytes is about how much memory the Acc holds.
+	Bytes() int
+}
+
+// Inverse is an Acc that can take back what it was given, exactly.
+type Inverse interface {
+	Acc
+	// Remove undoes Add of the same rows.
+	Remove(slots []int32, args []*vec.Vec)
+	// Unmerge undoes Merge.
+	Unmerge(dst, src []int32)
+}
+
+// Part is a date part (saql.md 1.8).
+type Part uint8
+
+// The date parts.
+const (
+	Year Part = iota
+	Quarter
+	Month
+	DayOfYear
+	Day
+	Week
+	Weekday
+	Hour
+	Minute
+	Second
+	Millisecond
+	Microsecond
+)
+
+var scalars = map[string]*Scalar{}
+var aggs = map[string]*Agg{}

@@ -64,6 +64,18 @@ type Scalar struct {
 	Result   func(args []Types) Types // static type, without NULL unless it may come from non-NULL arguments
 	Doc      Doc
 	Eval     func(c *Call, out *vec.Vec, args []*vec.Vec, n int)
+	// Check, if set, looks at the constant arguments of a call when it is compiled:
+	// consts[i] is nil when argument i is not constant. A nil result means no finding.
+	Check func(consts []*vec.Value) *StaticError
+}
+
+// StaticError is what a function has against the constants of a call, found when the
+// call is compiled. The first letter of Code tells errors (S) from warnings (W).
+type StaticError struct {
+	Code    string
+	Message string
+	Hint    string
+	Arg     int // the argument that is wrong, from 0
 }
 
 // Call is what Eval may need beside its arguments.

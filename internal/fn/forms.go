@@ -1,0 +1,142 @@
+package fn
+
+// Form is a piece of the language that is written like a function and is not one: an
+// expression of the engine or a window. It stands here for the manual only.
+type Form struct {
+	Name   string
+	Kind   string // what it is, for people
+	Syntax string
+	Doc    Doc
+}
+
+// Forms lists them by name. Examples of expressions are calls over constants, as those
+// of functions; windows have none.
+var Forms = []Form{
+	{
+		Name:   "CASE",
+		Kind:   "expression",
+		Syntax: "CASE e WHEN value THEN result ... ELSE result END, CASE WHEN condition THEN result ... ELSE result END",
+		Doc: Doc{
+			Summary: "CASE gives the result of the first branch that matches. The simple form compares with =, so WHEN NULL never matches.",
+			Section: "7.1",
+			Examples: []Example{
+				{"CASE 2 WHEN 2 THEN 'b' ELSE 'c' END", `"b"`},
+				{"CASE WHEN 1 > 2 THEN 'x' ELSE 'y' END", `"y"`},
+			},
+		},
+	},
+	{
+		Name:   "CAST",
+		Kind:   "expression",
+		Syntax: "CAST(e AS type)",
+		Doc: Doc{
+			Summary: "CAST converts a value to a type. A value that cannot be converted is a query error; TRY_CAST gives NULL instead.",
+			Section: "3.8",
+			Examples: []Example{
+				{"CAST('12' AS bigint)", "12"},
+				{"CAST(2.5 AS nvarchar(max))", `"2.5"`},
+				{"CAST('2024-03-15 10:20:30' AS datetime)", `"2024-03-15T10:20:30.0000000Z"`},
+			},
+		},
+	},
+	{
+		Name:   "COALESCE",
+		Kind:   "expression",
+		Syntax: "COALESCE(e1, e2, ...)",
+		Doc: Doc{
+			Summary: "COALESCE gives the first argument that is not NULL, as it is. Later arguments are not evaluated.",
+			Section: "7.1",
+			Examples: []Example{
+				{"COALESCE(NULL, 'x', 2)", `"x"`},
+				{"COALESCE(NULL, NULL)", "null"},
+			},
+		},
+	},
+	{
+		Name:   "HoppingWindow",
+		Kind:   "window",
+		Syntax: "HoppingWindow(unit, size, hop [, offset])",
+		Doc: Doc{
+			Summary: "HoppingWindow groups rows in windows of one size that start every hop, so a row may be in several.",
+			Section: "5.3",
+		},
+	},
+	{
+		Name:   "SessionWindow",
+		Kind:   "window",
+		Syntax: "SessionWindow(unit, timeout, maximum) [OVER (PARTITION BY key)]",
+		Doc: Doc{
+			Summary: "SessionWindow groups rows that follow each other within the timeout, up to a maximum duration.",
+			Section: "5.5",
+		},
+	},
+	{
+		Name:   "SlidingWindow",
+		Kind:   "window",
+		Syntax: "SlidingWindow(unit, size)",
+		Doc: Doc{
+			Summary: "SlidingWindow gives a result each time that the content of the last interval of the size changes.",
+			Section: "5.4",
+		},
+	},
+	{
+		Name:   "System.Timestamp",
+		Kind:   "expression",
+		Syntax: "System.Timestamp()",
+		Doc: Doc{
+			Summary: "System.Timestamp gives the timestamp of the row; of a window's result it is the window end. As the window of GROUP BY it groups rows of equal time.",
+			Section: "4.8",
+		},
+	},
+	{
+		Name:   "TRY_CAST",
+		Kind:   "expression",
+		Syntax: "TRY_CAST(e AS type)",
+		Doc: Doc{
+			Summary: "TRY_CAST converts a value to a type and gives NULL if that fails.",
+			Section: "3.8",
+			Examples: []Example{
+				{"TRY_CAST('1x' AS bigint)", "null"},
+				{"TRY_CAST('1.5' AS float)", "1.5"},
+			},
+		},
+	},
+	{
+		Name:   "TumblingWindow",
+		Kind:   "window",
+		Syntax: "TumblingWindow(unit, size [, offset])",
+		Doc: Doc{
+			Summary: "TumblingWindow groups rows in windows of one size that follow each other without overlap.",
+			Section: "5.2",
+		},
+	},
+	{
+		Name:   "Window",
+		Kind:   "window",
+		Syntax: "Window('id', window)",
+		Doc: Doc{
+			Summary: "Window names a window of Windows; System.Window().Id gives the name.",
+			Section: "5.7",
+		},
+	},
+	{
+		Name:   "Windows",
+		Kind:   "window",
+		Syntax: "Windows(window, ...)",
+		Doc: Doc{
+			Summary: "Windows groups rows in several windows at once.",
+			Section: "5.7",
+		},
+	},
+}
+
+// LookupForm finds a form by its name, without case.
+func LookupForm(name string) (Form, bool) {
+	key := foldName(name)
+	for _, f := range Forms {
+		if foldName(f.Name) == key {
+			return f, true
+		}
+	}
+	return Form{}, false
+}

@@ -36,49 +36,79 @@ func (v *Vec) At(i int) Value {
 func (v *Vec) Reset() {
 	clear(v.Str)
 	clear(v.Rec)
-	*v = Vec{Tag: nil, Int: v.Int[:0], Float: v.Float[:0], Str: v.Str[:0], Code: v.Code[:0], Rec: v.Rec[:0]}
+	v.dropTags()
+	*v = Vec{spare: v.spare, Int: v.Int[:0], Float: v.Float[:0], Str: v.Str[:0], Code: v.Code[:0], Rec: v.Rec[:0]}
 }
 
-// grow returns s with length n, old rows kept, new rows zero.
-func grow[T any](s []T, n int) []T {
-	if n <= len(s) {
-		return s[:n]
+// dropTags leaves v without tags and keeps their memory for the next ones.
+func (v *Vec) dropTags() {
+	if v.Tag != nil {
+		v.spare, v.Tag = v.Tag[:0], nil
 	}
+}
+
+// newTags gives v a tag per row, with arbitrary content. It is never nil.
+func (v *Vec) newTags() {
+	v.dropTags()
+	if v.Tag = resize(v.spare, v.N); v.Tag == nil {
+		v.Tag = make([]Kind, 0, minCap)
+	}
+	v.spare = nil
+}
+
+// minCap is the least number of rows that a lane makes room for. Keeping it small matters
+// for the many small tables of windows and groups.
+const minCap = 8
+
+// grow returns s with length n, old rows kept, new rows zero.
+func grow[T any](s []T, n int) []T { return extend(s, len(s), n) }
+
+// extend returns s with length n: the first at rows kept, zeros if s has fewer, and the
+// rows from there on zero.
+func extend[T any](s []T, at, n int) []T {
+	at = min(at, len(s))
 	if n <= cap(s) {
-		old := len(s)
 		s = s[:n]
-		clear(s[old:])
+		clear(s[min(at, n):])
 		return s
 	}
-	c := make([]T, n, max(2*cap(s), n, 64))
-	copy(c, s)
+	c := make([]T, n, max(2*cap(s), n, minCap))
+	copy(c, s[:at])
 	return c
+}
+
+// resize returns s with length n and arbitrary content.
+func resize[T any](s []T, n int) []T {
+	if n <= cap(s) {
+		return s[:n]
+	}
+	return make([]T, n, max(2*cap(s), n, minCap))
 }
 
 // Fixed sets v to n rows of one kind without tags and returns v; the lane of the
 // kind has length n with arbitrary content, for a kernel to fill.
 func (v *Vec) Fixed(k Kind, n int) *Vec {
-	v.N, v.Kind, v.Tag, v.Dict = n, k, nil, nil
+	v.dropTags()
+	v.N, v.Kind, v.Dict = n, k, nil
 	v.Int, v.Float, v.Str, v.Code, v.Rec = v.Int[:0], v.Float[:0], v.Str[:0], v.Code[:0], v.Rec[:0]
 	switch k {
 	case Bit, Int, Datetime:
-		v.Int = grow(v.Int, n)
+		v.Int = resize(v.Int, n)
 	case Float:
-		v.Float = grow(v.Float, n)
+		v.Float = resize(v.Float, n)
 	case String:
-		v.Str = grow(v.Str, n)
+		v.Str = resize(v.Str, n)
 	case Record, Array:
-		v.Rec = grow(v.Rec, n)
+		v.Rec = resize(v.Rec, n)
 	}
 	return v
 }
 
 // Tagged sets v to n rows, all NULL, with a tag per row and no lanes. Set fills them.
 func (v *Vec) Tagged(n int) *Vec {
-	tag := v.Tag
 	v.Reset()
 	v.N = n
-	v.Tag = grow(tag[:0], n)
+	v.newTags()
 	for i := range v.Tag {
 		v.Tag[i] = Null
 	}
@@ -114,7 +144,7 @@ func (v *Vec) lane(k Kind) {
 // Untype gives v a tag per row if it has none, so that rows may differ in kind.
 func (v *Vec) Untype() {
 	if v.Tag == nil {
-		v.Tag = make([]Kind, v.N, max(v.N, 64))
+		v.newTags()
 		for i := range v.Tag {
 			v.Tag[i] = v.Kind
 		}
@@ -124,22 +154,40 @@ func (v *Vec) Untype() {
 // SetNull makes row i NULL.
 func (v *Vec) SetNull(i int) {
 	v.Untype()
+	v.zero(i)
 	v.Tag[i] = Null
+}
+
+// zero clears the lane that row i uses, because lanes hold zeros at rows of other kinds.
+func (v *Vec) zero(i int) {
+	switch v.Tag[i] {
+	case Bit, Int, Datetime:
+		v.Int[i] = 0
+	case Float:
+		v.Float[i] = 0
+	case String:
+		if v.Dict != nil {
+			v.Code[i] = 0
+		} else {
+			v.Str[i] = ""
+		}
+	case Record, Array:
+		v.Rec[i] = nil
+	}
 }
 
 // Set makes row i the value x, giving v tags when the kind differs. It replaces a
 // dictionary by plain strings when x is a string.
 func (v *Vec) Set(i int, x Value) {
-	if v.Tag == nil {
-		if v.Kind != x.Kind {
-			v.Untype()
-			v.Tag[i] = x.Kind
-		}
-	} else {
-		v.Tag[i] = x.Kind
-	}
 	if x.Kind == String && v.Dict != nil {
 		v.undict()
+	}
+	if v.Tag == nil && v.Kind != x.Kind {
+		v.Untype()
+	}
+	if v.Tag != nil && v.Tag[i] != x.Kind {
+		v.zero(i)
+		v.Tag[i] = x.Kind
 	}
 	v.lane(x.Kind)
 	switch x.Kind {
@@ -220,12 +268,10 @@ func (v *Vec) Append(x Value) {
 // Gather sets v to the rows of src at the positions sel. Strings are shared with src,
 // so v lives no longer than src.
 func (v *Vec) Gather(src *Vec, sel []int32) {
-	n := len(sel)
-	tag := v.Tag
 	v.Reset()
-	v.N, v.Kind = n, src.Kind
+	v.N, v.Kind = len(sel), src.Kind
 	if src.Tag != nil {
-		v.Tag = grow(tag[:0], n)
+		v.newTags()
 		for o, i := range sel {
 			v.Tag[o] = src.Tag[i]
 		}
@@ -250,7 +296,7 @@ func (v *Vec) Gather(src *Vec, sel []int32) {
 }
 
 func gatherLane[T any](dst, src []T, sel []int32) []T {
-	dst = grow(dst[:0], len(sel))
+	dst = resize(dst, len(sel))
 	for o, i := range sel {
 		dst[o] = src[i]
 	}

@@ -141,6 +141,7 @@ type Vec struct {
 	Code  []uint32  // String with Dict
 	Dict  *Dict
 	Rec   []*Rec // Record, Array
+	spare []Kind // memory for Tag while that is nil
 }
 
 // Batch is a run of rows. Time has length N and is the timestamp T of each row

@@ -1,0 +1,527 @@
+package vec
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxJSONDepth is how deep objects and arrays may nest in JSON text.
+const MaxJSONDepth = 128
+
+// ErrJSONEnd is what a *JSONError wraps when the text ends before the value does: more
+// text could make it whole.
+var ErrJSONEnd = errors.New("unexpected end of text")
+
+// JSONError says why a text is no JSON value that we take (RFC 8259, saql.md 3.10).
+type JSONError struct {
+	Offset int // of the byte where reading stopped, from the start of the text
+	Msg    string
+	end    bool
+}
+
+// Error is the message with its place.
+func (e *JSONError) Error() string { return e.Msg + " at byte " + strconv.Itoa(e.Offset) }
+
+// Unwrap gives ErrJSONEnd if the text ended too early.
+func (e *JSONError) Unwrap() error {
+	if e.end {
+		return ErrJSONEnd
+	}
+	return nil
+}
+
+// ParseJSON reads a text that is one JSON value. Numbers without point and exponent are
+// bigints and must be in range, others are floats and must be finite. Of fields of one
+// name the last wins and stands where the first stood. The value shares no memory with
+// text.
+func ParseJSON(text []byte) (Value, error) {
+	v, next, err := ScanJSON(text, 0)
+	if err != nil {
+		return Value{}, err
+	}
+	for ; next < len(text); next++ {
+		if !isJSONSpace(text[next]) {
+			return Value{}, &JSONError{Offset: next, Msg: "text after the value"}
+		}
+	}
+	return v, nil
+}
+
+// ScanJSON reads the one JSON value that starts at text[pos] or after white space there,
+// and gives the position after it. Errors are *JSONError with offsets in text.
+func ScanJSON(text []byte, pos int) (v Value, next int, err error) {
+	for pos < len(text) && isJSONSpace(text[pos]) {
+		pos++
+	}
+	// One copy of the text of the value serves all strings in it.
+	p := jsonParser{src: string(text[pos:jsonExtent(text, pos)])}
+	v, ok := p.value()
+	if !ok {
+		e := p.err
+		e.Offset += pos
+		return Value{}, pos, &e
+	}
+	return v, pos + p.pos, nil
+}
+
+func isJSONSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
+
+// jsonExtent is where the value at pos ends if it is a valid one. It looks at brackets
+// and quotes only; the parser checks the rest and needs no byte beyond.
+func jsonExtent(text []byte, pos int) int {
+	depth := 0
+	for i := pos; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 0 {
+				return min(i+1, len(text))
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				return i + 1
+			}
+		case ',', ' ', '\n', '\r', '\t':
+			if depth == 0 {
+				return i + 1 // the parser sees that the text goes on
+			}
+		}
+	}
+	return len(text)
+}
+
+// jsonParser reads one value from the start of src.
+type jsonParser struct {
+	src   string
+	pos   int
+	depth int
+	err   JSONError
+	// vals and names are stacks: the parts of all open objects and arrays.
+	vals  []Value
+	names []string
+	// last is the names of the record that was finished last. Rows of an array mostly
+	// have the same names, and then share them.
+	last []string
+}
+
+// fail records an error at the current position.
+func (p *jsonParser) fail(msg string) bool {
+	if p.pos >= len(p.src) {
+		p.err = JSONError{Offset: len(p.src), Msg: ErrJSONEnd.Error(), end: true}
+	} else {
+		p.err = JSONError{Offset: p.pos, Msg: msg}
+	}
+	return false
+}
+
+// failAt records an error at an earlier position, where the text had not ended.
+func (p *jsonParser) failAt(pos int, msg string) bool {
+	p.err = JSONError{Offset: pos, Msg: msg}
+	return false
+}
+
+// peek skips white space and gives the byte there, 0 at the end.
+func (p *jsonParser) peek() byte {
+	for p.pos < len(p.src) {
+		if c := p.src[p.pos]; !isJSONSpace(c) {
+			return c
+		}
+		p.pos++
+	}
+	return 0
+}
+
+func (p *jsonParser) value() (Value, bool) {
+	switch c := p.peek(); {
+	case c == '"':
+		s, ok := p.text()
+		return StringValue(s), ok
+	case c == '-' || c-'0' <= 9:
+		return p.number()
+	case c == '{':
+		return p.object()
+	case c == '[':
+		return p.array()
+	case c == 't':
+		return BitValue(true), p.word("true")
+	case c == 'f':
+		return BitValue(false), p.word("false")
+	case c == 'n':
+		return NullValue(), p.word("null")
+	}
+	return Value{}, p.fail("a value should stand here")
+}
+
+// word takes a word.
+func (p *jsonParser) word(w string) bool {
+	for i := range len(w) {
+		if p.pos >= len(p.src) || p.src[p.pos] != w[i] {
+			return p.fail("a value should stand here")
+		}
+		p.pos++
+	}
+	return true
+}
+
+// number takes a number.
+func (p *jsonParser) number() (Value, bool) {
+	s, start := p.src, p.pos
+	i := start
+	if s[i] == '-' {
+		i++
+	}
+	digits := i
+	for i < len(s) && s[i]-'0' <= 9 {
+		i++
+	}
+	if i == digits {
+		p.pos = i
+		return Value{}, p.fail("a digit should stand here")
+	}
+	if s[digits] == '0' && i > digits+1 {
+		return Value{}, p.failAt(digits+1, "a number may not start with 0")
+	}
+	p.pos = i
+	if i == len(s) || s[i] != '.' && s[i]|0x20 != 'e' {
+		x, ok := ParseInt(s[start:i])
+		if !ok {
+			return Value{}, p.failAt(start, "integer out of the range of bigint")
+		}
+		return IntValue(x), true
+	}
+	if s[i] == '.' && !p.digits(i+1) {
+		return Value{}, false
+	}
+	if i = p.pos; i < len(s) && s[i]|0x20 == 'e' {
+		i++
+		if i < len(s) && (s[i] == '+' || s[i] == '-') {
+			i++
+		}
+		if !p.digits(i) {
+			return Value{}, false
+		}
+	}
+	f, ok := parseDecimal(s[start:p.pos])
+	if !ok {
+		return Value{}, p.failAt(start, "number out of the range of float")
+	}
+	return FloatValue(f), true
+}
+
+// digits takes one or more digits at position i.
+func (p *jsonParser) digits(i int) bool {
+	p.pos = i
+	for p.pos < len(p.src) && p.src[p.pos]-'0' <= 9 {
+		p.pos++
+	}
+	return p.pos > i || p.fail("a digit should stand here")
+}
+
+// open takes a bracket and counts the depth.
+func (p *jsonParser) open() bool {
+	if p.depth == MaxJSONDepth {
+		return p.fail("nested deeper than " + strconv.Itoa(MaxJSONDepth) + " levels")
+	}
+	p.depth++
+	p.pos++
+	return true
+}
+
+func (p *jsonParser) array() (Value, bool) {
+	if !p.open() {
+		return Value{}, false
+	}
+	base := len(p.vals)
+	if p.peek() == ']' {
+		p.pos++
+		p.depth--
+		return ArrayValue(&Rec{}), true
+	}
+	for {
+		v, ok := p.value()
+		if !ok {
+			return Value{}, false
+		}
+		p.vals = append(p.vals, v)
+		switch p.peek() {
+		case ',':
+			p.pos++
+			continue
+		case ']':
+			p.pos++
+			p.depth--
+			return ArrayValue(&Rec{Vals: p.take(base)}), true
+		}
+		return Value{}, p.fail(`"," or "]" should stand here`)
+	}
+}
+
+// take pops the values from base on.
+func (p *jsonParser) take(base int) []Value {
+	vals := make([]Value, len(p.vals)-base)
+	copy(vals, p.vals[base:])
+	p.vals = p.vals[:base]
+	return vals
+}
+
+func (p *jsonParser) object() (Value, bool) {
+	if !p.open() {
+		return Value{}, false
+	}
+	base, names := len(p.vals), len(p.names)
+	if p.peek() == '}' {
+		p.pos++
+		p.depth--
+		return RecordValue(&Rec{Names: []string{}}), true
+	}
+	for {
+		if p.peek() != '"' {
+			return Value{}, p.fail("a name should stand here")
+		}
+		name, ok := p.text()
+		if !ok {
+			return Value{}, false
+		}
+		if p.peek() != ':' {
+			return Value{}, p.fail(`":" should stand here`)
+		}
+		p.pos++
+		v, ok := p.value()
+		if !ok {
+			return Value{}, false
+		}
+		p.names = append(p.names, name)
+		p.vals = append(p.vals, v)
+		switch p.peek() {
+		case ',':
+			p.pos++
+			continue
+		case '}':
+			p.pos++
+			p.depth--
+			return RecordValue(p.record(base, names)), true
+		}
+		return Value{}, p.fail(`"," or "}" should stand here`)
+	}
+}
+
+// record pops the fields of an object.
+func (p *jsonParser) record(base, names int) *Rec {
+	if own := p.names[names:]; !sameNames(own, p.last) {
+		n := dropDuplicates(own, p.vals[base:])
+		p.names = p.names[:names+n]
+		p.vals = p.vals[:base+n]
+		p.last = append(make([]string, 0, n), own[:n]...)
+	}
+	p.names = p.names[:names]
+	return &Rec{Names: p.last, Vals: p.take(base)}
+}
+
+func sameNames(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// fewNames is up to how many names a search one by one is faster than a map.
+const fewNames = 24
+
+// dropDuplicates makes names distinct, in place: the last value of a name wins and
+// stands where the first stood. It gives how many are left.
+func dropDuplicates(names []string, vals []Value) int {
+	var at map[string]int
+	if len(names) > fewNames {
+		at = make(map[string]int, len(names))
+	}
+	n := 0
+	for i, name := range names {
+		j := n
+		if at != nil {
+			if first, ok := at[name]; ok {
+				j = first
+			} else {
+				at[name] = n
+			}
+		} else {
+			for k := range n {
+				if names[k] == name {
+					j = k
+					break
+				}
+			}
+		}
+		names[j], vals[j] = name, vals[i]
+		if j == n {
+			n++
+		}
+	}
+	return n
+}
+
+// text takes a string. Without escapes it is a piece of src.
+func (p *jsonParser) text() (string, bool) {
+	p.pos++
+	s, start := p.src, p.pos
+	high := byte(0)
+	for i := start; i < len(s); i++ {
+		c := s[i]
+		if c == '"' {
+			p.pos = i + 1
+			if high >= 0x80 {
+				return s[start:i], p.checkUTF8(start, i)
+			}
+			return s[start:i], true
+		}
+		if c == '\\' {
+			return p.escaped(start, i)
+		}
+		if c < ' ' {
+			return "", p.failAt(i, "a control character in a string must be escaped")
+		}
+		high |= c
+	}
+	return "", p.unclosed(start)
+}
+
+// unclosed reports a string without end, or what is wrong in it before that.
+func (p *jsonParser) unclosed(start int) bool {
+	for i := start; i < len(p.src); {
+		r, n := utf8.DecodeRuneInString(p.src[i:])
+		if r == utf8.RuneError && n == 1 && utf8.FullRuneInString(p.src[i:]) {
+			return p.failAt(i, "invalid UTF-8")
+		}
+		i += n
+	}
+	p.pos = len(p.src)
+	return p.fail("")
+}
+
+// checkUTF8 reports the first byte of src[start:end] that is not UTF-8.
+func (p *jsonParser) checkUTF8(start, end int) bool {
+	if utf8.ValidString(p.src[start:end]) {
+		return true
+	}
+	for i := start; i < end; {
+		r, n := utf8.DecodeRuneInString(p.src[i:end])
+		if r == utf8.RuneError && n == 1 {
+			return p.failAt(i, "invalid UTF-8")
+		}
+		i += n
+	}
+	panic("vec: invalid UTF-8 not found again")
+}
+
+// escaped takes the rest of a string whose first escape is at position i.
+func (p *jsonParser) escaped(start, i int) (string, bool) {
+	s := p.src
+	var b strings.Builder
+	piece := start
+	for i < len(s) {
+		switch c := s[i]; {
+		case c == '"':
+			b.WriteString(s[piece:i])
+			p.pos = i + 1
+			return b.String(), p.checkUTF8(start, i)
+		case c == '\\':
+			b.WriteString(s[piece:i])
+			p.pos = i + 1
+			r, ok := p.escape()
+			if !ok {
+				return "", false
+			}
+			b.WriteRune(r)
+			i = p.pos
+			piece = i
+		case c < ' ':
+			return "", p.failAt(i, "a control character in a string must be escaped")
+		default:
+			i++
+		}
+	}
+	return "", p.unclosed(start)
+}
+
+// escape takes what follows a backslash. A surrogate without its partner gives U+FFFD.
+func (p *jsonParser) escape() (rune, bool) {
+	if p.pos >= len(p.src) {
+		return 0, p.fail("")
+	}
+	c := p.src[p.pos]
+	switch c {
+	case '"', '\\', '/':
+	case 'b':
+		c = '\b'
+	case 'f':
+		c = '\f'
+	case 'n':
+		c = '\n'
+	case 'r':
+		c = '\r'
+	case 't':
+		c = '\t'
+	case 'u':
+		return p.unicode()
+	default:
+		return 0, p.fail("no such escape")
+	}
+	p.pos++
+	return rune(c), true
+}
+
+// unicode takes uXXXX, and the second half of a surrogate pair.
+func (p *jsonParser) unicode() (rune, bool) {
+	r, ok := p.hex4()
+	if !ok || r < 0xD800 || r > 0xDFFF {
+		return r, ok
+	}
+	if r > 0xDBFF || !strings.HasPrefix(p.src[p.pos:], `\u`) {
+		return utf8.RuneError, true
+	}
+	back := p.pos
+	p.pos++
+	low, ok := p.hex4()
+	if !ok {
+		return 0, false
+	}
+	if low < 0xDC00 || low > 0xDFFF {
+		p.pos = back // not the partner: it stands for itself
+		return utf8.RuneError, true
+	}
+	return 0x10000 + (r-0xD800)<<10 + (low - 0xDC00), true
+}
+
+// hex4 takes u and four hexadecimal digits.
+func (p *jsonParser) hex4() (rune, bool) {
+	p.pos++
+	var r rune
+	for range 4 {
+		if p.pos >= len(p.src) {
+			return 0, p.fail("")
+		}
+		c := p.src[p.pos]
+		switch {
+		case c-'0' <= 9:
+			r = r<<4 | rune(c-'0')
+		case (c|0x20)-'a' <= 5:
+			r = r<<4 | rune((c|0x20)-'a'+10)
+		default:
+			return 0, p.fail("four hexadecimal digits should stand here")
+		}
+		p.pos++
+	}
+	return r, true
+}

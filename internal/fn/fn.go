@@ -86,15 +86,27 @@ type Call struct {
 	// OnError is told of a row whose evaluation fails. The row becomes NULL, and the
 	// engine stops or drops it by policy (saql.md 0: query error).
 	OnError func(row int, message string)
-	failed  bool
+	rows    int        // how many rows Run has at hand, 0 outside of it
+	nulls   []bool     // memory for Nulls
+	args    []*vec.Vec // memory for the arguments that Run passes
+	// What functions keep from batch to batch of one call. An engine that keeps the
+	// Call for as long as the call lives lets them; one goroutine uses a Call.
+	entries  entryMemo
+	builder  textBuilder
+	patterns patternCache
 }
 
 // Skip reports whether row i gives NULL whatever Eval does.
 func (c *Call) Skip(i int) bool { return c.Nulls != nil && c.Nulls[i] }
 
-// Fail reports a query error of row i.
+// Fail reports a query error of row i. It does nothing for a row that Skip is true for,
+// and Skip is true for the row afterwards while a scalar function runs: a row has one
+// error at most.
 func (c *Call) Fail(i int, message string) {
-	c.failed = true
+	if c.Skip(i) {
+		return
+	}
+	c.mark(i)
 	if c.OnError != nil {
 		c.OnError(i, message)
 	}

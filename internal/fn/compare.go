@@ -1,0 +1,173 @@
+package fn
+
+import (
+	"weir/internal/vec"
+)
+
+// Truth is the result of a predicate (saql.md 3.2).
+type Truth int8
+
+// The truths.
+const (
+	False Truth = iota
+	True
+	Unknown
+)
+
+// truthOf is True or False.
+func truthOf(b bool) Truth {
+	if b {
+		return True
+	}
+	return False
+}
+
+var (
+	andTable = [16]Truth{
+		0<<2 | 0: False, 0<<2 | 1: False, 0<<2 | 2: False,
+		1<<2 | 0: False, 1<<2 | 1: True, 1<<2 | 2: Unknown,
+		2<<2 | 0: False, 2<<2 | 1: Unknown, 2<<2 | 2: Unknown,
+	}
+	orTable = [16]Truth{
+		0<<2 | 0: False, 0<<2 | 1: True, 0<<2 | 2: Unknown,
+		1<<2 | 0: True, 1<<2 | 1: True, 1<<2 | 2: True,
+		2<<2 | 0: Unknown, 2<<2 | 1: True, 2<<2 | 2: Unknown,
+	}
+	notTable = [4]Truth{True, False, Unknown}
+)
+
+// And sets dst to dst AND b, row by row.
+func And(dst, b []Truth) {
+	b = b[:len(dst)]
+	for i, x := range dst {
+		dst[i] = andTable[(x<<2|b[i])&15]
+	}
+}
+
+// Or sets dst to dst OR b, row by row.
+func Or(dst, b []Truth) {
+	b = b[:len(dst)]
+	for i, x := range dst {
+		dst[i] = orTable[(x<<2|b[i])&15]
+	}
+}
+
+// Not sets dst to NOT dst, row by row.
+func Not(dst []Truth) {
+	for i, x := range dst {
+		dst[i] = notTable[x&3]
+	}
+}
+
+// CmpOp is a comparison operator.
+type CmpOp uint8
+
+// The comparison operators.
+const (
+	Eq CmpOp = iota // =
+	Ne              // <> !=
+	Lt              // < !>=
+	Le              // <= !>
+	Gt              // >
+	Ge              // >= !<
+)
+
+// cmpTable is the result of each operator for less, equal, greater.
+var cmpTable = [...][3]Truth{
+	Eq: {False, True, False},
+	Ne: {True, False, True},
+	Lt: {True, False, False},
+	Le: {True, True, False},
+	Gt: {False, False, True},
+	Ge: {False, True, True},
+}
+
+// of is the result of op where the operands compare as c.
+func (op CmpOp) of(c int) Truth {
+	switch {
+	case c < 0:
+		return cmpTable[op][0]
+	case c > 0:
+		return cmpTable[op][2]
+	}
+	return cmpTable[op][1]
+}
+
+// CompareValues is a op b (saql.md 3.6).
+func CompareValues(op CmpOp, a, b vec.Value) Truth {
+	if a.Kind.IsNull() || b.Kind.IsNull() {
+		return Unknown
+	}
+	if a.Kind == b.Kind && (a.Kind == vec.Record || a.Kind == vec.Array) {
+		switch op {
+		case Eq:
+			return truthOf(vec.Equal(a, b))
+		case Ne:
+			return truthOf(!vec.Equal(a, b))
+		}
+		return Unknown
+	}
+	c, ok := vec.Compare(a, b)
+	if !ok {
+		return Unknown
+	}
+	return op.of(c)
+}
+
+// Compare sets out to a op b, row by row (saql.md 3.6).
+func Compare(op CmpOp, out []Truth, a, b *vec.Vec, n int) {
+	out = out[:n]
+	if a.Tag == nil && b.Tag == nil {
+		switch {
+		case a.Kind == b.Kind && (a.Kind == vec.Int || a.Kind == vec.Bit || a.Kind == vec.Datetime):
+			compareLanes(op, out, a.Int, b.Int)
+			return
+		case a.Kind == vec.Float && b.Kind == vec.Float:
+			compareLanes(op, out, a.Float, b.Float)
+			return
+		case a.Kind.IsNull() || b.Kind.IsNull():
+			fillTruth(out, Unknown)
+			return
+		}
+	}
+	for i := range out {
+		out[i] = CompareValues(op, a.At(i), b.At(i))
+	}
+}
+
+func fillTruth(out []Truth, t Truth) {
+	for i := range out {
+		out[i] = t
+	}
+}
+
+// compareLanes compares two lanes without NULL. The loops have no branches.
+func compareLanes[T int64 | float64](op CmpOp, out []Truth, a, b []T) {
+	a, b = a[:len(out)], b[:len(out)]
+	switch op {
+	case Eq:
+		for i, x := range a {
+			out[i] = truthOf(x == b[i])
+		}
+	case Ne:
+		for i, x := range a {
+			out[i] = truthOf(x != b[i])
+		}
+	case Lt:
+		for i, x := range a {
+			out[i] = truthOf(x < b[i])
+		}
+	case Le:
+		for i, x := range a {
+			out[i] = truthOf(x <= b[i])
+		}
+	case Gt:
+		for i, x := range a {
+			out[i] = truthOf(x > b[i])
+		}
+	case Ge:
+		for i, x := range a {
+			out[i] = truthOf(x >= b[i])
+		}
+	}
+}

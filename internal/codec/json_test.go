@@ -1,0 +1,261 @@
+package codec
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"weir/internal/vec"
+)
+
+// fieldsOf makes fields of texts: a path with dots, "*" for the whole event, with "@" in
+// front if a datetime is wanted.
+func fieldsOf(specs ...string) []vec.Field {
+	fields := make([]vec.Field, len(specs))
+	for i, s := range specs {
+		if rest, ok := strings.CutPrefix(s, "@"); ok {
+			fields[i].Want = vec.AsDatetime
+			s = rest
+		}
+		if s != "*" {
+			fields[i].Path = strings.Split(s, ".")
+		}
+	}
+	return fields
+}
+
+// dump decodes text in pieces and gives one line for each row and each bad event. size
+// is the size of a piece, 0 for all at once.
+func dump(d Decoder, text []byte, size, max int) (string, error) {
+	var out strings.Builder
+	var b vec.Batch
+	onBad := func(x Bad) {
+		fmt.Fprintf(&out, "bad %d:%d %s\n", x.Line, x.Offset, x.Name)
+	}
+	if size <= 0 {
+		size = len(text) + 1
+	}
+	for have := min(size, len(text)); ; {
+		// A copy without spare room shows reads beyond the end.
+		data := append(make([]byte, 0, have), text[:have]...)
+		last := have == len(text)
+		n, err := d.Decode(&b, data, last, max, onBad)
+		for i := range b.N {
+			offset, line, raw := d.Row(i)
+			fmt.Fprintf(&out, "%d:%d %d", line, offset, len(raw))
+			for c := range b.Cols {
+				if err := checkVec(&b.Cols[c], b.N); err != nil {
+					return out.String(), err
+				}
+				v := b.Cols[c].At(i)
+				fmt.Fprintf(&out, " %s:%s", v.Kind, v)
+			}
+			out.WriteByte('\n')
+		}
+		if err != nil {
+			return out.String() + "error " + err.Error() + "\n", nil
+		}
+		text, have = text[n:], have-n
+		if last && n == 0 && b.N == 0 {
+			break
+		}
+		if n == 0 || b.N < max {
+			have = min(have+size, len(text))
+		}
+		if last && have == 0 && b.N == 0 {
+			break
+		}
+	}
+	return out.String(), nil
+}
+
+// checkVec reports a breach of the contract of vec.Vec.
+func checkVec(v *vec.Vec, n int) error {
+	if v.N != n {
+		return fmt.Errorf("N is %d, not %d", v.N, n)
+	}
+	if v.Tag != nil && len(v.Tag) != n {
+		return fmt.Errorf("%d tags for %d rows", len(v.Tag), n)
+	}
+	var seen vec.Kinds
+	for i := range n {
+		seen |= vec.KindsOf(v.KindAt(i))
+	}
+	lane := func(name string, have int, kinds vec.Kinds, zero func(i int) bool) error {
+		if have == 0 && seen&kinds == 0 {
+			return nil
+		}
+		if have != n {
+			return fmt.Errorf("lane %s has length %d of %d", name, have, n)
+		}
+		for i := range n {
+			if !kinds.Has(v.KindAt(i)) && !zero(i) {
+				return fmt.Errorf("lane %s row %d of kind %s is not zero", name, i, v.KindAt(i))
+			}
+		}
+		return nil
+	}
+	strs := vec.KindsOf(vec.String)
+	if v.Dict == nil && len(v.Code) > 0 || v.Dict != nil && len(v.Str) > 0 {
+		return fmt.Errorf("dictionary and strings")
+	}
+	strKinds, codeKinds := strs, strs
+	if v.Dict != nil {
+		strKinds = 0
+	} else {
+		codeKinds = 0
+	}
+	for _, err := range []error{
+		lane("Int", len(v.Int), vec.KindsOf(vec.Bit, vec.Int, vec.Datetime), func(i int) bool { return v.Int[i] == 0 }),
+		lane("Float", len(v.Float), vec.KindsOf(vec.Float), func(i int) bool { return v.Float[i] == 0 }),
+		lane("Str", len(v.Str), strKinds, func(i int) bool { return v.Str[i] == "" }),
+		lane("Code", len(v.Code), codeKinds, func(i int) bool { return v.Code[i] == 0 }),
+		lane("Rec", len(v.Rec), vec.KindsOf(vec.Record, vec.Array), func(i int) bool { return v.Rec[i] == nil }),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// both runs a test with the generic and the fast decoder.
+func both(t *testing.T, f func(t *testing.T, open func([]vec.Field, JSONOptions) *JSONDecoder)) {
+	t.Run("generic", func(t *testing.T) { f(t, NewGenericJSON) })
+	t.Run("fast", func(t *testing.T) { f(t, NewJSON) })
+}
+
+func TestJSONDecode(t *testing.T) {
+	both(t, func(t *testing.T, open func([]vec.Field, JSONOptions) *JSONDecoder) {
+		f := func(fields, text, want string) {
+			t.Helper()
+			for _, size := range []int{0, 1, 3, 7} {
+				for _, max := range []int{1, 2, 100} {
+					got, err := dump(open(fieldsOf(strings.Fields(fields)...), JSONOptions{}), []byte(text), size, max)
+					if err != nil {
+						t.Errorf("%q in pieces of %d: %v", text, size, err)
+					}
+					if g, w := sortBad(got), sortBad(want); g != w {
+						t.Errorf("%q in pieces of %d, %d rows at most:\n%swant\n%s", text, size, max, g, w)
+					}
+				}
+			}
+		}
+		// Kinds.
+		f("a", `{"a":1}`, "1:0 7 bigint:1\n")
+		f("a", `{"a":1.5}`, "1:0 9 float:1.5\n")
+		f("a", `{"a":"x"}`, "1:0 9 nvarchar(max):\"x\"\n")
+		f("a", `{"a":true}`, "1:0 10 bit:true\n")
+		f("a", `{"a":null}`, "1:0 10 null:null\n")
+		f("a", `{"b":1}`, "1:0 7 missing:null\n")
+		f("a", `{"a":{"b":[1,"x"]}}`, "1:0 19 record:{\"b\":[1,\"x\"]}\n")
+		f("a", `{"a":[]}`, "1:0 8 array:[]\n")
+		f("*", `{"a":1, "b":"x"}`, "1:0 16 record:{\"a\":1,\"b\":\"x\"}\n")
+		f("a", `{"a":-0}`, "1:0 8 bigint:0\n")
+		f("a", `{"a":9223372036854775807}`, "1:0 25 bigint:9223372036854775807\n")
+		f("a", `{"a":-9223372036854775808}`, "1:0 26 bigint:-9223372036854775808\n")
+		f("a", `{"a":9223372036854775808}`, "bad 1:0 InputDeserializerError.InvalidData\n")
+		f("a", `{"b":9223372036854775808}`, "bad 1:0 InputDeserializerError.InvalidData\n")
+		f("a", `{"a":1e999}`, "bad 1:0 InputDeserializerError.InvalidData\n")
+		f("a", `{"b":1e999}`, "bad 1:0 InputDeserializerError.InvalidData\n")
+		f("a", `{"a":1e-999}`, "1:0 12 float:0.0\n")
+		f("a", `{"a":01}`, "bad 1:0 InputDeserializerError.InvalidData\n")
+		// Strings.
+		f("a", `{"a":"\u0041\n\"\\\/"}`, "1:0 22 nvarchar(max):\"A\\n\\\"\\\\/\"\n")
+		f("a", `{"a":"東京 😀"}`, "1:0 19 nvarchar(max):\"東京 😀\"\n")
+		f("a", `{"a":"\ud83d\ude00"}`, "1:0 20 nvarchar(max):\"😀\"\n")
+		f("a", "{\"a\":\"\xff\"}", "bad 1:0 InputDeserializerError.InvalidData\n")
+		f("a", "{\"b\":\"\xff\"}", "bad 1:0 InputDeserializerError.InvalidData\n")
+		f("a", "{\"b\":\"a\tb\"}", "bad 1:0 InputDeserializerError.InvalidData\n")
+		// Names.
+		f("aa Aa AA", `{"Aa":1,"aa":2,"Aa":3}`, "1:0 22 bigint:2 bigint:3 bigint:3\n")
+		f("teamid", `{"TeamId":7}`, "1:0 12 bigint:7\n")
+		f("a.b", `{"a":{"B":5}}`, "1:0 13 bigint:5\n")
+		f("a.b a", `{"a":{"b":5},"a":{"c":1}}`, "1:0 25 missing:null record:{\"c\":1}\n")
+		f("a.b", `{"a":3}`, "1:0 7 missing:null\n")
+		f("a b", `{"\u0061":1,"b":2}`, "1:0 18 bigint:1 bigint:2\n")
+		f("K", "{\"\u212a\":1}", "1:0 9 bigint:1\n")
+		// Times.
+		f("@a a", `{"a":"2020-01-01T00:00:01.5Z"}`, "1:0 30 datetime:\"2020-01-01T00:00:01.5000000Z\" nvarchar(max):\"2020-01-01T00:00:01.5Z\"\n")
+		f("@a", `{"a":"never"}`, "1:0 13 null:null\n")
+		f("@a", `{"a":5}`, "1:0 7 null:null\n")
+		f("@a", `{}`, "1:0 2 missing:null\n")
+		// Lines.
+		f("a", "{\"a\":1}\n\n  {\"a\":2} \r\n{\"a\":3}", "1:0 7 bigint:1\n3:11 7 bigint:2\n4:21 7 bigint:3\n")
+		f("a", "{\"a\":1}\n{\"a\":\n{\"a\":3}\n", "1:0 7 bigint:1\nbad 2:8 InputDeserializerError.InvalidData\n3:14 7 bigint:3\n")
+		f("a", "{\"a\":1}\n[1]\n5\nx\n{\"a\":1}x\n{\"a\":2}\n", "1:0 7 bigint:1\nbad 2:8 InputDeserializerError.InvalidData\nbad 3:12 InputDeserializerError.InvalidData\nbad 4:14 InputDeserializerError.InvalidData\nbad 5:16 InputDeserializerError.InvalidData\n6:25 7 bigint:2\n")
+		// Arrays and objects one after another.
+		f("a", `[{"a":1},{"a":2}]`, "1:1 7 bigint:1\n1:9 7 bigint:2\n")
+		f("a", "[\n  {\n    \"a\": 1\n  },\n  {\"a\": 2}\n]\n", "2:4 16 bigint:1\n5:24 8 bigint:2\n")
+		f("a", `{"a":1}{"a":2} {"a":3}`, "1:0 7 bigint:1\n1:7 7 bigint:2\n1:15 7 bigint:3\n")
+		f("a", "{\n\"a\":1}\n{\"a\":2}", "1:0 8 bigint:1\n3:9 7 bigint:2\n")
+		f("a", `[{"a":1},{"a":01},3,"x",[4],{"a":2}]`, "1:1 7 bigint:1\nbad 1:9 InputDeserializerError.InvalidData\nbad 1:18 InputDeserializerError.InvalidData\nbad 1:20 InputDeserializerError.InvalidData\nbad 1:24 InputDeserializerError.InvalidData\n1:28 7 bigint:2\n")
+		f("a", `[{"a":1}`, "1:1 7 bigint:1\nbad 1:8 InputDeserializerError.InvalidData\n")
+		f("a", "[{\"a\":1},{\"a\n{\"a\":2}\n{\"a\":3}]", "1:1 7 bigint:1\nbad 1:9 InputDeserializerError.InvalidData\n2:13 7 bigint:2\n3:21 7 bigint:3\n")
+		f("a", "", "")
+		f("a", " \n ", "")
+		f("a", "[]", "")
+	})
+}
+
+// sortBad puts the lines of bad events last, for the rows of a batch are dumped after its
+// bad events.
+func sortBad(dump string) string {
+	var rows, bad strings.Builder
+	for line := range strings.Lines(dump) {
+		if strings.HasPrefix(line, "bad ") {
+			bad.WriteString(line)
+		} else {
+			rows.WriteString(line)
+		}
+	}
+	return rows.String() + bad.String()
+}
+
+func TestJSONLimits(t *testing.T) {
+	both(t, func(t *testing.T, open func([]vec.Field, JSONOptions) *JSONDecoder) {
+		long := `{"a":"` + strings.Repeat("x", 100) + `"}`
+		f := func(text string, o JSONOptions, want string) {
+			t.Helper()
+			o.MaxEvent = 50
+			for _, size := range []int{0, 1, 10, 51, 64} {
+				got, err := dump(open(fieldsOf("a"), o), []byte(text), size, 10)
+				if err != nil || sortBad(got) != sortBad(want) {
+					t.Errorf("%q in pieces of %d: %v\n%swant\n%s", text, size, err, got, want)
+				}
+			}
+		}
+		f(long+"\n{\"a\":1}\n", JSONOptions{Lines: true}, "2:109 7 bigint:1\nbad 1:0 InputDeserializerError.InvalidData\n")
+		f(long+"\n{\"a\":1}\n", JSONOptions{}, "2:109 7 bigint:1\nbad 1:0 InputDeserializerError.InvalidData\n")
+		f("{\"a\":1}\n"+long+"\n{\"a\":1}\n", JSONOptions{}, "1:0 7 bigint:1\n3:117 7 bigint:1\nbad 2:8 InputDeserializerError.InvalidData\n")
+		f(long+"\n{\"a\":1}\n", JSONOptions{Stream: true}, "2:109 7 bigint:1\nbad 1:0 InputDeserializerError.InvalidData\n")
+	})
+	t.Run("depth", func(t *testing.T) {
+		deep := `{"a":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "}\n"
+		for _, open := range []func([]vec.Field, JSONOptions) *JSONDecoder{NewGenericJSON, NewJSON} {
+			got, err := dump(open(fieldsOf("b"), JSONOptions{}), []byte(deep+`{"b":1}`), 0, 10)
+			if err != nil || sortBad(got) != "2:400007 7 bigint:1\nbad 1:0 InputDeserializerError.InvalidData\n" {
+				t.Errorf("%v %s", err, got)
+			}
+		}
+	})
+}
+
+func TestJSONBadText(t *testing.T) {
+	both(t, func(t *testing.T, open func([]vec.Field, JSONOptions) *JSONDecoder) {
+		var got Bad
+		var b vec.Batch
+		text := "{\"a\":1}\n{\"a\":x}\n" + `{"a":"` + strings.Repeat("x", 8000) + "\n"
+		var texts []string
+		open(fieldsOf("a"), JSONOptions{}).Decode(&b, []byte(text), true, 10, func(x Bad) {
+			got = x
+			texts = append(texts, string(x.Text))
+		})
+		if len(texts) != 2 || texts[0] != `{"a":x}` || len(texts[1]) != 4096 || got.Line != 3 || got.Offset != 16 {
+			t.Errorf("%d %q", got.Offset, texts)
+		}
+		if !strings.Contains(got.Reason, "end") {
+			t.Errorf("reason %q", got.Reason)
+		}
+	})
+}

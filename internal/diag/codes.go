@@ -96,26 +96,26 @@ const (
 	SA8004 Code = "SA8004" // pattern variable "<v>" is unknown
 	SA9001 Code = "SA9001" // function "<f>" does not load: <JavaScript error>
 	SA9002 Code = "SA9002" // UDA "<f>" lacks <computeResult()>
-	W1003 Code = "W1003" // "<t>" in double quotes is taken as text
-	W2001 Code = "W2001" // step "<s>" is never used
-	W2002 Code = "W2002" // input column names "<a>" and "<A>" differ only by case
-	W2003 Code = "W2003" // "<n>" is a source and also one of its columns; <meaning> is taken
-	W3001 Code = "W3001" // bigint / bigint drops the fraction
-	W3002 Code = "W3002" // TRY_CAST of <t1> to <t2> is always NULL
-	W3003 Code = "W3003" // comparing <nvarchar> with <bigint> converts every row
-	W3004 Code = "W3004" // = NULL is never true
-	W4001 Code = "W4001" // "<c>" after * is hidden by the field of the same name
-	W4002 Code = "W4002" // without INTO the result goes to "output"
-	W5001 Code = "W5001" // no TIMESTAMP BY: windows use the arrival time
-	W5006 Code = "W5006" // System.Timestamp() here is the window end, not the grouping key
-	W6001 Code = "W6001" // the join compares <nvarchar> with <bigint>: never equal
-	W6002 Code = "W6002" // the join has no equality: every pair in the time bound is compared
-	W6003 Code = "W6003" // the reference join has no equality: full scan per row
-	W7001 Code = "W7001" // invalid regular expression: REGEXMATCH gives 0
-	W7003 Code = "W7003" // <Math.random()> makes results unrepeatable
-	W8001 Code = "W8001" // LIMIT DURATION of more than 7 days
-	W8002 Code = "W8002" // pattern variable "<v>" is defined but not used
-	W9001 Code = "W9001" // <feature> is an extension; other engines reject it
+	W1003  Code = "W1003"  // "<t>" in double quotes is taken as text
+	W2001  Code = "W2001"  // step "<s>" is never used
+	W2002  Code = "W2002"  // input column names "<a>" and "<A>" differ only by case
+	W2003  Code = "W2003"  // "<n>" is a source and also one of its columns; <meaning> is taken
+	W3001  Code = "W3001"  // bigint / bigint drops the fraction
+	W3002  Code = "W3002"  // TRY_CAST of <t1> to <t2> is always NULL
+	W3003  Code = "W3003"  // comparing <nvarchar> with <bigint> converts every row
+	W3004  Code = "W3004"  // = NULL is never true
+	W4001  Code = "W4001"  // "<c>" after * is hidden by the field of the same name
+	W4002  Code = "W4002"  // without INTO the result goes to "output"
+	W5001  Code = "W5001"  // no TIMESTAMP BY: windows use the arrival time
+	W5006  Code = "W5006"  // System.Timestamp() here is the window end, not the grouping key
+	W6001  Code = "W6001"  // the join compares <nvarchar> with <bigint>: never equal
+	W6002  Code = "W6002"  // the join has no equality: every pair in the time bound is compared
+	W6003  Code = "W6003"  // the reference join has no equality: full scan per row
+	W7001  Code = "W7001"  // invalid regular expression: REGEXMATCH gives 0
+	W7003  Code = "W7003"  // <Math.random()> makes results unrepeatable
+	W8001  Code = "W8001"  // LIMIT DURATION of more than 7 days
+	W8002  Code = "W8002"  // pattern variable "<v>" is defined but not used
+	W9001  Code = "W9001"  // <feature> is an extension; other engines reject it
 
 	// NotSupported is for parts of the language that are read and checked, but whose
 	// execution comes later.

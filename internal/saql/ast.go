@@ -53,7 +53,7 @@ type CreateFunction struct {
 	Name      Name
 	Returns   *TypeName // nil: any
 	Body      string
-	BodySpan  diag.Span
+	BodySpan  diag.Span // of the text between the quotes
 }
 
 // Query is a statement: steps and a body that writes to an output.
@@ -61,6 +61,9 @@ type Query struct {
 	Span diag.Span
 	With []*Step
 	Body QueryExpr
+	// Broken tells that a syntax error in the statement was reported: parts of it may be
+	// missing, and expressions may be *Bad.
+	Broken bool
 }
 
 // Step is a named query of a WITH clause.
@@ -78,6 +81,7 @@ type Union struct {
 	Span     diag.Span
 	Branches []QueryExpr
 	All      []bool // for each branch after the first: written with ALL
+	Paren    bool   // stood in parentheses
 }
 
 // Select is a query block. Paren tells that it stood in parentheses as a union branch.
@@ -94,6 +98,7 @@ type Select struct {
 	GroupPos diag.Span // of the words GROUP BY
 	Having   Expr
 	OrderBy  []OrderItem
+	Paren    bool // stood in parentheses; the span is without them
 }
 
 // Top is TOP n.

@@ -1,0 +1,49 @@
+# What people and the automation call. "make test" is the whole check of a change;
+# the others are parts of it or measurements.
+
+# The linter is pinned and run from the module cache: nothing to install.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Packages whose goroutines are worth the race detector.
+RACE = ./internal/job ./internal/codec ./internal/exec ./cmd/weir
+
+# How long each fuzz target runs.
+FUZZTIME = 10s
+
+.PHONY: test lint race fuzz bench bench-duckdb weir
+
+weir:
+	go build -o bin/weir ./cmd/weir
+
+# Vet and all tests: units, the conformance cases in every way (the shared ones too,
+# where they lie beside the checkout), the command line's scripts, the README's blocks,
+# and the tests of the code base itself. No part of it needs a network peer.
+test:
+	go vet ./...
+	go test ./...
+
+lint:
+	@bad=$$(gofmt -l cmd internal); if [ -n "$$bad" ]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+race:
+	go test -race $(RACE)
+
+# Each fuzz target for a short time. A finding lands in testdata/fuzz of its package:
+# commit it with the fix.
+fuzz:
+	@set -e; for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' internal cmd | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$pkg/*_test.go | sed 's/^func //'); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$pkg; \
+		done; \
+	done
+
+bench: weir
+	bin/weir bench
+
+# The same queries in DuckDB, single-threaded, beside ours. Needs node and npm.
+bench-duckdb: weir
+	cd bench/duckdb && npm ci --silent
+	bin/weir bench --duckdb bench/duckdb

@@ -1,0 +1,123 @@
+// Command weir runs queries of the Azure Stream Analytics language over files, pipes
+// and generated events, tests them, and explains them. There is a file per verb.
+//
+// Data goes to standard output; notes, progress and errors go to standard error. The
+// exit status is 0 when all is well, 1 when there were findings or failed tests, 2
+// when the command line, the settings or the query are wrong, and 3 when a run failed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"weir/internal/generate"
+)
+
+// cli is the command line. Each field is a verb, in a file of its own.
+type cli struct {
+	Generate generateCmd `cmd:"" group:"develop" help:"Make events: health reports, an access log, or your own pattern."`
+
+	Color string `enum:"auto,always,never" default:"auto" help:"Colour: ${enum}."`
+}
+
+const about = `Weir runs Azure Stream Analytics queries anywhere.
+
+Start with "weir demo".`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], newConsole(os.Stdin, os.Stdout, os.Stderr))
+	stop()
+	os.Exit(code)
+}
+
+// run does what args say and gives the exit status.
+func run(ctx context.Context, args []string, con *console) int {
+	var c cli
+	helped := false
+	parser, err := kong.New(&c,
+		kong.Name("weir"),
+		kong.Description(about),
+		kong.Writers(con.out, con.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "develop", Title: "Develop"},
+			{Key: "inform", Title: "Learn"},
+			{Key: "measure", Title: "Measure"},
+		}),
+		kong.Vars{"event_rate": strconv.Itoa(generate.DefaultRate)},
+		kong.Bind(con),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	if err != nil {
+		panic("weir: " + err.Error())
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	kctx, err := parser.Parse(args)
+	if helped {
+		return exitOK
+	}
+	if err != nil {
+		return con.report(usage("%w; \"weir --help\" shows the verbs and \"weir VERB --help\" the flags", err))
+	}
+	con.setColor(c.Color)
+	return con.report(kctx.Run())
+}
+
+// The exit statuses.
+const (
+	exitOK       = 0
+	exitFindings = 1
+	exitUsage    = 2
+	exitRuntime  = 3
+)
+
+// exitError is an error with the status that weir ends with. A nil err says that all
+// there is to say has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage is an error in the command line, the settings or the query.
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// silent ends weir with a status and no further word.
+func silent(code int) error { return &exitError{code, nil} }
+
+// report prints err and gives the exit status that belongs to it.
+func (c *console) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var e *exitError
+	if !errors.As(err, &e) {
+		e = &exitError{exitRuntime, err}
+	}
+	if e.err != nil {
+		fmt.Fprintf(c.err, "%s %v\n", c.paint(c.errColor, red, "weir:"), e.err)
+	}
+	return e.code
+}
+

@@ -1,0 +1,52 @@
+// Package house holds tests of the code base itself: who may import whom and why, what
+// must be documented, and what no committed text may say. The tables are here; the tests
+// beside them read the tree.
+package house
+
+// Layer says what the files of a package, tests apart, may import of ours and why not
+// more.
+type Layer struct {
+	May []string
+	Why string
+	// Pure packages run inside any runner: they do the same for the same input.
+	Pure bool
+}
+
+// Layers has every package of the project, by its directory.
+var Layers = map[string]Layer{
+	"internal/vec":      {Pure: true, Why: "rows are the ground that all else stands on"},
+	"internal/diag":     {Why: "messages know nothing of what they are about"},
+	"internal/state":    {Pure: true, Why: "the format of snapshots must not depend on who writes them"},
+	"internal/saql":     {Pure: true, May: []string{"diag"}, Why: "the parser is used by editors and tools that have no engine"},
+	"internal/window":   {Pure: true, May: []string{"vec"}, Why: "windows are rules about time, not about rows or groups"},
+	"internal/fn":       {Pure: true, May: []string{"vec", "state"}, Why: "a function is one declaration that reads nothing of the engine"},
+	"internal/plan":     {Pure: true, May: []string{"saql", "diag", "fn", "window", "vec"}, Why: "a plan is data: it must not know who runs it"},
+	"internal/exec":     {Pure: true, May: []string{"plan", "fn", "window", "state", "vec"}, Why: "stages run under any runner"},
+	"internal/codec":    {May: []string{"vec"}, Why: "formats know rows and nothing of queries"},
+	"internal/job":      {May: []string{"plan", "exec", "codec", "state", "vec", "diag"}, Why: "the runner drives the engine; it is not driven by verbs or pages"},
+	"internal/generate": {Why: "a maker of data must not share the mistakes of what it tests"},
+	"internal/testkit":  {Why: "the judge of the engine must not use its comparisons"},
+	"internal/house":    {Why: "it reads the tree, not the code"},
+	"cmd/weir": {May: []string{"vec", "diag", "state", "saql", "window", "fn", "plan", "exec", "codec", "job", "generate", "testkit"},
+		Why: "the command puts all together"},
+}
+
+// Banned are the imports that pure packages must not have, each with its reason.
+var Banned = map[string]string{
+	"context":      "nothing in a stage waits, so nothing can be cancelled",
+	"net":          "a stage gets rows; sources read networks",
+	"net/http":     "a stage gets rows; sources read networks",
+	"os":           "a stage touches no file and no variable of the process",
+	"sync":         "one goroutine drives a stage",
+	"sync/atomic":  "one goroutine drives a stage",
+	"math/rand":    "the same input must give the same rows",
+	"math/rand/v2": "the same input must give the same rows",
+	"crypto/rand":  "the same input must give the same rows",
+	"time":         "time is an argument: the clock is outside",
+	"os/exec":      "a stage touches no file and no variable of the process",
+}
+
+// Excepted are uses of banned imports that are allowed, by package and import.
+var Excepted = map[[2]string]string{
+	{"internal/plan", "time"}: "durations of settings have the type time.Duration",
+}

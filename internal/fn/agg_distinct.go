@@ -360,5 +360,5 @@ func (a *distinctAcc) Load(slot int32, r *state.Reader) {
 }
 
 func (a *distinctAcc) Bytes() int {
-	return cap(a.slots)*16 + cap(a.entries)*56 + cap(a.table)*4 + cap(a.hashes)*8 + a.size
+	return cap(a.slots)*16 + cap(a.entries)*48 + cap(a.table)*4 + cap(a.hashes)*8 + a.size
 }

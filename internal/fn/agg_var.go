@@ -158,13 +158,23 @@ func (t *moments) count(remove bool) {
 func (a *spread) int(s int32, x int64, remove bool) {
 	t := &a.slots[s]
 	t.count(remove)
-	mag := uint64(x)
-	if x < 0 {
-		mag = -mag
-	}
+	mag := uint64((x ^ x>>63) - x>>63)
 	hi, lo := bits.Mul64(mag, mag)
-	addShifted(t.sum[:], mag, 0, -sumUnit, remove != (x < 0))
-	addShifted(t.squares[:], lo, hi, -squareUnit, remove)
+	const one, sq = onesWord, -squareUnit / 64
+	var c uint64
+	if remove {
+		t.sum[one], c = bits.Sub64(t.sum[one], uint64(x), 0)
+		t.sum[one+1] -= uint64(x>>63) + c
+		t.squares[sq], c = bits.Sub64(t.squares[sq], lo, 0)
+		t.squares[sq+1], c = bits.Sub64(t.squares[sq+1], hi, c)
+		t.squares[sq+2] -= c
+		return
+	}
+	t.sum[one], c = bits.Add64(t.sum[one], uint64(x), 0)
+	t.sum[one+1] += uint64(x>>63) + c
+	t.squares[sq], c = bits.Add64(t.squares[sq], lo, 0)
+	t.squares[sq+1], c = bits.Add64(t.squares[sq+1], hi, c)
+	t.squares[sq+2] += c
 }
 
 func (a *spread) float(s int32, x float64, remove bool) {
@@ -268,24 +278,54 @@ func (a *spread) result(s int32) (x float64, ok bool) {
 		rest.SetUint64(n)
 	}
 	den.Mul(den, rest)
-	// Enough bits in the quotient that a square root of it still has more than 53.
-	shift := max(0, 132+den.BitLen()-num.BitLen())
-	if (unit-shift)%2 != 0 {
-		shift++
-	}
+	// A quotient of 130 bits and more, of which quotientBits are kept.
+	shift := max(0, 130+den.BitLen()-num.BitLen())
 	num.Lsh(num, uint(shift))
 	unit -= shift
 	num.QuoRem(num, den, rest)
-	more := rest.Sign() != 0
-	if a.root {
-		unit /= 2
-		den.Sqrt(num)
-		rest.Mul(den, den)
-		more = more || rest.Cmp(num) != 0
-		num = den
+	cut := num.BitLen() - quotientBits
+	if (unit+cut)%2 != 0 {
+		cut++ // an even power of two has a root
 	}
-	x = roundBig(num, unit, more)
+	more := rest.Sign() != 0 || num.TrailingZeroBits() < uint(cut)
+	num.Rsh(num, uint(cut))
+	unit += cut
+	var buf [16]byte
+	num.FillBytes(buf[:])
+	w := [2]uint64{binary.BigEndian.Uint64(buf[8:]), binary.BigEndian.Uint64(buf[:8])}
+	if a.root {
+		root, exact := sqrt128(w[1], w[0])
+		w, unit, more = [2]uint64{root}, unit/2, more || !exact
+	}
+	x, _ = roundWords(w[:], unit, more)
 	return x, !math.IsInf(x, 0)
+}
+
+// quotientBits is how many bits of a quotient are kept, one less for an odd power.
+const quotientBits = 127
+
+// sqrt128 is the square root of (hi, lo), which has 126 or 127 bits, rounded down, and
+// whether that is exact.
+func sqrt128(hi, lo uint64) (root uint64, exact bool) {
+	root = uint64(math.Sqrt(float64(hi)*0x1p64 + float64(lo))) // right to 2^-52
+	q, _ := bits.Div64(hi, lo, root)                           // root > hi, for hi < 2^63
+	root = root/2 + q/2 + (root&1+q&1)/2                       // Newton: right to 1
+	for {
+		h, l := bits.Mul64(root, root)
+		if h < hi || h == hi && l <= lo {
+			break
+		}
+		root--
+	}
+	for {
+		h, l := bits.Mul64(root+1, root+1)
+		if h > hi || h == hi && l > lo {
+			break
+		}
+		root++
+	}
+	h, l := bits.Mul64(root, root)
+	return root, h == hi && l == lo
 }
 
 // numerator sets scratch.num to n * sum(x²) - sum(x)², in multiples of 2^unit.
@@ -322,20 +362,6 @@ func setWords(z *big.Int, w []uint64) {
 		binary.BigEndian.PutUint64(b[len(b)-8*(i+1):], x)
 	}
 	z.SetBytes(b)
-}
-
-// roundBig is roundWords of a big integer.
-func roundBig(z *big.Int, unit int, more bool) float64 {
-	if cut := z.BitLen() - 128; cut > 0 { // keep 128 bits; what falls away is more
-		more = more || z.TrailingZeroBits() < uint(cut)
-		z.Rsh(z, uint(cut))
-		unit += cut
-	}
-	var buf [16]byte
-	z.FillBytes(buf[:])
-	w := [2]uint64{binary.BigEndian.Uint64(buf[8:]), binary.BigEndian.Uint64(buf[:8])}
-	x, _ := roundWords(w[:], unit, more)
-	return x
 }
 
 func (a *spread) Save(slot int32, w *state.Writer) {

@@ -1,0 +1,312 @@
+package fn
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"weir/internal/vec"
+)
+
+// mustAgg is the aggregate of that name.
+func mustAgg(t testing.TB, name string) *Agg {
+	t.Helper()
+	a, ok := LookupAgg(name)
+	if !ok {
+		t.Fatalf("no aggregate %s", name)
+	}
+	return a
+}
+
+// aggResult is the result of a slot and what went wrong there.
+func aggResult(t testing.TB, a Acc, slot int32) (vec.Value, string) {
+	t.Helper()
+	var out vec.Vec
+	failed := ""
+	c := &Call{OnError: func(row int, message string) { failed = message }}
+	a.Result(c, []int32{slot}, &out)
+	if err := out.Check(); err != nil || out.N != 1 {
+		t.Fatalf("result of %d rows: %v", out.N, err)
+	}
+	return out.At(0), failed
+}
+
+// aggOver feeds values to a new accumulator, in one batch.
+func aggOver(t testing.TB, name string, static Types, vals []vec.Value) Acc {
+	t.Helper()
+	a := mustAgg(t, name).New([]Types{static})
+	a.Grow(1)
+	v := vec.Values(vals...)
+	a.Add(make([]int32, v.N), []*vec.Vec{&v})
+	return a
+}
+
+func null() vec.Value               { return vec.NullValue() }
+func i(x int64) vec.Value           { return vec.IntValue(x) }
+func fl(x float64) vec.Value        { return vec.FloatValue(x) }
+func str(s string) vec.Value        { return vec.StringValue(s) }
+func bit(b bool) vec.Value          { return vec.BitValue(b) }
+func tim(x int64) vec.Value         { return vec.TimeValue(vec.Time(x)) }
+func list(x ...vec.Value) vec.Value { return vec.ArrayValue(&vec.Rec{Vals: x}) }
+func rec(name string, x vec.Value) vec.Value {
+	return vec.RecordValue(&vec.Rec{Names: []string{name}, Vals: []vec.Value{x}})
+}
+
+func TestAggregates(t *testing.T) {
+	static := Any
+	f := func(name, want, fails string, vals ...vec.Value) {
+		t.Helper()
+		got, failed := aggResult(t, aggOver(t, name, static, vals), 0)
+		if got.Kind == vec.Missing {
+			t.Errorf("%s over %v: missing", name, vals)
+		}
+		if got.String() != want || failed != fails {
+			t.Errorf("%s over %v: got %v %q, want %s %q", name, vals, got, failed, want, fails)
+		}
+	}
+	f("COUNT", "2", "", i(1), null(), i(1))
+	f("COUNT", "4", "", str(""), list(), rec("a", null()), bit(false), vec.Value{})
+	f("COUNT", "0", "", null())
+
+	f("SUM", "3.5", "", i(1), fl(2.5))
+	f("SUM", "3", "", i(1), null(), i(2))
+	f("SUM", "null", "", null())
+	f("SUM", "null", "")
+	f("SUM", "2", "", bit(true), bit(false), bit(true))
+	f("SUM", "3", "", bit(true), i(2))
+	f("SUM", "2.0", "", fl(1), fl(1))
+	f("SUM", "0.0", "", fl(math.Copysign(0, -1)))
+	f("SUM", "12.0", "", str(" 12 "))
+	f("SUM", "3.0", "", str("1"), i(2))
+	f("SUM", "9223372036854775807", "", i(math.MaxInt64), i(0))
+	f("SUM", "null", "bigint overflow", i(math.MaxInt64), i(1))
+	f("SUM", "null", "bigint overflow", i(math.MinInt64), i(-1))
+	f("SUM", "9223372036854775806", "", i(math.MaxInt64), i(math.MaxInt64), i(-math.MaxInt64), i(-1))
+	f("SUM", "-9223372036854775808", "", i(math.MinInt64), i(math.MinInt64), i(math.MaxInt64), i(1))
+	f("SUM", "1.8446744073709552e+19", "", i(math.MaxInt64), i(math.MaxInt64), fl(2))
+	f("SUM", "1.0", "", i(math.MaxInt64), i(1), fl(-0x1p63), fl(1))
+	f("SUM", "null", "", fl(math.MaxFloat64), fl(math.MaxFloat64))
+	f("SUM", "3", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", i(1), str("x"), i(2))
+	f("SUM", "null", "argument 1 of SUM has type datetime; bigint or float wanted", tim(1))
+	f("SUM", "1", "argument 1 of SUM has type record; bigint or float wanted", rec("a", i(1)), i(1))
+	f("SUM", "1", "argument 1 of SUM has type array; bigint or float wanted", list(), i(1))
+	f("SUM", "null", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", str("NaN"))
+	f("SUM", "null", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", tim(1), list(), str(""))
+
+	f("AVG", "1.5", "", i(1), i(2))
+	f("AVG", "2.0", "", i(1), null(), i(3))
+	f("AVG", "null", "", null())
+	f("AVG", "2.5", "", fl(1), fl(4))
+	f("AVG", "2.0", "", str("1"), fl(2), i(3))
+	f("AVG", "9.223372036854776e+18", "", i(math.MaxInt64), i(math.MaxInt64), i(math.MaxInt64))
+	f("AVG", "1e+308", "", fl(1e308), fl(1e308))
+	f("AVG", "0.0", "", fl(math.MaxFloat64), fl(-math.MaxFloat64))
+	f("AVG", "0.3333333333333333", "", i(1), i(0), i(0))
+	f("AVG", "-0.3333333333333333", "", fl(-1), i(0), i(0))
+	f("AVG", "1.0", "argument 1 of AVG has type nvarchar(max); bigint or float wanted", str("x"), i(1))
+
+	f("VAR", "2.0", "", i(1), i(3))
+	f("VAR", "null", "", i(7))
+	f("VAR", "null", "")
+	f("VAR", "4.571428571428571", "", i(2), i(4), i(4), i(4), i(5), i(5), i(7), i(9))
+	f("VARP", "4.0", "", fl(2), i(4), i(4), str("4"), i(5), i(5), null(), i(7), i(9))
+	f("VARP", "1.0", "", i(1), i(3))
+	f("VARP", "0.0", "", fl(7.1))
+	f("VARP", "0.0", "", fl(0.1), fl(0.1), fl(0.1))
+	f("VARP", "null", "", null())
+	f("STDEV", "null", "", i(7))
+	f("STDEV", "2.138089935299395", "", i(2), i(4), i(4), i(4), i(5), i(5), i(7), i(9))
+	f("STDEVP", "2.0", "", i(2), i(4), i(4), i(4), i(5), i(5), i(7), i(9))
+	f("VAR", "0.5", "", i(1<<53), i(1<<53+1)) // as floats they are equal
+	f("VAR", "1.0", "", fl(1e15), fl(1e15+1), fl(1e15+2))
+	f("VARP", "null", "", fl(1e200), fl(-1e200))
+	f("STDEVP", "1e+200", "", fl(1e200), fl(-1e200))
+	f("VARP", "0.0", "", fl(1e-200), fl(-1e-200))
+	f("STDEVP", "1e-200", "", fl(1e-200), fl(-1e-200))
+	f("VAR", "0.0", "argument 1 of VAR has type datetime; bigint or float wanted", tim(1), i(1), i(1))
+
+	f("MIN", "-3", "", i(5), i(-3), null(), fl(2.5))
+	f("MAX", "5", "", i(5), i(-3), null(), fl(2.5))
+	f("MAX", "5.5", "", i(5), fl(5.5), bit(true))
+	f("MIN", "false", "", bit(true), bit(false))
+	f("MAX", "true", "", bit(true), bit(false))
+	f("MIN", "null", "", null(), null())
+	f("MIN", "5.0", "", str("9"), str("10"), str("5"))
+	f("MAX", "10.0", "", str("9"), str("10"), str("5"))
+	f("MIN", "1", "", fl(1), bit(true), i(1)) // equal: bigint, then float, then bit
+	f("MAX", "1", "", bit(true), fl(1), i(1))
+	f("MAX", "1.0", "", bit(true), fl(1))
+	f("MAX", "0", "", fl(math.Copysign(0, -1)), fl(0), i(0))
+	f("MAX", "9007199254740993", "", i(1<<53+1), fl(1<<53)) // no rounding of the bigint
+	f("MIN", "9.007199254740992e+15", "", i(1<<53+1), fl(1<<53))
+	f("MAX", "9223372036854775807", "", i(math.MaxInt64), i(math.MinInt64))
+	f("MIN", "-9223372036854775808", "", i(math.MaxInt64), i(math.MinInt64))
+	f("MAX", "9.223372036854776e+18", "", i(math.MaxInt64), fl(0x1p63))
+	f("MIN", `"0001-01-01T00:00:00.0000000Z"`, "", tim(0), tim(1))
+	f("MAX", `"0001-01-01T00:00:00.0000001Z"`, "", tim(0), null(), tim(1))
+	f("MAX", "null", "argument 1 of MAX mixes datetime with numbers", tim(0), i(1))
+	f("MIN", "null", "argument 1 of MIN mixes datetime with numbers", fl(1), tim(0), fl(2))
+	f("MIN", "1", "argument 1 of MIN has type nvarchar(max); bigint or float wanted", i(1), str("b"))
+	f("MIN", "1", "argument 1 of MIN has type record; bit, bigint, float, datetime or nvarchar(max) wanted", i(1), rec("a", i(0)))
+
+	f("COUNT_DISTINCT", "1", "", i(1), null(), i(1))
+	f("COUNT_DISTINCT", "1", "", i(1), fl(1), bit(true))
+	f("COUNT_DISTINCT", "1", "", fl(0), fl(math.Copysign(0, -1)), i(0), bit(false))
+	f("COUNT_DISTINCT", "2", "", i(1), str("1"), str("1"))
+	f("COUNT_DISTINCT", "3", "", tim(1), i(1), fl(1.5))
+	f("COUNT_DISTINCT", "2", "", i(1<<53+1), fl(1<<53))
+	f("COUNT_DISTINCT", "2", "", str("a"), str("A"))
+	f("COUNT_DISTINCT", "2", "", rec("a", i(1)), rec("a", fl(1)), rec("b", i(1)))
+	f("COUNT_DISTINCT", "3", "", list(), list(null()), list(i(1)), list(i(1)))
+	f("COUNT_DISTINCT", "0", "", null())
+
+	static = Text | Null // text by CAST: text order
+	f("MIN", `"10"`, "", str("b"), str("10"))
+	f("MAX", `"b"`, "", str("b"), null(), str("10"))
+	f("MAX", `"a"`, "", str(""), str("a"), str("B"))
+	f("MIN", `""`, "", str("a"), str(""))
+	f("MAX", "\"\U0001F600\"", "", str("\uffff"), str("\U0001F600"))
+	f("MIN", "null", "", null())
+	f("SUM", "3.0", "", str("1"), str("2"))
+}
+
+// TestNegativeZero: -0.0 is a value that equals zero and is less in MIN and MAX only.
+func TestNegativeZero(t *testing.T) {
+	zero := math.Copysign(0, -1)
+	f := func(name string, negative bool, vals ...vec.Value) {
+		t.Helper()
+		got, _ := aggResult(t, aggOver(t, name, Any, vals), 0)
+		if got.Kind != vec.Float || got.Float != 0 || math.Signbit(got.Float) != negative {
+			t.Errorf("%s: got %v of kind %v, signbit %v", name, got, got.Kind, math.Signbit(got.Float))
+		}
+	}
+	f("MIN", true, fl(0), fl(zero))
+	f("MIN", true, fl(zero), fl(0))
+	f("MAX", false, fl(0), fl(zero))
+	f("MAX", false, fl(zero), fl(0))
+	f("MAX", true, fl(zero), fl(-1))
+	f("SUM", false, fl(zero))
+}
+
+func TestCountOfRows(t *testing.T) {
+	a := mustAgg(t, "count").New(nil).(Inverse)
+	a.Grow(3)
+	a.Add([]int32{0, 2, 2, 2}, nil)
+	a.Remove([]int32{2}, nil)
+	for s, want := range []string{"1", "0", "2"} {
+		if got, _ := aggResult(t, a, int32(s)); got.String() != want {
+			t.Errorf("slot %d: got %v, want %s", s, got, want)
+		}
+	}
+}
+
+// TestAggExamples evaluates the examples of the manual, "SUM(v) over 1, 2.5".
+func TestAggExamples(t *testing.T) {
+	for _, a := range Aggs() {
+		if !strings.HasPrefix(a.Doc.Summary, a.Name) || a.Doc.Section == "" {
+			t.Errorf("%s: summary %q of section %q", a.Name, a.Doc.Summary, a.Doc.Section)
+		}
+		if a.Later {
+			continue
+		}
+		if len(a.Doc.Examples) == 0 {
+			t.Errorf("%s has no example", a.Name)
+		}
+		for _, e := range a.Doc.Examples {
+			call, over, ok := strings.Cut(e.In, " over ")
+			name, args, _ := strings.Cut(strings.TrimSuffix(call, ")"), "(")
+			static, given := []Types{Any}, "v"
+			switch {
+			case args == "*":
+				static, given = nil, "*"
+			case strings.HasPrefix(args, "DISTINCT "):
+				name, given = name+"_DISTINCT", "DISTINCT v"
+			case strings.HasPrefix(args, "CAST"):
+				static, given = []Types{Text}, "CAST(v AS nvarchar(max))"
+			}
+			if !ok || name != a.Name || args != given {
+				t.Errorf("%s: cannot read example %q", a.Name, e.In)
+				continue
+			}
+			var vals []vec.Value
+			for _, lit := range strings.Split(over, ", ") {
+				vals = append(vals, literal(t, lit))
+			}
+			v := vec.Values(vals...)
+			acc := a.New(static)
+			acc.Grow(1)
+			acc.Add(make([]int32, v.N), []*vec.Vec{&v}[:len(static)])
+			if got, failed := aggResult(t, acc, 0); got.String() != e.Want || failed != "" {
+				t.Errorf("%s: got %v %s, want %s", e.In, got, failed, e.Want)
+			}
+		}
+	}
+}
+
+// literal reads NULL, a text in quotes, or a number.
+func literal(t *testing.T, s string) vec.Value {
+	t.Helper()
+	if s == "NULL" {
+		return vec.NullValue()
+	}
+	if strings.HasPrefix(s, "'") {
+		return vec.StringValue(strings.Trim(s, "'"))
+	}
+	v, ok := vec.ParseNumber(s)
+	if !ok {
+		t.Fatalf("cannot read %q", s)
+	}
+	return v
+}
+
+func TestAggTypes(t *testing.T) {
+	f := func(name string, want Types, args ...Types) {
+		t.Helper()
+		if got := mustAgg(t, name).Result(args); got != want {
+			t.Errorf("%s: got %b, want %b", name, got, want)
+		}
+	}
+	f("COUNT", Bigint)
+	f("COUNT", Bigint, Any)
+	f("COUNT_DISTINCT", Bigint, Any)
+	f("SUM", Bigint|Null, Bigint)
+	f("SUM", Bigint|Null, Of(vec.Bit)|Null)
+	f("SUM", Float|Null, Float)
+	f("SUM", Float|Null, Text)
+	f("SUM", Num|Null, Any)
+	f("AVG", Float|Null, Bigint)
+	f("VAR", Float|Null, Any)
+	f("MIN", Bigint|Null, Bigint)
+	f("MIN", Text|Null, Text|Null)
+	f("MAX", Datetime|Null, Datetime)
+	f("MAX", Float|Bigint|Null, Text|Bigint)
+}
+
+func TestLaterAggregates(t *testing.T) {
+	for _, name := range []string{"Percentile_Cont", "Percentile_Disc", "Collect", "CollectTop", "TopOne"} {
+		if a := mustAgg(t, name); !a.Later {
+			t.Errorf("%s is not marked", name)
+		}
+	}
+}
+
+// TestAggOwnsText changes the memory of a batch after Add.
+func TestAggOwnsText(t *testing.T) {
+	for _, name := range []string{"MIN", "MAX", "COUNT_DISTINCT"} {
+		a := mustAgg(t, name).New([]Types{Text})
+		a.Grow(1)
+		buf := []byte("abc")
+		v := vec.Vec{N: 1, Kind: vec.String, Str: []string{unsafeText(buf)}}
+		a.Add([]int32{0}, []*vec.Vec{&v})
+		copy(buf, "xyz")
+		want := `"abc"`
+		if name == "COUNT_DISTINCT" {
+			want = "2"
+			v := vec.Strings("abc", "xyz")
+			a.Add([]int32{0, 0}, []*vec.Vec{&v})
+		}
+		if got, _ := aggResult(t, a, 0); got.String() != want {
+			t.Errorf("%s: got %v, want %s", name, got, want)
+		}
+	}
+}

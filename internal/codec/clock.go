@@ -20,3 +20,6 @@ type clockCache struct {
 func (c *clockCache) parse(s []byte) (vec.Time, bool) {
 	return vec.ParseTime(text(s))
 }
+
+// bytesOf is s as bytes, without a copy. Nobody may write to them.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

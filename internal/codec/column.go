@@ -1,8 +1,6 @@
 package codec
 
 import (
-	"unsafe"
-
 	"weir/internal/vec"
 )
 
@@ -174,7 +172,18 @@ func (c *column) putString(row int, s []byte) {
 		}
 		c.leaveDict(row)
 	}
-	c.strs[row] = unsafe.String(unsafe.SliceData(s), len(s))
+	c.strs[row] = text(s)
+}
+
+// putScratch is putString for a text in a buffer that changes before the batch is done.
+func (c *column) putScratch(row int, s []byte, texts *arena) {
+	if c.dict != nil {
+		c.putString(row, s)
+		if c.dict != nil {
+			return
+		}
+	}
+	c.putString(row, bytesOf(texts.keep(s)))
 }
 
 // leaveDict turns the rows before row into plain strings: the dictionary is full. Codes
@@ -205,7 +214,7 @@ func (c *column) put(row int, v vec.Value) {
 		case vec.Missing:
 			c.putNull(row, vec.Missing)
 		case vec.String:
-			c.putTime(row, unsafe.Slice(unsafe.StringData(v.Str), len(v.Str)))
+			c.putTime(row, bytesOf(v.Str))
 		default:
 			c.putNull(row, vec.Null)
 		}
@@ -217,7 +226,7 @@ func (c *column) put(row int, v vec.Value) {
 	case vec.Float:
 		c.putFloat(row, v.Float)
 	case vec.String:
-		c.putString(row, unsafe.Slice(unsafe.StringData(v.Str), len(v.Str)))
+		c.putString(row, bytesOf(v.Str))
 	case vec.Record, vec.Array:
 		c.putRec(row, v.Kind, v.Rec)
 	default:

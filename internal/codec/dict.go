@@ -17,7 +17,7 @@ type dict struct {
 	bytes int        // of all texts
 	// judged counts the look-ups of the trial that decides whether a dictionary pays.
 	judged int
-	chunk  []byte // where new texts are copied to
+	texts  arena
 }
 
 // dictSlot is a text: lo and hi are its first and last 8 bytes if it has at most 16
@@ -37,7 +37,7 @@ const (
 )
 
 func newDict() *dict {
-	return &dict{out: &vec.Dict{}, slots: make([]dictSlot, dictStart), shift: 64 - 8}
+	return &dict{out: &vec.Dict{}, slots: make([]dictSlot, dictStart), shift: 64 - 8, texts: arena{size: 4096}}
 }
 
 // useless says, once, after the trial, that nearly no text came twice.
@@ -116,24 +116,11 @@ func (d *dict) add(e *dictSlot, lo, hi uint64, s []byte) (uint32, bool) {
 	}
 	d.bytes += len(s)
 	*e = dictSlot{lo: lo, hi: hi, n: uint32(len(s)), code: uint32(len(d.out.Vals)) + 1}
-	d.out.Vals = append(d.out.Vals, d.keep(s))
+	d.out.Vals = append(d.out.Vals, d.texts.keep(s))
 	if 2*len(d.out.Vals) > len(d.slots) {
 		d.rehash()
 	}
 	return uint32(len(d.out.Vals)) - 1, true
-}
-
-// keep copies s to memory of its own. Small texts share chunks.
-func (d *dict) keep(s []byte) string {
-	if len(s) > 256 {
-		return string(s)
-	}
-	if len(s) > cap(d.chunk)-len(d.chunk) {
-		d.chunk = make([]byte, 0, 4096)
-	}
-	at := len(d.chunk)
-	d.chunk = append(d.chunk, s...)
-	return text(d.chunk[at:])
 }
 
 // rehash makes the table four times as large.

@@ -48,6 +48,7 @@ func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 
 // Decode implements Decoder. It returns no error: what is no event is a bad event.
 func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBad func(Bad)) (int, error) {
+	data, last = boundBuffer(data, last)
 	max = min(max, MaxBatchRows)
 	d.columns.open(b, max)
 	d.positions.open(data, max)

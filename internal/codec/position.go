@@ -65,3 +65,12 @@ func (p *positions) bad(start, end int, name, reason string) Bad {
 		Text: p.data[start:min(end, start+maxBadText)],
 	}
 }
+
+// boundBuffer cuts a buffer to what the offsets of rows can hold.
+func boundBuffer(data []byte, last bool) ([]byte, bool) {
+	const limit = 1<<31 - 1
+	if len(data) > limit {
+		return data[:limit], false
+	}
+	return data, last
+}

@@ -94,6 +94,7 @@ type Call struct {
 	entries  entryMemo
 	builder  textBuilder
 	patterns patternCache
+	like     lastLike
 }
 
 // Skip reports whether row i gives NULL whatever Eval does.

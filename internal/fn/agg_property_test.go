@@ -24,44 +24,44 @@ type rowMix struct {
 }
 
 var rowMixes = []rowMix{
-	{"ints", Any, func(r *rand.Rand) vec.Value { return i(int64(r.IntN(20) - 10)) }},
-	{"large ints", Any, func(r *rand.Rand) vec.Value { return i(int64(r.Uint64()) >> r.IntN(4)) }},
-	{"floats", Any, func(r *rand.Rand) vec.Value { return fl(anyFloat(r)) }},
-	{"datetimes", Any, func(r *rand.Rand) vec.Value { return tim(int64(r.IntN(1000))) }},
-	{"texts", Text, func(r *rand.Rand) vec.Value { return str(strconv.Itoa(r.IntN(30))) }},
+	{"ints", Any, func(r *rand.Rand) vec.Value { return vint(int64(r.IntN(20) - 10)) }},
+	{"large ints", Any, func(r *rand.Rand) vec.Value { return vint(int64(r.Uint64()) >> r.IntN(4)) }},
+	{"floats", Any, func(r *rand.Rand) vec.Value { return vfloat(anyFloat(r)) }},
+	{"datetimes", Any, func(r *rand.Rand) vec.Value { return vtime(int64(r.IntN(1000))) }},
+	{"texts", Text, func(r *rand.Rand) vec.Value { return vtext(strconv.Itoa(r.IntN(30))) }},
 	{"numbers", Any, func(r *rand.Rand) vec.Value {
 		switch r.IntN(5) {
 		case 0:
-			return null()
+			return vnull()
 		case 1:
-			return fl(anyFloat(r))
+			return vfloat(anyFloat(r))
 		case 2:
-			return fl(float64(r.IntN(5)) / 2)
+			return vfloat(float64(r.IntN(5)) / 2)
 		case 3:
-			return bit(r.IntN(2) == 0)
+			return vbit(r.IntN(2) == 0)
 		}
-		return i(int64(r.IntN(7) - 3))
+		return vint(int64(r.IntN(7) - 3))
 	}},
 	{"anything", Any, func(r *rand.Rand) vec.Value {
 		switch r.IntN(9) {
 		case 0:
 			return vec.Value{}
 		case 1:
-			return fl(anyFloat(r))
+			return vfloat(anyFloat(r))
 		case 2:
-			return str(strconv.Itoa(r.IntN(3)))
+			return vtext(strconv.Itoa(r.IntN(3)))
 		case 3:
-			return str(string(rune('a' + r.IntN(3))))
+			return vtext(string(rune('a' + r.IntN(3))))
 		case 4:
-			return tim(int64(r.IntN(3)))
+			return vtime(int64(r.IntN(3)))
 		case 5:
-			return list(i(int64(r.IntN(3))))
+			return vlist(vint(int64(r.IntN(3))))
 		case 6:
-			return rec("a", fl(float64(r.IntN(3))))
+			return vrec("a", vfloat(float64(r.IntN(3))))
 		case 7:
-			return i(int64(r.Uint64()))
+			return vint(int64(r.Uint64()))
 		}
-		return i(int64(r.IntN(3)))
+		return vint(int64(r.IntN(3)))
 	}},
 }
 
@@ -223,10 +223,10 @@ func TestAggSave(t *testing.T) {
 // FuzzAggLoad loads damaged snapshots and then uses the slot.
 func FuzzAggLoad(f *testing.F) {
 	for n, name := range liveAggs {
-		f.Add(uint8(n), saved(aggOver(f, name, Any, []vec.Value{i(1), fl(1e300), fl(-1e-300), i(math.MaxInt64), i(7)}), 0))
+		f.Add(uint8(n), saved(aggOver(f, name, Any, []vec.Value{vint(1), vfloat(1e300), vfloat(-1e-300), vint(math.MaxInt64), vint(7)}), 0))
 	}
-	f.Add(uint8(3), saved(aggOver(f, "MIN", Text, []vec.Value{str("a")}), 0))
-	f.Add(uint8(9), saved(aggOver(f, "COUNT_DISTINCT", Any, []vec.Value{str("a"), list(i(1)), str("b")}), 0))
+	f.Add(uint8(3), saved(aggOver(f, "MIN", Text, []vec.Value{vtext("a")}), 0))
+	f.Add(uint8(9), saved(aggOver(f, "COUNT_DISTINCT", Any, []vec.Value{vtext("a"), vlist(vint(1)), vtext("b")}), 0))
 	f.Fuzz(func(t *testing.T, n uint8, b []byte) {
 		for _, static := range []Types{Any, Text} {
 			a := mustAgg(t, liveAggs[int(n)%len(liveAggs)]).New([]Types{static})
@@ -253,10 +253,10 @@ func TestStatisticsAgainstBig(t *testing.T) {
 		for j := range vals {
 			x := new(big.Rat)
 			if r.IntN(3) == 0 {
-				vals[j] = i(int64(r.Uint64()) >> r.IntN(64))
+				vals[j] = vint(int64(r.Uint64()) >> r.IntN(64))
 				x.SetInt64(vals[j].Int)
 			} else {
-				vals[j] = fl(anyFloat(r))
+				vals[j] = vfloat(anyFloat(r))
 				x.SetFloat64(vals[j].Float)
 			}
 			sum.Add(sum, x)

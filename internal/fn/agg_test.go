@@ -41,14 +41,14 @@ func aggOver(t testing.TB, name string, static Types, vals []vec.Value) Acc {
 	return a
 }
 
-func null() vec.Value               { return vec.NullValue() }
-func i(x int64) vec.Value           { return vec.IntValue(x) }
-func fl(x float64) vec.Value        { return vec.FloatValue(x) }
-func str(s string) vec.Value        { return vec.StringValue(s) }
-func bit(b bool) vec.Value          { return vec.BitValue(b) }
-func tim(x int64) vec.Value         { return vec.TimeValue(vec.Time(x)) }
-func list(x ...vec.Value) vec.Value { return vec.ArrayValue(&vec.Rec{Vals: x}) }
-func rec(name string, x vec.Value) vec.Value {
+func vnull() vec.Value               { return vec.NullValue() }
+func vint(x int64) vec.Value         { return vec.IntValue(x) }
+func vfloat(x float64) vec.Value     { return vec.FloatValue(x) }
+func vtext(s string) vec.Value       { return vec.StringValue(s) }
+func vbit(b bool) vec.Value          { return vec.BitValue(b) }
+func vtime(x int64) vec.Value        { return vec.TimeValue(vec.Time(x)) }
+func vlist(x ...vec.Value) vec.Value { return vec.ArrayValue(&vec.Rec{Vals: x}) }
+func vrec(name string, x vec.Value) vec.Value {
 	return vec.RecordValue(&vec.Rec{Names: []string{name}, Vals: []vec.Value{x}})
 }
 
@@ -64,110 +64,110 @@ func TestAggregates(t *testing.T) {
 			t.Errorf("%s over %v: got %v %q, want %s %q", name, vals, got, failed, want, fails)
 		}
 	}
-	f("COUNT", "2", "", i(1), null(), i(1))
-	f("COUNT", "4", "", str(""), list(), rec("a", null()), bit(false), vec.Value{})
-	f("COUNT", "0", "", null())
+	f("COUNT", "2", "", vint(1), vnull(), vint(1))
+	f("COUNT", "4", "", vtext(""), vlist(), vrec("a", vnull()), vbit(false), vec.Value{})
+	f("COUNT", "0", "", vnull())
 
-	f("SUM", "3.5", "", i(1), fl(2.5))
-	f("SUM", "3", "", i(1), null(), i(2))
-	f("SUM", "null", "", null())
+	f("SUM", "3.5", "", vint(1), vfloat(2.5))
+	f("SUM", "3", "", vint(1), vnull(), vint(2))
+	f("SUM", "null", "", vnull())
 	f("SUM", "null", "")
-	f("SUM", "2", "", bit(true), bit(false), bit(true))
-	f("SUM", "3", "", bit(true), i(2))
-	f("SUM", "2.0", "", fl(1), fl(1))
-	f("SUM", "0.0", "", fl(math.Copysign(0, -1)))
-	f("SUM", "12.0", "", str(" 12 "))
-	f("SUM", "3.0", "", str("1"), i(2))
-	f("SUM", "9223372036854775807", "", i(math.MaxInt64), i(0))
-	f("SUM", "null", "bigint overflow", i(math.MaxInt64), i(1))
-	f("SUM", "null", "bigint overflow", i(math.MinInt64), i(-1))
-	f("SUM", "9223372036854775806", "", i(math.MaxInt64), i(math.MaxInt64), i(-math.MaxInt64), i(-1))
-	f("SUM", "-9223372036854775808", "", i(math.MinInt64), i(math.MinInt64), i(math.MaxInt64), i(1))
-	f("SUM", "1.8446744073709552e+19", "", i(math.MaxInt64), i(math.MaxInt64), fl(2))
-	f("SUM", "1.0", "", i(math.MaxInt64), i(1), fl(-0x1p63), fl(1))
-	f("SUM", "null", "", fl(math.MaxFloat64), fl(math.MaxFloat64))
-	f("SUM", "3", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", i(1), str("x"), i(2))
-	f("SUM", "null", "argument 1 of SUM has type datetime; bigint or float wanted", tim(1))
-	f("SUM", "1", "argument 1 of SUM has type record; bigint or float wanted", rec("a", i(1)), i(1))
-	f("SUM", "1", "argument 1 of SUM has type array; bigint or float wanted", list(), i(1))
-	f("SUM", "null", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", str("NaN"))
-	f("SUM", "null", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", tim(1), list(), str(""))
+	f("SUM", "2", "", vbit(true), vbit(false), vbit(true))
+	f("SUM", "3", "", vbit(true), vint(2))
+	f("SUM", "2.0", "", vfloat(1), vfloat(1))
+	f("SUM", "0.0", "", vfloat(math.Copysign(0, -1)))
+	f("SUM", "12.0", "", vtext(" 12 "))
+	f("SUM", "3.0", "", vtext("1"), vint(2))
+	f("SUM", "9223372036854775807", "", vint(math.MaxInt64), vint(0))
+	f("SUM", "null", "bigint overflow", vint(math.MaxInt64), vint(1))
+	f("SUM", "null", "bigint overflow", vint(math.MinInt64), vint(-1))
+	f("SUM", "9223372036854775806", "", vint(math.MaxInt64), vint(math.MaxInt64), vint(-math.MaxInt64), vint(-1))
+	f("SUM", "-9223372036854775808", "", vint(math.MinInt64), vint(math.MinInt64), vint(math.MaxInt64), vint(1))
+	f("SUM", "1.8446744073709552e+19", "", vint(math.MaxInt64), vint(math.MaxInt64), vfloat(2))
+	f("SUM", "1.0", "", vint(math.MaxInt64), vint(1), vfloat(-0x1p63), vfloat(1))
+	f("SUM", "null", "", vfloat(math.MaxFloat64), vfloat(math.MaxFloat64))
+	f("SUM", "3", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", vint(1), vtext("x"), vint(2))
+	f("SUM", "null", "argument 1 of SUM has type datetime; bigint or float wanted", vtime(1))
+	f("SUM", "1", "argument 1 of SUM has type record; bigint or float wanted", vrec("a", vint(1)), vint(1))
+	f("SUM", "1", "argument 1 of SUM has type array; bigint or float wanted", vlist(), vint(1))
+	f("SUM", "null", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", vtext("NaN"))
+	f("SUM", "null", "argument 1 of SUM has type nvarchar(max); bigint or float wanted", vtime(1), vlist(), vtext(""))
 
-	f("AVG", "1.5", "", i(1), i(2))
-	f("AVG", "2.0", "", i(1), null(), i(3))
-	f("AVG", "null", "", null())
-	f("AVG", "2.5", "", fl(1), fl(4))
-	f("AVG", "2.0", "", str("1"), fl(2), i(3))
-	f("AVG", "9.223372036854776e+18", "", i(math.MaxInt64), i(math.MaxInt64), i(math.MaxInt64))
-	f("AVG", "1e+308", "", fl(1e308), fl(1e308))
-	f("AVG", "0.0", "", fl(math.MaxFloat64), fl(-math.MaxFloat64))
-	f("AVG", "0.3333333333333333", "", i(1), i(0), i(0))
-	f("AVG", "-0.3333333333333333", "", fl(-1), i(0), i(0))
-	f("AVG", "1.0", "argument 1 of AVG has type nvarchar(max); bigint or float wanted", str("x"), i(1))
+	f("AVG", "1.5", "", vint(1), vint(2))
+	f("AVG", "2.0", "", vint(1), vnull(), vint(3))
+	f("AVG", "null", "", vnull())
+	f("AVG", "2.5", "", vfloat(1), vfloat(4))
+	f("AVG", "2.0", "", vtext("1"), vfloat(2), vint(3))
+	f("AVG", "9.223372036854776e+18", "", vint(math.MaxInt64), vint(math.MaxInt64), vint(math.MaxInt64))
+	f("AVG", "1e+308", "", vfloat(1e308), vfloat(1e308))
+	f("AVG", "0.0", "", vfloat(math.MaxFloat64), vfloat(-math.MaxFloat64))
+	f("AVG", "0.3333333333333333", "", vint(1), vint(0), vint(0))
+	f("AVG", "-0.3333333333333333", "", vfloat(-1), vint(0), vint(0))
+	f("AVG", "1.0", "argument 1 of AVG has type nvarchar(max); bigint or float wanted", vtext("x"), vint(1))
 
-	f("VAR", "2.0", "", i(1), i(3))
-	f("VAR", "null", "", i(7))
+	f("VAR", "2.0", "", vint(1), vint(3))
+	f("VAR", "null", "", vint(7))
 	f("VAR", "null", "")
-	f("VAR", "4.571428571428571", "", i(2), i(4), i(4), i(4), i(5), i(5), i(7), i(9))
-	f("VARP", "4.0", "", fl(2), i(4), i(4), str("4"), i(5), i(5), null(), i(7), i(9))
-	f("VARP", "1.0", "", i(1), i(3))
-	f("VARP", "0.0", "", fl(7.1))
-	f("VARP", "0.0", "", fl(0.1), fl(0.1), fl(0.1))
-	f("VARP", "null", "", null())
-	f("STDEV", "null", "", i(7))
-	f("STDEV", "2.138089935299395", "", i(2), i(4), i(4), i(4), i(5), i(5), i(7), i(9))
-	f("STDEVP", "2.0", "", i(2), i(4), i(4), i(4), i(5), i(5), i(7), i(9))
-	f("VAR", "0.5", "", i(1<<53), i(1<<53+1)) // as floats they are equal
-	f("VAR", "1.0", "", fl(1e15), fl(1e15+1), fl(1e15+2))
-	f("VARP", "null", "", fl(1e200), fl(-1e200))
-	f("STDEVP", "1e+200", "", fl(1e200), fl(-1e200))
-	f("VARP", "0.0", "", fl(1e-200), fl(-1e-200))
-	f("STDEVP", "1e-200", "", fl(1e-200), fl(-1e-200))
-	f("VAR", "0.0", "argument 1 of VAR has type datetime; bigint or float wanted", tim(1), i(1), i(1))
+	f("VAR", "4.571428571428571", "", vint(2), vint(4), vint(4), vint(4), vint(5), vint(5), vint(7), vint(9))
+	f("VARP", "4.0", "", vfloat(2), vint(4), vint(4), vtext("4"), vint(5), vint(5), vnull(), vint(7), vint(9))
+	f("VARP", "1.0", "", vint(1), vint(3))
+	f("VARP", "0.0", "", vfloat(7.1))
+	f("VARP", "0.0", "", vfloat(0.1), vfloat(0.1), vfloat(0.1))
+	f("VARP", "null", "", vnull())
+	f("STDEV", "null", "", vint(7))
+	f("STDEV", "2.138089935299395", "", vint(2), vint(4), vint(4), vint(4), vint(5), vint(5), vint(7), vint(9))
+	f("STDEVP", "2.0", "", vint(2), vint(4), vint(4), vint(4), vint(5), vint(5), vint(7), vint(9))
+	f("VAR", "0.5", "", vint(1<<53), vint(1<<53+1)) // as floats they are equal
+	f("VAR", "1.0", "", vfloat(1e15), vfloat(1e15+1), vfloat(1e15+2))
+	f("VARP", "null", "", vfloat(1e200), vfloat(-1e200))
+	f("STDEVP", "1e+200", "", vfloat(1e200), vfloat(-1e200))
+	f("VARP", "0.0", "", vfloat(1e-200), vfloat(-1e-200))
+	f("STDEVP", "1e-200", "", vfloat(1e-200), vfloat(-1e-200))
+	f("VAR", "0.0", "argument 1 of VAR has type datetime; bigint or float wanted", vtime(1), vint(1), vint(1))
 
-	f("MIN", "-3", "", i(5), i(-3), null(), fl(2.5))
-	f("MAX", "5", "", i(5), i(-3), null(), fl(2.5))
-	f("MAX", "5.5", "", i(5), fl(5.5), bit(true))
-	f("MIN", "false", "", bit(true), bit(false))
-	f("MAX", "true", "", bit(true), bit(false))
-	f("MIN", "null", "", null(), null())
-	f("MIN", "5.0", "", str("9"), str("10"), str("5"))
-	f("MAX", "10.0", "", str("9"), str("10"), str("5"))
-	f("MIN", "1", "", fl(1), bit(true), i(1)) // equal: bigint, then float, then bit
-	f("MAX", "1", "", bit(true), fl(1), i(1))
-	f("MAX", "1.0", "", bit(true), fl(1))
-	f("MAX", "0", "", fl(math.Copysign(0, -1)), fl(0), i(0))
-	f("MAX", "9007199254740993", "", i(1<<53+1), fl(1<<53)) // no rounding of the bigint
-	f("MIN", "9.007199254740992e+15", "", i(1<<53+1), fl(1<<53))
-	f("MAX", "9223372036854775807", "", i(math.MaxInt64), i(math.MinInt64))
-	f("MIN", "-9223372036854775808", "", i(math.MaxInt64), i(math.MinInt64))
-	f("MAX", "9.223372036854776e+18", "", i(math.MaxInt64), fl(0x1p63))
-	f("MIN", `"0001-01-01T00:00:00.0000000Z"`, "", tim(0), tim(1))
-	f("MAX", `"0001-01-01T00:00:00.0000001Z"`, "", tim(0), null(), tim(1))
-	f("MAX", "null", "argument 1 of MAX mixes datetime with numbers", tim(0), i(1))
-	f("MIN", "null", "argument 1 of MIN mixes datetime with numbers", fl(1), tim(0), fl(2))
-	f("MIN", "1", "argument 1 of MIN has type nvarchar(max); bigint or float wanted", i(1), str("b"))
-	f("MIN", "1", "argument 1 of MIN has type record; bit, bigint, float, datetime or nvarchar(max) wanted", i(1), rec("a", i(0)))
+	f("MIN", "-3", "", vint(5), vint(-3), vnull(), vfloat(2.5))
+	f("MAX", "5", "", vint(5), vint(-3), vnull(), vfloat(2.5))
+	f("MAX", "5.5", "", vint(5), vfloat(5.5), vbit(true))
+	f("MIN", "false", "", vbit(true), vbit(false))
+	f("MAX", "true", "", vbit(true), vbit(false))
+	f("MIN", "null", "", vnull(), vnull())
+	f("MIN", "5.0", "", vtext("9"), vtext("10"), vtext("5"))
+	f("MAX", "10.0", "", vtext("9"), vtext("10"), vtext("5"))
+	f("MIN", "1", "", vfloat(1), vbit(true), vint(1)) // equal: bigint, then float, then bit
+	f("MAX", "1", "", vbit(true), vfloat(1), vint(1))
+	f("MAX", "1.0", "", vbit(true), vfloat(1))
+	f("MAX", "0", "", vfloat(math.Copysign(0, -1)), vfloat(0), vint(0))
+	f("MAX", "9007199254740993", "", vint(1<<53+1), vfloat(1<<53)) // no rounding of the bigint
+	f("MIN", "9.007199254740992e+15", "", vint(1<<53+1), vfloat(1<<53))
+	f("MAX", "9223372036854775807", "", vint(math.MaxInt64), vint(math.MinInt64))
+	f("MIN", "-9223372036854775808", "", vint(math.MaxInt64), vint(math.MinInt64))
+	f("MAX", "9.223372036854776e+18", "", vint(math.MaxInt64), vfloat(0x1p63))
+	f("MIN", `"0001-01-01T00:00:00.0000000Z"`, "", vtime(0), vtime(1))
+	f("MAX", `"0001-01-01T00:00:00.0000001Z"`, "", vtime(0), vnull(), vtime(1))
+	f("MAX", "null", "argument 1 of MAX mixes datetime with numbers", vtime(0), vint(1))
+	f("MIN", "null", "argument 1 of MIN mixes datetime with numbers", vfloat(1), vtime(0), vfloat(2))
+	f("MIN", "1", "argument 1 of MIN has type nvarchar(max); bigint or float wanted", vint(1), vtext("b"))
+	f("MIN", "1", "argument 1 of MIN has type record; bit, bigint, float, datetime or nvarchar(max) wanted", vint(1), vrec("a", vint(0)))
 
-	f("COUNT_DISTINCT", "1", "", i(1), null(), i(1))
-	f("COUNT_DISTINCT", "1", "", i(1), fl(1), bit(true))
-	f("COUNT_DISTINCT", "1", "", fl(0), fl(math.Copysign(0, -1)), i(0), bit(false))
-	f("COUNT_DISTINCT", "2", "", i(1), str("1"), str("1"))
-	f("COUNT_DISTINCT", "3", "", tim(1), i(1), fl(1.5))
-	f("COUNT_DISTINCT", "2", "", i(1<<53+1), fl(1<<53))
-	f("COUNT_DISTINCT", "2", "", str("a"), str("A"))
-	f("COUNT_DISTINCT", "2", "", rec("a", i(1)), rec("a", fl(1)), rec("b", i(1)))
-	f("COUNT_DISTINCT", "3", "", list(), list(null()), list(i(1)), list(i(1)))
-	f("COUNT_DISTINCT", "0", "", null())
+	f("COUNT_DISTINCT", "1", "", vint(1), vnull(), vint(1))
+	f("COUNT_DISTINCT", "1", "", vint(1), vfloat(1), vbit(true))
+	f("COUNT_DISTINCT", "1", "", vfloat(0), vfloat(math.Copysign(0, -1)), vint(0), vbit(false))
+	f("COUNT_DISTINCT", "2", "", vint(1), vtext("1"), vtext("1"))
+	f("COUNT_DISTINCT", "3", "", vtime(1), vint(1), vfloat(1.5))
+	f("COUNT_DISTINCT", "2", "", vint(1<<53+1), vfloat(1<<53))
+	f("COUNT_DISTINCT", "2", "", vtext("a"), vtext("A"))
+	f("COUNT_DISTINCT", "2", "", vrec("a", vint(1)), vrec("a", vfloat(1)), vrec("b", vint(1)))
+	f("COUNT_DISTINCT", "3", "", vlist(), vlist(vnull()), vlist(vint(1)), vlist(vint(1)))
+	f("COUNT_DISTINCT", "0", "", vnull())
 
 	static = Text | Null // text by CAST: text order
-	f("MIN", `"10"`, "", str("b"), str("10"))
-	f("MAX", `"b"`, "", str("b"), null(), str("10"))
-	f("MAX", `"a"`, "", str(""), str("a"), str("B"))
-	f("MIN", `""`, "", str("a"), str(""))
-	f("MAX", "\"\U0001F600\"", "", str("\uffff"), str("\U0001F600"))
-	f("MIN", "null", "", null())
-	f("SUM", "3.0", "", str("1"), str("2"))
+	f("MIN", `"10"`, "", vtext("b"), vtext("10"))
+	f("MAX", `"b"`, "", vtext("b"), vnull(), vtext("10"))
+	f("MAX", `"a"`, "", vtext(""), vtext("a"), vtext("B"))
+	f("MIN", `""`, "", vtext("a"), vtext(""))
+	f("MAX", "\"\U0001F600\"", "", vtext("\uffff"), vtext("\U0001F600"))
+	f("MIN", "null", "", vnull())
+	f("SUM", "3.0", "", vtext("1"), vtext("2"))
 }
 
 // TestNegativeZero: -0.0 is a value that equals zero and is less in MIN and MAX only.
@@ -180,12 +180,12 @@ func TestNegativeZero(t *testing.T) {
 			t.Errorf("%s: got %v of kind %v, signbit %v", name, got, got.Kind, math.Signbit(got.Float))
 		}
 	}
-	f("MIN", true, fl(0), fl(zero))
-	f("MIN", true, fl(zero), fl(0))
-	f("MAX", false, fl(0), fl(zero))
-	f("MAX", false, fl(zero), fl(0))
-	f("MAX", true, fl(zero), fl(-1))
-	f("SUM", false, fl(zero))
+	f("MIN", true, vfloat(0), vfloat(zero))
+	f("MIN", true, vfloat(zero), vfloat(0))
+	f("MAX", false, vfloat(0), vfloat(zero))
+	f("MAX", false, vfloat(zero), vfloat(0))
+	f("MAX", true, vfloat(zero), vfloat(-1))
+	f("SUM", false, vfloat(zero))
 }
 
 func TestCountOfRows(t *testing.T) {
@@ -230,7 +230,7 @@ func TestAggExamples(t *testing.T) {
 			}
 			var vals []vec.Value
 			for _, lit := range strings.Split(over, ", ") {
-				vals = append(vals, literal(t, lit))
+				vals = append(vals, aggLiteral(t, lit))
 			}
 			v := vec.Values(vals...)
 			acc := a.New(static)
@@ -244,7 +244,7 @@ func TestAggExamples(t *testing.T) {
 }
 
 // literal reads NULL, a text in quotes, or a number.
-func literal(t *testing.T, s string) vec.Value {
+func aggLiteral(t *testing.T, s string) vec.Value {
 	t.Helper()
 	if s == "NULL" {
 		return vec.NullValue()

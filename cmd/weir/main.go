@@ -120,4 +120,3 @@ func (c *console) report(err error) int {
 	}
 	return e.code
 }
-

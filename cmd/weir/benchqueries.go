@@ -1,0 +1,110 @@
+package main
+
+// benchQuery is a standard query: our text and the same in DuckDB's SQL. In both, the
+// events are those of "weir generate downtime".
+type benchQuery struct {
+	ID   string
+	What string
+	SAQL string
+	// SQL reads $EVENTS(columns), which becomes a read_json of just those columns. Times
+	// are milliseconds; windows are (start, end], so a second is named by its end.
+	SQL string
+	// ManyKeys asks for the data with 100,000 teams and 1,000,000 events a second of event
+	// time: ten events a second for each key, as many as with the other data.
+	ManyKeys bool
+}
+
+// second is the end of the window (s-1, s] that an event lies in.
+const second = `(epoch_ms(Date) + 999) // 1000`
+
+// averageSAQL and averageSQL are Q4 and Q4k.
+const (
+	averageSAQL = `SELECT TeamId, System.Timestamp() AS Time, AVG(StatusCode) AS a
+FROM events TIMESTAMP BY Date
+GROUP BY TeamId, HoppingWindow(second, 10, 1)`
+	averageSQL = `WITH pane AS (
+  SELECT TeamId, ` + second + ` AS s, SUM(StatusCode) AS x, COUNT(*) AS n
+  FROM $EVENTS(TeamId, Date, StatusCode) GROUP BY TeamId, s)
+SELECT TeamId, s + u AS t, SUM(x) / SUM(n) AS a
+FROM pane, (SELECT unnest(range(10)) AS u) GROUP BY TeamId, t`
+)
+
+// benchQueries are the standard queries, in the order in which they run.
+var benchQueries = []benchQuery{
+	{
+		ID: "Q0", What: "pass through",
+		SAQL: `SELECT * FROM events TIMESTAMP BY Date`,
+		SQL:  `SELECT * FROM $EVENTS(TeamId, ServiceId, Date, StatusCode, Status)`,
+	},
+	{
+		ID: "Q1", What: "filter, 3 of 5 fields",
+		SAQL: `SELECT TeamId, ServiceId, StatusCode
+FROM events TIMESTAMP BY Date
+WHERE StatusCode >= 500`,
+		SQL: `SELECT TeamId, ServiceId, StatusCode FROM $EVENTS(TeamId, ServiceId, StatusCode) WHERE StatusCode >= 500`,
+	},
+	{
+		ID: "Q2", What: "count by team, tumbling 1 s",
+		SAQL: `SELECT TeamId, System.Timestamp() AS Time, COUNT(*) AS c
+FROM events TIMESTAMP BY Date
+GROUP BY TeamId, TumblingWindow(second, 1)`,
+		SQL: `SELECT TeamId, ` + second + ` AS s, COUNT(*) AS c FROM $EVENTS(TeamId, Date) GROUP BY TeamId, s`,
+	},
+	{
+		ID: "Q3", What: "downtime in two steps",
+		SAQL: `WITH step AS (
+  SELECT TeamId, System.Timestamp() AS Time, COUNT(*) AS Cnt
+  FROM events TIMESTAMP BY Date
+  WHERE Status = 0
+  GROUP BY TeamId, TumblingWindow(second, 1)
+)
+SELECT TeamId, System.Timestamp() AS Time, COUNT(*) AS DownSeconds, SUM(Cnt) AS Failures
+FROM step
+GROUP BY TeamId, TumblingWindow(minute, 1)`,
+		SQL: `WITH step AS (
+  SELECT TeamId, ` + second + ` AS s, COUNT(*) AS n
+  FROM $EVENTS(TeamId, Date, Status) WHERE NOT Status GROUP BY TeamId, s)
+SELECT TeamId, (s + 59) // 60 AS m, COUNT(*) AS DownSeconds, SUM(n) AS Failures
+FROM step GROUP BY TeamId, m`,
+	},
+	{
+		ID: "Q4", What: "average by team, hopping 10 s / 1 s",
+		SAQL: averageSAQL, SQL: averageSQL,
+	},
+	{
+		ID: "Q4k", What: "the same with 100,000 teams",
+		SAQL: averageSAQL, SQL: averageSQL, ManyKeys: true,
+	},
+	{
+		ID: "Q5a", What: "sessions of a service, 1 s",
+		SAQL: `SELECT ServiceId, MIN(Date) AS t0, MAX(Date) AS t1, COUNT(*) AS c
+FROM events TIMESTAMP BY Date
+WHERE StatusCode = 500
+GROUP BY ServiceId, SessionWindow(second, 1, 3600) OVER (PARTITION BY ServiceId)`,
+		SQL: `WITH e AS (
+  SELECT ServiceId, Date, Date - LAG(Date) OVER (PARTITION BY ServiceId ORDER BY Date) > INTERVAL 1 second AS gap
+  FROM $EVENTS(ServiceId, Date, StatusCode) WHERE StatusCode = 500),
+n AS (
+  SELECT ServiceId, Date, SUM(CASE WHEN gap THEN 1 ELSE 0 END)
+    OVER (PARTITION BY ServiceId ORDER BY Date ROWS UNBOUNDED PRECEDING) AS session
+  FROM e)
+SELECT ServiceId, MIN(Date) AS t0, MAX(Date) AS t1, COUNT(*) AS c FROM n GROUP BY ServiceId, session`,
+	},
+	{
+		ID: "Q5b", What: "sliding 10 s, count > 120",
+		SAQL: `SELECT TeamId, System.Timestamp() AS t, COUNT(*) AS c
+FROM events TIMESTAMP BY Date
+WHERE StatusCode = 503
+GROUP BY TeamId, SlidingWindow(second, 10)
+HAVING COUNT(*) > 120`,
+		SQL: `WITH e AS MATERIALIZED (
+  SELECT TeamId, epoch_ms(Date) AS t FROM $EVENTS(TeamId, Date, StatusCode) WHERE StatusCode = 503),
+change AS (
+  SELECT TeamId, t, SUM(x) AS x FROM (
+    SELECT TeamId, t, 1 AS x FROM e UNION ALL SELECT TeamId, t + 10000, -1 FROM e)
+  GROUP BY TeamId, t),
+level AS (
+  SELECT TeamId, t, SUM(x) OVER (PARTITION BY TeamId ORDER BY t ROWS UNBOUNDED PRECEDING) AS c FROM change)
+SELECT TeamId, t, c FROM level WHERE c > 120`,
+	},
+}

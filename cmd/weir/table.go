@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// When a table stops waiting for more rows and fixes the widths of its columns.
+const (
+	tableRows = 500
+	tableWait = 300 * time.Millisecond
+)
+
+// maxCell is the width of a cell, in terminal cells, beyond which it is cut.
+const maxCell = 60
+
+// table draws rows for a person. It holds the first rows back, for a moment, to see how
+// wide they are; later rows are cut to the widths that were found.
+type table struct {
+	w      io.Writer
+	names  []string
+	rows   [][]string
+	right  []bool // the column holds numbers
+	widths []int  // set once the header has been drawn
+	since  time.Time
+	title  string
+}
+
+func newTable(w io.Writer, names []string) *table {
+	t := &table{w: w, names: names, right: make([]bool, len(names))}
+	for i := range t.right {
+		t.right[i] = true
+	}
+	return t
+}
+
+// add takes a row of as many cells as there are names. numbers tells which are numbers or
+// empty; a column with anything else is set flush left.
+func (t *table) add(cells []string, numbers []bool) error {
+	if t.widths == nil {
+		for i, n := range numbers {
+			t.right[i] = t.right[i] && n
+		}
+	}
+	if len(t.rows) == 0 {
+		t.since = time.Now()
+	}
+	t.rows = append(t.rows, cells)
+	if len(t.rows) >= tableRows || t.widths != nil || time.Since(t.since) > tableWait {
+		return t.flush()
+	}
+	return nil
+}
+
+// flush draws what is there, under the header if it is the first time.
+func (t *table) flush() error {
+	var b strings.Builder
+	if t.widths == nil && len(t.names) > 0 {
+		t.measure()
+		if t.title != "" {
+			fmt.Fprintf(&b, "%s\n", t.title)
+		}
+		t.rule(&b, "┌", "┬", "┐")
+		t.line(&b, t.names)
+		t.rule(&b, "├", "┼", "┤")
+	}
+	for _, r := range t.rows {
+		t.line(&b, r)
+	}
+	t.rows = t.rows[:0]
+	_, err := io.WriteString(t.w, b.String())
+	return err
+}
+
+// end draws the last rows and the lower edge.
+func (t *table) end() error {
+	if t.widths == nil && len(t.rows) == 0 {
+		return nil
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	var b strings.Builder
+	t.rule(&b, "└", "┴", "┘")
+	_, err := io.WriteString(t.w, b.String())
+	return err
+}
+
+func (t *table) measure() {
+	t.widths = make([]int, len(t.names))
+	for i, n := range t.names {
+		t.widths[i] = min(cellWidth(n), maxCell)
+		for _, r := range t.rows {
+			t.widths[i] = max(t.widths[i], min(cellWidth(r[i]), maxCell))
+		}
+	}
+}
+
+func (t *table) rule(b *strings.Builder, left, middle, right string) {
+	for i, w := range t.widths {
+		if i == 0 {
+			b.WriteString(left)
+		} else {
+			b.WriteString(middle)
+		}
+		b.WriteString(strings.Repeat("─", w+2))
+	}
+	b.WriteString(right + "\n")
+}
+
+func (t *table) line(b *strings.Builder, cells []string) {
+	for i, w := range t.widths {
+		cell := fitCell(cells[i], w)
+		pad := strings.Repeat(" ", w-cellWidth(cell))
+		if t.right[i] {
+			fmt.Fprintf(b, "│ %s%s ", pad, cell)
+		} else {
+			fmt.Fprintf(b, "│ %s%s ", cell, pad)
+		}
+	}
+	b.WriteString("│\n")
+}
+
+// fitCell makes s fit into w cells: control characters become blanks, and what is too
+// long ends in "…".
+func fitCell(s string, w int) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	if cellWidth(s) <= w {
+		return s
+	}
+	var b strings.Builder
+	used := 0
+	for _, r := range s {
+		rw := runeWidth(r)
+		if used+rw > w-1 {
+			break
+		}
+		used += rw
+		b.WriteRune(r)
+	}
+	return b.String() + "…"
+}
+
+// cellWidth is how many cells of a terminal s takes.
+func cellWidth(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// wide are the ranges of runes that take two cells: East Asian wide and fullwidth
+// characters and pictographs.
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0x33ff, 1}, {0x3400, 0x4dbf, 1},
+		{0x4e00, 0x9fff, 1}, {0xa000, 0xa4cf, 1}, {0xac00, 0xd7a3, 1}, {0xf900, 0xfaff, 1},
+		{0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1},
+	},
+	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f900, 0x1f9ff, 1}, {0x20000, 0x3fffd, 1}},
+}
+
+func runeWidth(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case unicode.Is(wide, r):
+		return 2
+	}
+	return 1
+}

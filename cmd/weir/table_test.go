@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTable(t *testing.T) {
+	var b strings.Builder
+	tab := newTable(&b, []string{"TeamId", "n", "note"})
+	for _, r := range [][]string{{"a", "1", "x\ny"}, {"日本語", "200", strings.Repeat("z", 70)}, {"", "", ""}} {
+		if err := tab.add(r, []bool{false, true, false}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b.Len() != 0 {
+		t.Errorf("the table did not wait for its rows: %s", b.String())
+	}
+	if err := tab.end(); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("z", 59) + "…"
+	edge := strings.Repeat("─", 62)
+	gap := strings.Repeat(" ", 57)
+	want := "┌────────┬─────┬" + edge + "┐\n" +
+		"│ TeamId │   n │ note" + gap[1:] + " │\n" +
+		"├────────┼─────┼" + edge + "┤\n" +
+		"│ a      │   1 │ x y" + gap + " │\n" +
+		"│ 日本語 │ 200 │ " + long + " │\n" +
+		"│        │     │    " + gap + " │\n" +
+		"└────────┴─────┴" + edge + "┘\n"
+	if b.String() != want {
+		t.Errorf("the table is\n%swant\n%s", b.String(), want)
+	}
+}
+
+func TestTableOfManyRows(t *testing.T) {
+	var b strings.Builder
+	tab := newTable(&b, []string{"i"})
+	for i := range 2*tableRows + 1 {
+		if err := tab.add([]string{fmt.Sprint(i)}, []bool{true}); err != nil {
+			t.Fatal(err)
+		}
+		if drawn := strings.Count(b.String(), "\n") - 3; drawn > 0 && drawn != i+1 {
+			t.Fatalf("%d rows are drawn after row %d", drawn, i)
+		}
+	}
+	if err := tab.end(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "│ 10… │") {
+		t.Error("a cell wider than its column is not cut")
+	}
+}
+
+func TestEmptyTableDrawsNothing(t *testing.T) {
+	var b strings.Builder
+	if err := newTable(&b, nil).end(); err != nil || b.Len() != 0 {
+		t.Errorf("an empty table is %q, error %v", b.String(), err)
+	}
+}
+
+func TestCellWidth(t *testing.T) {
+	f := func(s string, want int) {
+		t.Helper()
+		if got := cellWidth(s); got != want {
+			t.Errorf("%q takes %d cells; want %d", s, got, want)
+		}
+	}
+	f("abc", 3)
+	f("日本語", 6)
+	f("e\u0301", 1)
+	f("ｱ", 1)
+	f("😀", 2)
+	f("", 0)
+}

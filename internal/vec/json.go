@@ -56,7 +56,9 @@ func ScanJSON(text []byte, pos int) (v Value, next int, err error) {
 		pos++
 	}
 	// One copy of the text of the value serves all strings in it.
-	p := jsonParser{src: string(text[pos:jsonExtent(text, pos)])}
+	end, open, commas := jsonExtent(text, pos)
+	p := jsonParser{src: string(text[pos:end])}
+	p.expect(open, commas+open)
 	v, ok := p.value()
 	if !ok {
 		e := p.err
@@ -69,8 +71,9 @@ func ScanJSON(text []byte, pos int) (v Value, next int, err error) {
 func isJSONSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
 // jsonExtent is where the value at pos ends if it is a valid one. It looks at brackets
-// and quotes only; the parser checks the rest and needs no byte beyond.
-func jsonExtent(text []byte, pos int) int {
+// and quotes only; the parser checks the rest and needs no byte beyond. It counts the
+// objects and arrays and the commas between their parts.
+func jsonExtent(text []byte, pos int) (end, open, commas int) {
 	depth := 0
 	for i := pos; i < len(text); i++ {
 		switch text[i] {
@@ -81,21 +84,25 @@ func jsonExtent(text []byte, pos int) int {
 				}
 			}
 			if depth == 0 {
-				return min(i+1, len(text))
+				return min(i+1, len(text)), open, commas
 			}
 		case '{', '[':
 			depth++
+			open++
 		case '}', ']':
 			if depth--; depth <= 0 {
-				return i + 1
+				return i + 1, open, commas
 			}
 		case ',', ' ', '\n', '\r', '\t':
 			if depth == 0 {
-				return i + 1 // the parser sees that the text goes on
+				return i + 1, open, commas // the parser sees that the text goes on
+			}
+			if text[i] == ',' {
+				commas++
 			}
 		}
 	}
-	return len(text)
+	return len(text), open, commas
 }
 
 // jsonParser reads one value from the start of src.
@@ -110,6 +117,32 @@ type jsonParser struct {
 	// last is the names of the record that was finished last. Rows of an array mostly
 	// have the same names, and then share them.
 	last []string
+	// recs and free are memory for the records and values of the whole text.
+	recs []Rec
+	free []Value
+}
+
+// jsonStack is how many open parts a parser makes room for at first.
+const jsonStack = 16
+
+// expect makes room for a number of objects and arrays and of their parts, at most.
+func (p *jsonParser) expect(recs, vals int) {
+	if recs == 0 {
+		return
+	}
+	p.recs = make([]Rec, 0, recs)
+	p.free = make([]Value, 0, vals)
+	p.vals = make([]Value, 0, min(vals, jsonStack))
+	p.names = make([]string, 0, min(vals, jsonStack))
+}
+
+// rec is a record or array of those values from base on.
+func (p *jsonParser) rec(names []string, base int) *Rec {
+	at := len(p.free)
+	p.free = append(p.free, p.vals[base:]...)
+	p.vals = p.vals[:base]
+	p.recs = append(p.recs, Rec{Names: names, Vals: p.free[at:len(p.free):len(p.free)]})
+	return &p.recs[len(p.recs)-1]
 }
 
 // fail records an error at the current position.
@@ -243,7 +276,7 @@ func (p *jsonParser) array() (Value, bool) {
 	if p.peek() == ']' {
 		p.pos++
 		p.depth--
-		return ArrayValue(&Rec{}), true
+		return ArrayValue(p.rec(nil, base)), true
 	}
 	for {
 		v, ok := p.value()
@@ -258,18 +291,10 @@ func (p *jsonParser) array() (Value, bool) {
 		case ']':
 			p.pos++
 			p.depth--
-			return ArrayValue(&Rec{Vals: p.take(base)}), true
+			return ArrayValue(p.rec(nil, base)), true
 		}
 		return Value{}, p.fail(`"," or "]" should stand here`)
 	}
-}
-
-// take pops the values from base on.
-func (p *jsonParser) take(base int) []Value {
-	vals := make([]Value, len(p.vals)-base)
-	copy(vals, p.vals[base:])
-	p.vals = p.vals[:base]
-	return vals
 }
 
 func (p *jsonParser) object() (Value, bool) {
@@ -280,7 +305,7 @@ func (p *jsonParser) object() (Value, bool) {
 	if p.peek() == '}' {
 		p.pos++
 		p.depth--
-		return RecordValue(&Rec{Names: []string{}}), true
+		return RecordValue(p.rec([]string{}, base)), true
 	}
 	for {
 		if p.peek() != '"' {
@@ -322,7 +347,7 @@ func (p *jsonParser) record(base, names int) *Rec {
 		p.last = append(make([]string, 0, n), own[:n]...)
 	}
 	p.names = p.names[:names]
-	return &Rec{Names: p.last, Vals: p.take(base)}
+	return p.rec(p.last, base)
 }
 
 func sameNames(a, b []string) bool {
@@ -400,8 +425,11 @@ func (p *jsonParser) text() (string, bool) {
 // unclosed reports a string without end, or what is wrong in it before that.
 func (p *jsonParser) unclosed(start int) bool {
 	for i := start; i < len(p.src); {
+		if !utf8.FullRuneInString(p.src[i:]) {
+			break
+		}
 		r, n := utf8.DecodeRuneInString(p.src[i:])
-		if r == utf8.RuneError && n == 1 && utf8.FullRuneInString(p.src[i:]) {
+		if r == utf8.RuneError && n == 1 {
 			return p.failAt(i, "invalid UTF-8")
 		}
 		i += n

@@ -243,7 +243,7 @@ func TestAggExamples(t *testing.T) {
 	}
 }
 
-// literal reads NULL, a text in quotes, or a number.
+// aggLiteral reads NULL, a text in quotes, or a number.
 func aggLiteral(t *testing.T, s string) vec.Value {
 	t.Helper()
 	if s == "NULL" {

@@ -70,6 +70,8 @@ type Decoder interface {
 	// Begin sets the offset and the line of the first byte of the next Decode, which are
 	// 0 and 1 at first. A decoder that starts inside a text needs it.
 	Begin(offset, line int64)
+	// Position is the offset and the line of the byte that the next Decode starts with.
+	Position() (offset, line int64)
 }
 
 // SplitLines is a position in data, after a line end, near approx: data[:n] and data[n:]

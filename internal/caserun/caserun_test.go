@@ -1,0 +1,45 @@
+package caserun
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"weir/internal/testkit"
+)
+
+// TestConformance runs every case in every way. A case that needs a part of the language
+// that comes later must say so, and nothing else.
+func TestConformance(t *testing.T) {
+	for _, dir := range []string{"../../testdata/saql", "../../../shared/conformance"} {
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		files, err := testkit.Find([]string{dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		passed, later := 0, 0
+		for _, file := range files {
+			c, err := testkit.Load(file)
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			t.Run(filepath.Base(file), func(t *testing.T) {
+				if _, err := Compile(c); c.Error == "" && err != nil && NotSupported(err) {
+					later++
+					return
+				}
+				for _, w := range testkit.Ways(1) {
+					if problem := testkit.Check(c, Engine, w); problem != "" {
+						t.Errorf("%s: %s", w.Name, problem)
+						return
+					}
+				}
+				passed++
+			})
+		}
+		t.Logf("%s: %d passed in all ways, %d not supported yet", dir, passed, later)
+	}
+}

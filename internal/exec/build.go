@@ -1,0 +1,351 @@
+package exec
+
+import (
+	"fmt"
+
+	"weir/internal/plan"
+	"weir/internal/vec"
+)
+
+// Options are the settings of a run that change rows or times.
+type Options struct {
+	// Late and OutOfOrder are the tolerances of saql.md 4.3, in ticks; negative means no
+	// limit. Drop is the action for late and out-of-order events; else they are adjusted.
+	Late       vec.Time
+	OutOfOrder vec.Time
+	Drop       bool
+	// Sample switches the policies off: rows keep their application time and come out in
+	// its order (saql.md 4.10). Disorder then says, per Stamp node in the order of the plan,
+	// how far back an event may lie behind the newest one before it; without it nothing is
+	// released before the end of the input.
+	Sample   bool
+	Disorder []vec.Time
+	// Measure builds no more than what reads the times of the input: after all events,
+	// Graph.Disorder is what Disorder should be.
+	Measure bool
+	// Start is T of events that have neither TIMESTAMP BY nor an arrival time.
+	Start vec.Time
+	// DropErrors drops the row of a query error instead of ending the run.
+	DropErrors bool
+	// Shards splits every grouping with keys; 0 and 1 mean one shard.
+	Shards int
+	// OnRows takes the rows of an output. The batch is valid until it returns.
+	OnRows func(output int, b *vec.Batch) error
+	// OnDrop is told of every event that a policy or an error drops: the input, the row of
+	// the batch pushed for it, and the reason. It may be nil.
+	OnDrop func(input, row int, reason Reason)
+}
+
+// Reason says why an event or row was dropped, or that it was moved.
+type Reason uint8
+
+// The reasons, with the names of saql.md 13.4.
+const (
+	Late           Reason = iota // LateInputEvent
+	Early                        // EarlyInputEvent
+	OutOfOrder                   // OutOfOrderEvent
+	NoTime                       // InvalidInputTimeStamp
+	NoKey                        // InvalidInputTimeStampKey
+	TypeConversion               // InputDeserializerError.TypeConversionError
+	QueryFailed                  // query error, dropped by policy
+	NumReasons
+)
+
+// String is the original's name of the reason.
+func (r Reason) String() string {
+	return [...]string{"LateInputEvent", "EarlyInputEvent", "OutOfOrderEvent", "InvalidInputTimeStamp",
+		"InvalidInputTimeStampKey", "InputDeserializerError.TypeConversionError", "QueryError"}[r]
+}
+
+// Counts are what a run has seen. Dropped counts by reason; Adjusted counts late and
+// out-of-order events that were moved.
+type Counts struct {
+	Events   int64
+	Dropped  [NumReasons]int64
+	Adjusted [NumReasons]int64
+	Rows     []int64 // per output
+}
+
+// Graph is a running plan. One goroutine uses it.
+type Graph struct {
+	plan    *plan.Plan
+	opts    Options
+	nodes   []*vertex
+	sources [][]*vertex // per input: its source nodes
+	Counts  Counts
+}
+
+// vertex is a node with its operator and its consumers.
+type vertex struct {
+	node *plan.Node
+	op   Operator
+	outs []edge
+	ins  []vec.Time // watermark of each port
+	mark vec.Time   // watermark passed on
+	emit Emit
+}
+
+type edge struct {
+	to   *vertex
+	port int
+}
+
+// clocked is an operator that makes watermarks of its own from the rows it sees.
+type clocked interface{ Watermark() vec.Time }
+
+// Build makes a graph from a plan.
+func Build(p *plan.Plan, o Options) (*Graph, error) {
+	g := &Graph{plan: p, opts: o, sources: make([][]*vertex, len(p.Inputs))}
+	g.Counts.Rows = make([]int64, len(p.Outputs))
+	live := liveColumns(p)
+	byNode := map[*plan.Node]*vertex{}
+	stamps := 0
+	for _, n := range p.Nodes {
+		v := &vertex{node: n, mark: vec.MinTime}
+		switch op := n.Op.(type) {
+		case *plan.Source:
+			v.op = newSource(g, op.Input, p.Inputs[op.Input])
+			g.sources[op.Input] = append(g.sources[op.Input], v)
+		case *plan.Stamp:
+			s := newStamp(g, n, op, live[n])
+			if o.Sample {
+				s.tolerance = -1
+				if stamps < len(o.Disorder) {
+					s.tolerance = o.Disorder[stamps]
+				}
+			}
+			stamps++
+			v.op = s
+		case *plan.Filter:
+			v.op = newFilter(g, op, live[n])
+		case *plan.Project:
+			v.op = newProject(g, op)
+		case *plan.Order:
+			v.op = newOrder(len(n.In), op.Concat || op.Soft && !o.Sample, live[n])
+		case *plan.Group:
+			op2, err := newGrouping(g, n, op)
+			if err != nil {
+				return nil, err
+			}
+			v.op = op2
+		case *plan.Write:
+			v.op = &write{g: g, output: op.Output}
+		default:
+			return nil, fmt.Errorf("exec: node %d has no operator", n.ID)
+		}
+		v.ins = make([]vec.Time, max(len(n.In), 1))
+		for i := range v.ins {
+			v.ins[i] = vec.MinTime
+		}
+		for port, in := range n.In {
+			from := byNode[in]
+			if _, ok := in.Op.(*plan.Stamp); ok && o.Measure {
+				continue
+			}
+			from.outs = append(from.outs, edge{v, port})
+		}
+		v.emit = func(b *vec.Batch) error { return g.emit(v, b) }
+		byNode[n] = v
+		g.nodes = append(g.nodes, v)
+	}
+	return g, nil
+}
+
+func (g *Graph) emit(v *vertex, b *vec.Batch) error {
+	if b.N == 0 {
+		return nil
+	}
+	for _, e := range v.outs {
+		if err := e.to.op.Push(e.port, b, e.to.emit); err != nil {
+			return err
+		}
+		if c, ok := e.to.op.(clocked); ok {
+			if err := g.advance(e.to, c.Watermark()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// advance passes the watermark t of vertex v to its consumers.
+func (g *Graph) advance(v *vertex, t vec.Time) error {
+	if t <= v.mark {
+		return nil
+	}
+	v.mark = t
+	for _, e := range v.outs {
+		to := e.to
+		if t <= to.ins[e.port] {
+			continue
+		}
+		to.ins[e.port] = t
+		if err := to.op.Advance(e.port, t, to.emit); err != nil {
+			return err
+		}
+		low := to.ins[0]
+		for _, x := range to.ins[1:] {
+			low = min(low, x)
+		}
+		if err := g.advance(to, low); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Push feeds decoded events of an input, in order: a column per field of the plan's
+// input, and arrival times or nil.
+func (g *Graph) Push(input int, b *vec.Batch) error {
+	g.Counts.Events += int64(b.N)
+	for _, v := range g.sources[input] {
+		if err := v.op.Push(0, b, v.emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends an input: every window that waits for nothing else closes.
+func (g *Graph) Close(input int) error {
+	for _, v := range g.sources[input] {
+		if err := g.advance(v, vec.MaxTime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Disorder tells, per Stamp node in the order of the plan, how far back an event lay
+// behind the newest one before it.
+func (g *Graph) Disorder() []vec.Time {
+	var out []vec.Time
+	for _, v := range g.nodes {
+		if s, ok := v.op.(*stamp); ok {
+			out = append(out, s.behind)
+		}
+	}
+	return out
+}
+
+// Watermark of an input: the smallest of its timelines. The runner reads next from the
+// input that is furthest behind.
+func (g *Graph) Watermark(input int) vec.Time {
+	low := vec.MaxTime
+	for _, s := range g.sources[input] {
+		for _, e := range s.outs {
+			low = min(low, e.to.mark)
+		}
+	}
+	return low
+}
+
+// write hands rows to the output.
+type write struct {
+	g      *Graph
+	output int
+}
+
+func (w *write) Push(_ int, b *vec.Batch, _ Emit) error {
+	w.g.Counts.Rows[w.output] += int64(b.N)
+	if w.g.opts.OnRows == nil {
+		return nil
+	}
+	return w.g.opts.OnRows(w.output, b)
+}
+
+func (w *write) Advance(int, vec.Time, Emit) error { return nil }
+
+// liveColumns tells for each node which of its columns a consumer reads. The operators
+// that pass rows through copy only those.
+func liveColumns(p *plan.Plan) map[*plan.Node][]bool {
+	live := map[*plan.Node][]bool{}
+	for _, n := range p.Nodes {
+		live[n] = make([]bool, len(n.Cols))
+	}
+	for i := len(p.Nodes) - 1; i >= 0; i-- {
+		n := p.Nodes[i]
+		for _, in := range n.In {
+			markRead(n, live[n], live[in])
+		}
+	}
+	return live
+}
+
+// markRead marks the columns of an input that n reads, given the live columns of n.
+func markRead(n *plan.Node, own, in []bool) {
+	through := func() {
+		for c := range in {
+			if c < len(own) && own[c] {
+				in[c] = true
+			}
+		}
+	}
+	switch op := n.Op.(type) {
+	case *plan.Stamp:
+		through()
+		markExpr(op.By, in)
+		for _, e := range op.Over {
+			markExpr(e, in)
+		}
+	case *plan.Filter:
+		through()
+		markExpr(op.Pred, in)
+	case *plan.Project:
+		for _, e := range op.Exprs {
+			markExpr(e, in)
+		}
+	case *plan.Order:
+		through()
+	case *plan.Group:
+		for _, c := range op.Keys {
+			in[c] = true
+		}
+		for _, a := range op.Aggs {
+			for _, c := range a.Args {
+				in[c] = true
+			}
+		}
+		for _, w := range op.Windows {
+			for _, c := range w.Over {
+				in[c] = true
+			}
+		}
+	case *plan.Write:
+		for c := range in {
+			in[c] = true
+		}
+	}
+}
+
+func markExpr(e *plan.Expr, in []bool) {
+	if e == nil {
+		return
+	}
+	if e.Op == plan.OpCol {
+		in[e.Col] = true
+	}
+	for _, a := range e.Args {
+		markExpr(a, in)
+	}
+}
+
+// TimeColumns tells for each input which of its fields the timestamps of events depend on.
+func TimeColumns(p *plan.Plan) [][]bool {
+	need := make([][]bool, len(p.Inputs))
+	for i, in := range p.Inputs {
+		need[i] = make([]bool, len(in.Fields))
+	}
+	for _, n := range p.Nodes {
+		op, ok := n.Op.(*plan.Stamp)
+		if !ok {
+			continue
+		}
+		src := n.In[0].Op.(*plan.Source)
+		markExpr(op.By, need[src.Input])
+		for _, e := range op.Over {
+			markExpr(e, need[src.Input])
+		}
+	}
+	return need
+}

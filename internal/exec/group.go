@@ -1,0 +1,326 @@
+package exec
+
+import (
+	"weir/internal/fn"
+	"weir/internal/plan"
+	"weir/internal/state"
+	"weir/internal/vec"
+	"weir/internal/window"
+)
+
+// grouping is GROUP BY: it numbers the groups of the rows and feeds them to a windower
+// per window. Results come out by T, then in order of definition of the windows, then by
+// the first row of the group in the window (saql.md 5.1).
+type grouping struct {
+	g       *Graph
+	node    *plan.Node
+	op      *plan.Group
+	keys    *keyTable
+	windows []windower
+	args    [][]*vec.Vec // per aggregate the argument columns of the batch at hand
+	rowNo   int64        // rows seen: orders rows of equal T
+	res     results
+	load    vec.Batch
+}
+
+// windower computes one window kind for all groups. Rows come with add. The results up
+// to a time come out one by one: next tells T of the earliest one that the rows so far
+// give, emit gives it and forgets it. The caller emits a result only when the watermark
+// is greater than its T, so no row can change it any more.
+type windower interface {
+	// add takes rows with their groups. Row i is ordered among rows of equal T by
+	// b.Seq[i], or by rowNo+i if there is no Seq. args are the columns of the aggregates.
+	add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec)
+	next() (vec.Time, bool)
+	emit(to *results)
+	// held is how many pairs of window and group have state: no fewer than groups.
+	held() int
+	// owner says that the grouping has moved to o.
+	owner(o *grouping)
+	snapshot(w *state.Writer)
+	restore(r *state.Reader)
+}
+
+func newGrouping(g *Graph, n *plan.Node, op *plan.Group) (Operator, error) {
+	if g.opts.Shards > 1 && shardable(op) {
+		return newSharded(g, n, op)
+	}
+	return newGroupOp(g, n, op), nil
+}
+
+func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
+	o := &grouping{g: g, node: n, op: op, keys: newKeyTable(op.Keys), args: make([][]*vec.Vec, len(op.Aggs))}
+	ordered := isOrdered(n.In[0])
+	for _, spec := range op.Windows {
+		switch spec.Kind {
+		case window.Sliding:
+			o.windows = append(o.windows, newSliding(o, spec))
+		case window.Session:
+			o.windows = append(o.windows, newSessions(o, spec))
+		default:
+			o.windows = append(o.windows, newPanes(o, spec, ordered))
+		}
+	}
+	o.res.init(o)
+	return o
+}
+
+// isOrdered tells whether a node gives rows in the order of T.
+func isOrdered(n *plan.Node) bool {
+	switch op := n.Op.(type) {
+	case *plan.Group:
+		return true
+	case *plan.Order:
+		return !op.Concat
+	case *plan.Filter, *plan.Project:
+		return isOrdered(n.In[0])
+	}
+	return false
+}
+
+// newAccs makes an accumulator for each aggregate.
+func (o *grouping) newAccs() []fn.Acc {
+	accs := make([]fn.Acc, len(o.op.Aggs))
+	for i, a := range o.op.Aggs {
+		accs[i] = a.Fn.New(o.argTypes(a))
+	}
+	return accs
+}
+
+func (o *grouping) argTypes(a plan.GroupAgg) []fn.Types {
+	types := make([]fn.Types, len(a.Args))
+	for i, c := range a.Args {
+		types[i] = o.node.In[0].Cols[c].Type
+	}
+	return types
+}
+
+func (o *grouping) Push(_ int, b *vec.Batch, _ Emit) error {
+	groups := o.keys.groups(b)
+	for i, a := range o.op.Aggs {
+		o.args[i] = o.args[i][:0]
+		for _, c := range a.Args {
+			o.args[i] = append(o.args[i], &b.Cols[c])
+		}
+	}
+	for _, w := range o.windows {
+		w.add(b, groups, o.rowNo, o.args)
+	}
+	o.rowNo += int64(b.N)
+	return nil
+}
+
+func (o *grouping) Advance(_ int, t vec.Time, emit Emit) error {
+	for {
+		best, at := -1, t
+		for i, w := range o.windows {
+			if e, ok := w.next(); ok && e < at {
+				best, at = i, e
+			}
+		}
+		if best < 0 {
+			if err := o.res.flush(emit); err != nil {
+				return err
+			}
+			o.forget()
+			return nil
+		}
+		o.res.window, o.res.at = best, at
+		o.windows[best].emit(&o.res)
+		if o.res.failed != nil {
+			return o.res.failed
+		}
+		if len(o.res.groups) >= maxResults {
+			if err := o.res.flush(emit); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// idleGroups is how many groups without state are kept before they are forgotten.
+const idleGroups = 1 << 16
+
+// forget drops the keys of groups that hold no state (saql.md 4.5), once they are many: it
+// numbers the groups anew by writing and reading the state.
+func (o *grouping) forget() {
+	held := 0
+	for _, w := range o.windows {
+		held += w.held()
+	}
+	if int(o.keys.n) < 4*held+idleGroups {
+		return
+	}
+	w := state.NewWriter()
+	o.Snapshot(w)
+	ranked := o.res.ranked
+	*o = *newGroupOp(o.g, o.node, o.op)
+	o.res = results{}
+	o.res.init(o)
+	o.res.ranked = ranked
+	for i := range o.windows {
+		o.windows[i].owner(o)
+	}
+	if err := o.Restore(state.NewReader(w.Bytes())); err != nil {
+		panic("exec: the state of a grouping does not read back: " + err.Error())
+	}
+}
+
+func (o *grouping) Snapshot(w *state.Writer) {
+	w.Int(o.rowNo)
+	for _, x := range o.windows {
+		x.snapshot(w)
+	}
+}
+
+func (o *grouping) Restore(r *state.Reader) error {
+	o.rowNo = r.Int()
+	for _, x := range o.windows {
+		x.restore(r)
+	}
+	return r.Err()
+}
+
+// maxResults is how many result rows gather before they are passed on.
+const maxResults = 2048
+
+// results gathers rows of results until there are enough for a batch.
+type results struct {
+	o      *grouping
+	window int      // of the results that come in now
+	at     vec.Time // their T
+	failed error
+
+	time    []vec.Time
+	groups  []int32
+	ids     []int32 // window of each row, if there are several or the node has a window id
+	keepIDs bool
+	firsts  []rank // first row of each result, if shards are to be merged
+	ranked  bool
+	aggs    []vec.Vec
+	tmp     vec.Vec
+	call    fn.Call
+	badAgg  int
+	bad     []int32 // rows of the block at hand whose result failed
+	msg     string
+	out     vec.Batch
+	sel     []int32
+}
+
+// rank orders the groups of a window: the time and number of their first row.
+type rank struct {
+	t   vec.Time
+	seq int64
+}
+
+func (a rank) less(b rank) bool { return a.t < b.t || a.t == b.t && a.seq < b.seq }
+
+func (r *results) init(o *grouping) {
+	r.o = o
+	r.keepIDs = o.op.WithID || len(o.op.Windows) > 1
+	r.aggs = make([]vec.Vec, len(o.op.Aggs))
+	r.out.Cols = make([]vec.Vec, len(o.node.Cols))
+	r.call.OnError = func(row int, msg string) {
+		if len(r.bad) == 0 {
+			r.msg = msg
+		}
+		r.bad = append(r.bad, int32(row))
+	}
+}
+
+// take adds the results of a window: groups, the slots of their aggregates in accs, and
+// the first row of each (only read if results are ranked).
+func (r *results) take(groups []int32, accs []fn.Acc, slots []int32, first func(i int) rank) {
+	if len(groups) == 0 || r.failed != nil {
+		return
+	}
+	for j, acc := range accs {
+		r.bad = r.bad[:0]
+		acc.Result(&r.call, slots, &r.tmp)
+		if len(r.bad) > 0 {
+			if !r.o.g.opts.DropErrors {
+				r.failed = &QueryError{Span: r.o.op.Aggs[j].Span, Message: r.msg}
+				return
+			}
+			r.o.g.Counts.Dropped[QueryFailed] += int64(len(r.bad))
+		}
+		appendVec(&r.aggs[j], &r.tmp)
+	}
+	r.groups = append(r.groups, groups...)
+	for i := range groups {
+		r.time = append(r.time, r.at)
+		if r.keepIDs {
+			r.ids = append(r.ids, int32(r.window))
+		}
+		if r.ranked {
+			r.firsts = append(r.firsts, first(i))
+		}
+	}
+}
+
+// flush passes the gathered rows on.
+func (r *results) flush(emit Emit) error {
+	if len(r.groups) == 0 {
+		return nil
+	}
+	r.build()
+	err := emit(&r.out)
+	r.clear()
+	return err
+}
+
+// build makes a batch of the gathered rows: keys, aggregates, window id.
+func (r *results) build() {
+	k := len(r.o.op.Keys)
+	for p := range k {
+		r.o.keys.column(p, r.groups, &r.out.Cols[p])
+	}
+	for j := range r.aggs {
+		r.out.Cols[k+j] = r.aggs[j]
+	}
+	if r.o.op.WithID {
+		id := &r.out.Cols[k+len(r.aggs)]
+		id.Reset()
+		for _, w := range r.ids {
+			spec := &r.o.op.Windows[w]
+			if spec.HasID {
+				id.Append(vec.StringValue(spec.ID))
+			} else {
+				id.Append(vec.NullValue())
+			}
+		}
+	}
+	r.out.N, r.out.Time = len(r.groups), r.time
+}
+
+func (r *results) clear() {
+	r.time, r.groups, r.ids, r.firsts = r.time[:0], r.groups[:0], r.ids[:0], r.firsts[:0]
+	for j := range r.aggs {
+		r.aggs[j].Reset()
+	}
+}
+
+// appendVec adds the rows of src to dst, sharing strings and records.
+func appendVec(dst, src *vec.Vec) {
+	if dst.N == 0 && src.Tag == nil && src.Dict == nil {
+		dst.Reset()
+		dst.Kind = src.Kind
+	}
+	if dst.Tag == nil && src.Tag == nil && dst.Kind == src.Kind && dst.Dict == nil && src.Dict == nil {
+		dst.N += src.N
+		switch src.Kind {
+		case vec.Bit, vec.Int, vec.Datetime:
+			dst.Int = append(dst.Int, src.Int[:src.N]...)
+		case vec.Float:
+			dst.Float = append(dst.Float, src.Float[:src.N]...)
+		case vec.String:
+			dst.Str = append(dst.Str, src.Str[:src.N]...)
+		case vec.Record, vec.Array:
+			dst.Rec = append(dst.Rec, src.Rec[:src.N]...)
+		}
+		return
+	}
+	for i := range src.N {
+		dst.Append(src.At(i))
+	}
+}

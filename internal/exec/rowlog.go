@@ -1,0 +1,143 @@
+package exec
+
+import (
+	"weir/internal/state"
+	"weir/internal/vec"
+)
+
+// rowLog keeps rows of aggregate arguments in time order, with their groups, for windows
+// that give rows back. Rows have absolute numbers; the oldest are trimmed away.
+type rowLog struct {
+	base  int64 // number of row 0
+	time  []vec.Time
+	seq   []int64
+	group []int32
+	next  []int64 // the group's next row, or -1
+	args  [][]vec.Vec
+	arena *vec.Arena
+	spare [][]vec.Vec
+	views [][]*vec.Vec
+}
+
+func newRowLog(args [][]int) *rowLog {
+	l := &rowLog{arena: &vec.Arena{}, args: make([][]vec.Vec, len(args)), spare: make([][]vec.Vec, len(args)),
+		views: make([][]*vec.Vec, len(args))}
+	for j, cols := range args {
+		l.args[j] = make([]vec.Vec, len(cols))
+		l.spare[j] = make([]vec.Vec, len(cols))
+		for range cols {
+			l.views[j] = append(l.views[j], &vec.Vec{})
+		}
+	}
+	return l
+}
+
+func (l *rowLog) end() int64 { return l.base + int64(len(l.time)) }
+
+func (l *rowLog) add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec) {
+	l.time = append(l.time, b.Time[:b.N]...)
+	l.group = append(l.group, groups[:b.N]...)
+	for i := range b.N {
+		l.next = append(l.next, -1)
+		if b.Seq != nil {
+			l.seq = append(l.seq, b.Seq[i])
+		} else {
+			l.seq = append(l.seq, rowNo+int64(i))
+		}
+	}
+	for j, cols := range args {
+		for c, v := range cols {
+			l.args[j][c].AppendRows(v, nil, l.arena)
+		}
+	}
+}
+
+// view gives the argument columns of aggregate j for the rows from to end, without copying.
+func (l *rowLog) view(j int, from, end int64) []*vec.Vec {
+	lo, hi := int(from-l.base), int(end-l.base)
+	for c := range l.args[j] {
+		slice(l.views[j][c], &l.args[j][c], lo, hi)
+	}
+	return l.views[j]
+}
+
+// slice makes out the rows lo to hi of v, sharing its memory.
+func slice(out, v *vec.Vec, lo, hi int) {
+	*out = vec.Vec{N: hi - lo, Kind: v.Kind, Dict: v.Dict}
+	if v.Tag != nil {
+		out.Tag = v.Tag[lo:hi]
+	}
+	if len(v.Int) > 0 {
+		out.Int = v.Int[lo:hi]
+	}
+	if len(v.Float) > 0 {
+		out.Float = v.Float[lo:hi]
+	}
+	if len(v.Str) > 0 {
+		out.Str = v.Str[lo:hi]
+	}
+	if len(v.Code) > 0 {
+		out.Code = v.Code[lo:hi]
+	}
+	if len(v.Rec) > 0 {
+		out.Rec = v.Rec[lo:hi]
+	}
+}
+
+// trim forgets the rows before number to, when they are more than half of the log.
+func (l *rowLog) trim(to int64) {
+	n := int(to - l.base)
+	if n < 1024 || 2*n < len(l.time) {
+		return
+	}
+	l.base = to
+	l.time = append(l.time[:0], l.time[n:]...)
+	l.seq = append(l.seq[:0], l.seq[n:]...)
+	l.group = append(l.group[:0], l.group[n:]...)
+	l.next = append(l.next[:0], l.next[n:]...)
+	sel := make([]int32, len(l.time))
+	for i := range sel {
+		sel[i] = int32(n + i)
+	}
+	arena := &vec.Arena{}
+	for j := range l.args {
+		for c := range l.args[j] {
+			l.spare[j][c].Reset()
+			l.spare[j][c].AppendRows(&l.args[j][c], sel, arena)
+		}
+		l.args[j], l.spare[j] = l.spare[j], l.args[j]
+	}
+	l.arena = arena
+}
+
+func (l *rowLog) snapshot(w *state.Writer, keys *keyTable, from int64) {
+	lo := int(from - l.base)
+	w.Uint(uint64(len(l.time) - lo))
+	for i := lo; i < len(l.time); i++ {
+		w.Int(int64(l.time[i]))
+		w.Int(l.seq[i])
+		keys.saveKey(w, l.group[i])
+		for j := range l.args {
+			for c := range l.args[j] {
+				saveValue(w, l.args[j][c].At(i))
+			}
+		}
+	}
+}
+
+func (l *rowLog) restore(r *state.Reader, keys *keyTable, row *vec.Batch) {
+	for range r.Count() {
+		l.time = append(l.time, vec.Time(r.Int()))
+		l.seq = append(l.seq, r.Int())
+		l.group = append(l.group, keys.loadKey(r, row))
+		l.next = append(l.next, -1)
+		for j := range l.args {
+			for c := range l.args[j] {
+				l.args[j][c].Append(loadValue(r))
+			}
+		}
+		if r.Err() != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,387 @@
+package exec
+
+import (
+	"weir/internal/plan"
+	"weir/internal/state"
+	"weir/internal/vec"
+)
+
+// EarlyLimit is how far an event's time may lie after its arrival (saql.md 4.3 step 1).
+const EarlyLimit = 5 * vec.Minute
+
+// source passes decoded events on and enforces the types of a CREATE TABLE.
+type source struct {
+	stateless
+	g     *Graph
+	input int
+	table *typed
+}
+
+func newSource(g *Graph, input int, in plan.Input) *source {
+	s := &source{g: g, input: input}
+	if len(in.Table) > 0 {
+		s.table = newTyped(g, input, in)
+	}
+	return s
+}
+
+func (s *source) Push(_ int, b *vec.Batch, emit Emit) error {
+	if s.table != nil {
+		b = s.table.convert(b)
+	}
+	return emit(b)
+}
+
+// stamp gives rows their timestamps by the policies of saql.md 4.3 and makes the
+// watermark of 4.4. A row that is adjusted or kept never lies before the watermark as it
+// was when the row came.
+type stamp struct {
+	stateless
+	g         *Graph
+	input     int
+	by        value
+	over      []value
+	late      vec.Time // < 0: no limit
+	tolerance vec.Time // < 0: no limit; rows wait for the end
+	drop      bool
+	sample    bool
+	live      []bool
+
+	newest  vec.Time // largest T accepted
+	clock   vec.Time // latest arrival
+	mark    vec.Time
+	keys    map[string]*timeline
+	keyBuf  []byte
+	arrived bool // some event had an arrival time
+	// Behind is the furthest that an event lay behind the newest before it: what Sample
+	// runs need to know of their input.
+	behind vec.Time
+
+	f    frame
+	buf  []int32
+	sel  []int32 // rows kept; nil: all
+	t    []vec.Time
+	out  vec.Batch
+	kept vec.Batch
+}
+
+// timeline is a substream of TIMESTAMP BY .. OVER (saql.md 4.5).
+type timeline struct{ newest, mark vec.Time }
+
+func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
+	s := &stamp{g: g, late: g.opts.Late, tolerance: g.opts.OutOfOrder, drop: g.opts.Drop, sample: g.opts.Sample,
+		live: live, newest: vec.MinTime, clock: vec.MinTime, mark: vec.MinTime}
+	if src, ok := n.In[0].Op.(*plan.Source); ok {
+		s.input = src.Input
+	}
+	c := newCompiler()
+	if op.By != nil {
+		s.by = c.value(op.By)
+	}
+	if len(op.Over) > 0 && !s.sample {
+		s.over = c.all(op.Over)
+		s.keys = map[string]*timeline{}
+	}
+	return s
+}
+
+// Watermark is W of the timeline: no row to come is older.
+func (s *stamp) Watermark() vec.Time { return s.mark }
+
+func (s *stamp) Push(_ int, b *vec.Batch, emit Emit) error {
+	if b.N == 0 {
+		return nil
+	}
+	s.f.start(b)
+	if cap(s.t) < b.N {
+		s.t = make([]vec.Time, b.N)
+	}
+	s.t = s.t[:b.N]
+	switch {
+	case s.by == nil:
+		s.byArrival(b)
+	case s.over == nil && b.Arrival == nil && s.plain(b):
+	default:
+		if err := s.byExpr(b); err != nil {
+			return err
+		}
+	}
+	if s.sel == nil {
+		s.out.N, s.out.Cols, s.out.Seq, s.out.Time = b.N, b.Cols, b.Seq, s.t
+		return emit(&s.out)
+	}
+	// Some rows were dropped. The times stand packed at the start of s.t.
+	s.kept.Time = nil
+	pick(&s.kept, b, s.sel, s.live)
+	s.kept.Time = s.t[:s.kept.N]
+	return emit(&s.kept)
+}
+
+// byArrival: T is the arrival time, never running back.
+func (s *stamp) byArrival(b *vec.Batch) {
+	s.sel = nil
+	for i := range b.N {
+		a := s.g.opts.Start
+		if b.Arrival != nil {
+			a = b.Arrival[i]
+		}
+		s.mark = max(s.mark, a)
+		s.t[i] = s.mark
+	}
+}
+
+// plain is the common case in one loop: all events have a time, no arrival times, one
+// timeline. It reports false, with nothing changed, if that is not so.
+func (s *stamp) plain(b *vec.Batch) bool {
+	col := s.by.eval(&s.f)
+	if col.Tag != nil || col.Kind != vec.Datetime || s.f.first != nil {
+		return false
+	}
+	s.sel = nil
+	if s.sample && s.tolerance < 0 {
+		newest, behind := s.newest, s.behind
+		for i, x := range col.Int[:b.N] {
+			t := vec.Time(x)
+			s.t[i] = t
+			if t > newest {
+				newest = t
+			} else if newest-t > behind {
+				behind = newest - t
+			}
+		}
+		s.newest, s.behind = newest, behind
+		return true
+	}
+	if s.drop && !s.sample {
+		return s.plainDrop(b.N, col.Int)
+	}
+	newest, mark, moved := s.newest, s.mark, int64(0)
+	for i, x := range col.Int[:b.N] {
+		t := vec.Time(x)
+		if t < mark {
+			t = mark
+			moved++
+		}
+		s.t[i] = t
+		if t > newest {
+			newest = t
+			if s.tolerance >= 0 {
+				mark = max(mark, t-s.tolerance)
+			}
+		}
+	}
+	s.newest, s.mark = newest, mark
+	s.g.Counts.Adjusted[OutOfOrder] += moved
+	return true
+}
+
+func (s *stamp) plainDrop(n int, times []int64) bool {
+	sel := s.room(n)
+	for i, x := range times[:n] {
+		t := vec.Time(x)
+		if t < s.mark {
+			s.dropped(i, OutOfOrder)
+			continue
+		}
+		s.t[len(sel)] = t
+		sel = append(sel, int32(i))
+		if t > s.newest {
+			s.newest = t
+			if s.tolerance >= 0 {
+				s.mark = max(s.mark, t-s.tolerance)
+			}
+		}
+	}
+	s.keep(sel, n)
+	return true
+}
+
+func (s *stamp) room(n int) []int32 {
+	if cap(s.buf) < n {
+		s.buf = make([]int32, 0, n)
+	}
+	return s.buf[:0]
+}
+
+// keep sets the selection; nil when every row is kept.
+func (s *stamp) keep(sel []int32, n int) {
+	s.sel = sel
+	if len(sel) == n {
+		s.sel = nil
+	}
+}
+
+func (s *stamp) dropped(row int, why Reason) {
+	s.g.Counts.Dropped[why]++
+	if s.g.opts.OnDrop != nil {
+		s.g.opts.OnDrop(s.input, row, why)
+	}
+}
+
+// byExpr is the general case.
+func (s *stamp) byExpr(b *vec.Batch) error {
+	col := s.by.eval(&s.f)
+	var keys []*vec.Vec
+	for _, k := range s.over {
+		keys = append(keys, k.eval(&s.f))
+	}
+	sel := s.room(b.N)
+	for i := range b.N {
+		t, ok := s.eventTime(col, i)
+		if !ok || s.f.bad != nil && s.f.bad[i] {
+			s.dropped(i, NoTime)
+			continue
+		}
+		line, ok := s.timelineOf(keys, i)
+		if !ok {
+			s.dropped(i, NoKey)
+			continue
+		}
+		if t, ok = s.police(b, i, t, line); !ok {
+			continue
+		}
+		s.t[len(sel)] = t
+		sel = append(sel, int32(i))
+	}
+	s.keep(sel, b.N)
+	s.f.first = nil
+	return nil
+}
+
+// eventTime reads the application time E of row i.
+func (s *stamp) eventTime(col *vec.Vec, i int) (vec.Time, bool) {
+	switch col.KindAt(i) {
+	case vec.Datetime:
+		return vec.Time(col.Int[i]), true
+	case vec.String:
+		return vec.ParseTime(col.StrAt(i))
+	}
+	return 0, false
+}
+
+// timelineOf finds the substream of row i; nil without OVER.
+func (s *stamp) timelineOf(keys []*vec.Vec, i int) (*timeline, bool) {
+	if keys == nil {
+		return nil, true
+	}
+	s.keyBuf = s.keyBuf[:0]
+	for _, k := range keys {
+		if k.KindAt(i).IsNull() {
+			return nil, false
+		}
+		s.keyBuf = vec.AppendKeyRow(s.keyBuf, k, i)
+	}
+	line := s.keys[string(s.keyBuf)]
+	if line == nil {
+		line = &timeline{vec.MinTime, vec.MinTime}
+		s.keys[string(s.keyBuf)] = line
+	}
+	return line, true
+}
+
+// police applies the policies to one event: early, late, disorder (saql.md 4.3).
+func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Time, bool) {
+	if s.sample {
+		s.behind = max(s.behind, s.newest-t)
+		if s.newest == vec.MinTime {
+			s.behind = 0
+		}
+		s.newest = max(s.newest, t)
+		if s.tolerance >= 0 {
+			s.mark = max(s.mark, s.newest-s.tolerance)
+		}
+		return t, true
+	}
+	if b.Arrival != nil {
+		a := b.Arrival[i]
+		if t-a > EarlyLimit {
+			s.dropped(i, Early)
+			return 0, false
+		}
+		if s.late >= 0 && a-t > s.late {
+			if s.drop {
+				s.dropped(i, Late)
+				s.tick(a)
+				return 0, false
+			}
+			s.g.Counts.Adjusted[Late]++
+			t = a - s.late
+		}
+	}
+	mark := s.mark
+	if line != nil {
+		line.mark = max(line.mark, s.idle())
+		mark = line.mark
+	}
+	if t < mark {
+		if s.drop {
+			s.dropped(i, OutOfOrder)
+			s.arrive(b, i)
+			return 0, false
+		}
+		s.g.Counts.Adjusted[OutOfOrder]++
+		t = mark
+	}
+	if line != nil {
+		line.newest = max(line.newest, t)
+		if s.tolerance >= 0 {
+			line.mark = max(line.mark, line.newest-s.tolerance)
+		}
+	} else {
+		s.newest = max(s.newest, t)
+		if s.tolerance >= 0 {
+			s.mark = max(s.mark, s.newest-s.tolerance)
+		}
+	}
+	s.arrive(b, i)
+	return t, true
+}
+
+// arrive moves the arrival clock, and with it the watermark: nothing that passes the late
+// policy is older than clock - late (saql.md 4.4).
+func (s *stamp) arrive(b *vec.Batch, i int) {
+	if b.Arrival != nil {
+		s.tick(b.Arrival[i])
+	}
+}
+
+func (s *stamp) tick(a vec.Time) {
+	s.clock = max(s.clock, a)
+	if t := s.idle(); t > s.mark {
+		s.mark = t
+	}
+}
+
+// idle is the watermark that the arrival clock alone gives.
+func (s *stamp) idle() vec.Time {
+	if s.late < 0 || s.clock == vec.MinTime {
+		return vec.MinTime
+	}
+	return s.clock - s.late
+}
+
+func (s *stamp) Snapshot(w *state.Writer) {
+	w.Int(int64(s.newest))
+	w.Int(int64(s.clock))
+	w.Int(int64(s.mark))
+	w.Int(int64(s.behind))
+	w.Uint(uint64(len(s.keys)))
+	for _, k := range sortedKeys(s.keys) {
+		w.String(k)
+		w.Int(int64(s.keys[k].newest))
+		w.Int(int64(s.keys[k].mark))
+	}
+}
+
+func (s *stamp) Restore(r *state.Reader) error {
+	s.newest, s.clock, s.mark = vec.Time(r.Int()), vec.Time(r.Int()), vec.Time(r.Int())
+	s.behind = vec.Time(r.Int())
+	for range r.Count() {
+		k := r.String()
+		line := &timeline{vec.Time(r.Int()), vec.Time(r.Int())}
+		if s.keys != nil {
+			s.keys[k] = line
+		}
+	}
+	return r.Err()
+}

@@ -1,0 +1,199 @@
+package job
+
+import (
+	"strings"
+
+	"weir/internal/codec"
+	"weir/internal/exec"
+	"weir/internal/plan"
+	"weir/internal/vec"
+)
+
+// Events is an input that lies in memory: an event per element, as JSON text, in arrival
+// order. Arrival, if set, has as many elements.
+type Events struct {
+	Name    string
+	Text    []string
+	Arrival []vec.Time
+}
+
+// EventOptions say how RunEvents runs. Cuts gives the sizes of the batches of n events;
+// nil takes all at once. Snapshot saves and restores all state after every batch.
+type EventOptions struct {
+	exec.Options
+	Cuts     func(n int) []int
+	Snapshot bool
+}
+
+// RunEvents runs a plan over events in memory, on the calling goroutine. It is the test
+// runner: the same operators, policies and order of reading as Run, cut and interrupted
+// at will. Rows go to o.OnRows.
+func RunEvents(p *plan.Plan, inputs []Events, o EventOptions) (exec.Counts, error) {
+	r := &eventRun{plan: p, o: o, feeds: make([]*feed, len(p.Inputs))}
+	for i, in := range p.Inputs {
+		f := &feed{decoder: codec.NewJSON(in.Fields, codec.JSONOptions{Lines: true})}
+		for _, e := range inputs {
+			if strings.EqualFold(e.Name, in.Name) {
+				f.events = e
+			}
+		}
+		f.left = []int{len(f.events.Text)}
+		if o.Cuts != nil {
+			f.left = o.Cuts(len(f.events.Text))
+		}
+		r.feeds[i] = f
+	}
+	if o.Sample {
+		if err := r.measure(); err != nil {
+			return exec.Counts{}, err
+		}
+	}
+	return r.run()
+}
+
+// feed is an input and how far it has been read.
+type feed struct {
+	events  Events
+	decoder codec.Decoder
+	left    []int // sizes of the batches to come
+	at      int
+	done    bool
+}
+
+type eventRun struct {
+	plan  *plan.Plan
+	o     EventOptions
+	feeds []*feed
+	graph *exec.Graph
+	bad   int64
+}
+
+// measure finds how far out of order the events are, so that the run needs to hold no
+// more than that (exec.Options.Disorder).
+func (r *eventRun) measure() error {
+	o := r.o.Options
+	o.Measure, o.OnRows, o.OnDrop = true, nil, nil
+	g, err := exec.Build(r.plan, o)
+	if err != nil {
+		return err
+	}
+	for i, f := range r.feeds {
+		if len(f.events.Text) == 0 {
+			continue
+		}
+		if err := r.push(g, i, 0, len(f.events.Text), func(codec.Bad) {}); err != nil {
+			return err
+		}
+	}
+	r.o.Disorder = g.Disorder()
+	return nil
+}
+
+func (r *eventRun) run() (exec.Counts, error) {
+	g, err := exec.Build(r.plan, r.o.Options)
+	if err != nil {
+		return exec.Counts{}, err
+	}
+	r.graph = g
+	for {
+		i := furthestBehind(r.graph, func(i int) bool { return r.feeds[i].done }, len(r.feeds))
+		if i < 0 {
+			return r.graph.Counts, nil
+		}
+		if err := r.step(i); err != nil {
+			return r.graph.Counts, err
+		}
+	}
+}
+
+// furthestBehind is the input that is not done and has the smallest watermark, or -1.
+func furthestBehind(g *exec.Graph, done func(i int) bool, n int) int {
+	best := -1
+	for i := range n {
+		if !done(i) && (best < 0 || g.Watermark(i) < g.Watermark(best)) {
+			best = i
+		}
+	}
+	return best
+}
+
+// step reads the next batch of an input, or ends it.
+func (r *eventRun) step(i int) error {
+	f := r.feeds[i]
+	if len(f.left) == 0 || f.at == len(f.events.Text) {
+		f.done = true
+		return r.graph.Close(i)
+	}
+	n := f.left[0]
+	f.left = f.left[1:]
+	err := r.push(r.graph, i, f.at, f.at+n, nil)
+	f.at += n
+	if err != nil || !r.o.Snapshot {
+		return err
+	}
+	return r.reload()
+}
+
+// reload goes on in a new graph that has read the state of the old one.
+func (r *eventRun) reload() error {
+	snap := r.graph.Snapshot()
+	g, err := exec.Build(r.plan, r.o.Options)
+	if err != nil {
+		return err
+	}
+	if err := g.Restore(snap); err != nil {
+		return err
+	}
+	g.Counts = r.graph.Counts
+	r.graph = g
+	return nil
+}
+
+// push decodes the events from..to of an input and gives them to g.
+func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) error {
+	f := r.feeds[i]
+	lines := 0
+	failed := map[int]bool{}
+	if onBad == nil {
+		onBad = func(b codec.Bad) { r.bad++ }
+	}
+	var text []byte
+	for _, e := range f.events.Text[from:to] {
+		text = append(text, oneLine(e)...)
+		text = append(text, '\n')
+		lines++
+	}
+	var b vec.Batch
+	f.decoder.Begin(0, 1)
+	for len(text) > 0 {
+		used, err := f.decoder.Decode(&b, text, true, codec.MaxBatchRows, func(x codec.Bad) {
+			failed[int(x.Line)-1] = true
+			onBad(x)
+		})
+		if err != nil {
+			return err
+		}
+		text = text[used:]
+		if f.events.Arrival != nil {
+			b.Arrival = b.Arrival[:0]
+			for k := range lines {
+				if !failed[k] {
+					b.Arrival = append(b.Arrival, f.events.Arrival[from+k])
+				}
+			}
+		}
+		if err := g.Push(i, &b); err != nil {
+			return err
+		}
+		if used == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+// oneLine takes the line ends out of an event: outside strings they are white space, and
+// inside them they are not allowed.
+func oneLine(event string) string {
+	return strings.NewReplacer("\n", " ", "\r", " ").Replace(event)
+}

@@ -1,0 +1,358 @@
+package job
+
+import (
+	"bytes"
+	"io"
+	"os"
+
+	"weir/internal/codec"
+	"weir/internal/vec"
+)
+
+const (
+	// blockBytes is how much text is decoded at once: some thousand events, so that the
+	// columns stay in the cache of a core.
+	blockBytes = 256 << 10
+	// maxLine bounds a line of an input. More of it is not read; the event is bad.
+	maxLine = codec.MaxEventBytes + 1024
+)
+
+// arrivalName is the column of sample files that carries the arrival time (saql.md 4.10).
+const arrivalName = "EventEnqueuedUtcTime"
+
+// source reads an input: bytes, text, blocks.
+type source struct {
+	Input
+	index  int
+	fields []vec.Field
+	file   *os.File // to be read again, or nil
+	temp   bool     // file is a copy of a stream, to be removed
+	mine   bool     // file is to be closed
+	raw    *counter
+	text   io.ReadCloser
+	size   int64 // bytes, 0 if unknown
+	lines  bool  // JSON, an event a line
+	done   bool
+
+	chosen  []int // the fields that are decoded
+	arrival bool  // arrival times are decoded, behind the chosen fields
+	arrives bool  // events carry arrival times
+	rows    int64
+	stamped int64 // rows with an arrival time
+	clock   vec.Time
+
+	head    []byte // text read ahead
+	ended   bool
+	own     block
+	decs    []*decoder
+	current *decoder
+	line    int64 // lines before the block at hand, when blocks are decoded apart
+	offset  int64
+}
+
+// counter counts the bytes read, for the progress bar.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (s *source) position() int64 {
+	if s.raw == nil {
+		return 0
+	}
+	return s.raw.n
+}
+
+// prepare opens the input. again says that it will be read twice: a stream is copied to a
+// temporary file then.
+func (s *source) prepare(again bool) error {
+	r := s.Reader
+	if r == nil && s.Path != "-" {
+		f, err := os.Open(s.Path)
+		if err != nil {
+			return err
+		}
+		s.file, s.mine = f, true
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			s.size = info.Size()
+		} else if again {
+			r, s.file = f, nil
+		}
+	} else if r == nil {
+		r = os.Stdin
+	}
+	if r == nil || s.file != nil {
+		return nil
+	}
+	s.Reader = r
+	if !again {
+		return nil
+	}
+	f, err := os.CreateTemp("", "weir-input-*")
+	if err != nil {
+		return err
+	}
+	s.file, s.temp, s.mine = f, true, true
+	if s.size, err = io.Copy(f, r); err != nil {
+		return err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return err
+}
+
+func (s *source) close() {
+	if s.text != nil {
+		s.text.Close()
+	}
+	if s.mine {
+		s.file.Close()
+	}
+	if s.temp {
+		os.Remove(s.file.Name())
+	}
+}
+
+// rewind goes back to the start of the input.
+func (s *source) rewind() error {
+	s.text.Close()
+	s.text = nil
+	_, err := s.file.Seek(0, io.SeekStart)
+	return err
+}
+
+// begin starts a pass. need, if set, chooses the fields that are decoded; arrival times
+// are looked for then.
+func (s *source) begin(need []bool, r *run) error {
+	in := s.Reader
+	if s.file != nil {
+		in = s.file
+	}
+	s.raw = &counter{r: in}
+	s.text = codec.Open(s.raw, s.Format.Format)
+	s.done, s.ended, s.rows, s.stamped, s.line, s.offset = false, false, 0, 0, 0, 0
+	s.own, s.decs, s.head = block{}, nil, nil
+	s.clock = vec.MinTime
+	if err := s.readHead(); err != nil {
+		return err
+	}
+	s.lines = !s.Format.CSV && codec.LinesOf(s.head, s.ended)
+	if need == nil && !r.o.Sample {
+		first, _, _ := bytes.Cut(s.head, []byte("\n"))
+		s.arrives = bytes.Contains(first, []byte(arrivalName))
+	}
+	s.arrival = need != nil || s.arrives
+	s.chosen = s.chosen[:0]
+	for i := range s.fields {
+		if need == nil || need[i] {
+			s.chosen = append(s.chosen, i)
+		}
+	}
+	return nil
+}
+
+// readHead reads the start of the text, by which the form of the events is found.
+func (s *source) readHead() error {
+	s.head = make([]byte, 64<<10)
+	n := 0
+	for n < len(s.head) && bytes.IndexByte(s.head[:n], '\n') < 0 {
+		m, err := s.text.Read(s.head[n:])
+		n += m
+		if err == io.EOF {
+			s.ended = true
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.head = s.head[:n]
+	return nil
+}
+
+// fill reads text behind data until it is full or the text ends.
+func (s *source) fill(data []byte) ([]byte, error) {
+	if len(s.head) > 0 {
+		n := copy(data[len(data):cap(data)], s.head)
+		data, s.head = data[:len(data)+n], s.head[n:]
+	}
+	for len(data) < cap(data) && !s.ended {
+		n, err := s.text.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			s.ended = true
+		} else if err != nil {
+			return data, err
+		}
+	}
+	return data, nil
+}
+
+// block is a piece of the text. Bytes before pos have been decoded.
+type block struct {
+	data   []byte
+	pos    int
+	last   bool
+	taken  int // bytes that are new
+	offset int64
+	seq    int
+}
+
+// next reads the next block behind what the last one left; nil at the end.
+func (s *source) next(b *block) (*block, error) {
+	if b.last {
+		return nil, nil
+	}
+	left := b.data[b.pos:]
+	size := max(cap(b.data), blockBytes)
+	if len(left) > size/2 {
+		size *= 2
+	}
+	data := b.data[:0]
+	if cap(data) < size {
+		data = make([]byte, 0, size)
+	}
+	data = append(data, left...)
+	was := len(data)
+	data, err := s.fill(data)
+	if err != nil {
+		return nil, err
+	}
+	*b = block{data: data, last: s.ended && len(s.head) == 0, taken: len(data) - was}
+	return b, nil
+}
+
+// nextLines reads whole lines, for decoding apart from what comes before. carry is the
+// start of a line that the block before has read.
+func (s *source) nextLines(b *block, carry *[]byte) (bool, error) {
+	if s.ended && len(s.head) == 0 && len(*carry) == 0 {
+		return false, nil
+	}
+	data := b.data[:0]
+	if cap(data) < blockBytes {
+		data = make([]byte, 0, blockBytes)
+	}
+	data = append(data, *carry...)
+	*carry = (*carry)[:0]
+	for {
+		var err error
+		if data, err = s.fill(data); err != nil {
+			return false, err
+		}
+		if s.ended && len(s.head) == 0 {
+			break
+		}
+		if cut := bytes.LastIndexByte(data, '\n'); cut >= 0 {
+			*carry = append(*carry, data[cut+1:]...)
+			data = data[:cut+1]
+			break
+		}
+		if len(data) > maxLine {
+			return true, s.overlong(b, data, carry)
+		}
+		data = append(make([]byte, 0, 2*cap(data)), data...)
+	}
+	*b = block{data: data, last: true, taken: len(data), offset: s.offset}
+	s.offset += int64(len(data))
+	return len(data) > 0, nil
+}
+
+// overlong makes a block of a line that is too long: its start, enough for the decoder to
+// call it bad. The rest is read and forgotten.
+func (s *source) overlong(b *block, data []byte, carry *[]byte) error {
+	*b = block{data: append(data[:maxLine:maxLine], '\n'), last: true, taken: len(data), offset: s.offset}
+	s.offset += int64(len(data))
+	buf := make([]byte, 0, blockBytes)
+	for {
+		rest, err := s.fill(buf[:0])
+		if err != nil {
+			return err
+		}
+		b.taken += len(rest)
+		if cut := bytes.IndexByte(rest, '\n'); cut >= 0 {
+			*carry = append(*carry, rest[cut+1:]...)
+			s.offset += int64(cut + 1)
+			return nil
+		}
+		s.offset += int64(len(rest))
+		if len(rest) == 0 {
+			return nil
+		}
+	}
+}
+
+// decoder decodes blocks of a source; each goroutine has its own.
+type decoder struct {
+	codec.Decoder
+	s    *source
+	raw  vec.Batch
+	out  vec.Batch
+	bads []codec.Bad
+	note func(codec.Bad)
+}
+
+func (s *source) decoder(i int) *decoder {
+	for len(s.decs) <= i {
+		d := &decoder{s: s}
+		fields := make([]vec.Field, 0, len(s.chosen)+1)
+		for _, c := range s.chosen {
+			fields = append(fields, s.fields[c])
+		}
+		if s.arrival {
+			fields = append(fields, vec.Field{Path: []string{arrivalName}, Want: vec.AsDatetime})
+		}
+		if s.Format.CSV {
+			d.Decoder = codec.NewCSV(fields, s.Format.Options)
+		} else {
+			d.Decoder = codec.NewJSON(fields, codec.JSONOptions{Lines: s.lines})
+		}
+		d.note = func(b codec.Bad) {
+			b.Text = bytes.Clone(b.Text)
+			d.bads = append(d.bads, b)
+		}
+		d.out.Cols = make([]vec.Vec, len(s.fields))
+		s.decs = append(s.decs, d)
+	}
+	return s.decs[i]
+}
+
+// decode decodes what is left of a block into d.out. It reports whether more is left that
+// can be decoded now.
+func (d *decoder) decode(b *block) (more bool, err error) {
+	n, err := d.Decode(&d.raw, b.data[b.pos:], b.last, codec.MaxBatchRows, d.note)
+	if err != nil {
+		return false, err
+	}
+	b.pos += n
+	d.out.N = d.raw.N
+	for k, c := range d.s.chosen {
+		d.out.Cols[c] = d.raw.Cols[k]
+	}
+	d.out.Arrival = nil
+	return n > 0 && b.pos < len(b.data) && d.raw.N > 0, nil
+}
+
+// countArrivals takes the arrival times of a batch. In a pass that only looks, they are
+// counted. An event without one arrived when the one before it did.
+func (s *source) countArrivals(d *decoder) {
+	if !s.arrival {
+		return
+	}
+	col := &d.raw.Cols[len(s.chosen)]
+	times := make([]vec.Time, d.out.N)
+	for i := range times {
+		if col.KindAt(i) == vec.Datetime {
+			s.stamped++
+			s.clock = vec.Time(col.Int[i])
+		}
+		times[i] = max(s.clock, 0)
+	}
+	if s.arrives {
+		d.out.Arrival = times
+	}
+}

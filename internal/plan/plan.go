@@ -16,6 +16,17 @@ type Plan struct {
 	Nodes    []*Node // every node stands after the nodes that it reads
 	Outputs  []Output
 	Warnings []*diag.Diagnostic
+	Steps    []StepInfo // the steps that something reads, for taps
+	Level    Level      // for the decoder: at level 1.0 field names are in lower case
+}
+
+// StepInfo is a WITH step as it stands in the plan: the node that gives its rows, and
+// which of the node's columns are columns of the step. Columns that nobody reads are
+// not computed and do not stand here.
+type StepInfo struct {
+	Name string
+	Node *Node
+	Cols []int
 }
 
 // Input is an input that the plan reads.
@@ -161,6 +172,8 @@ type Expr struct {
 	To     vec.Kind
 	Sub    string
 	Escape rune
+
+	ref *ref // what a column stands for; nil in a finished plan
 }
 
 // Truth reports whether e is a predicate.

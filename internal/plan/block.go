@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"weir/internal/diag"
+	"weir/internal/saql"
+	"weir/internal/vec"
+)
+
+// block is a query block: one SELECT with its clauses, first checked, then lowered.
+type block struct {
+	c       *compiler
+	sel     *saql.Select
+	step    string
+	sources []*source
+	joined  bool // several sources, so * is not allowed
+	// opaque blocks hold something that does not run yet: they are checked only.
+	opaque bool
+	// parts are the partition keys of PARTITION BY, and their number of shards if given.
+	parts  []*Expr
+	shards int64
+
+	where  *Expr
+	group  *grouping // nil without GROUP BY
+	having *Expr
+	items  []*item
+	sch    schema
+	// firstAgg is the first aggregate that the block calls.
+	firstAgg firstAgg
+
+	out     *Node // lowered: the last node
+	project *Project
+	rowCol  int // column of the whole row, -1 until it is asked for
+	wants   map[string]int
+}
+
+// source is one of the relations of FROM.
+type source struct {
+	name string // what the block calls it
+	orig string // the name that an alias hides, else ""
+	span diag.Span
+	rel  relation
+	kind sourceKind
+}
+
+// sourceKind says what a source is.
+type sourceKind uint8
+
+const (
+	fromInput sourceKind = iota
+	fromReference
+	fromStep
+	fromDerived
+	fromApply
+	fromMatch
+)
+
+// item is a column of the select list after the expansion of `*`: a named expression,
+// or a splice: all fields of a row or record that are not known before it is seen.
+type item struct {
+	name   string
+	expr   *Expr
+	splice bool
+	src    *source // of a splice: the source whose rows are spliced; nil: the record expr
+	star   bool    // came from a `*`
+	span   diag.Span
+	col    int // lowered: column of the project node, -1 until it is asked for
+}
+
+func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
+	b := &block{c: c, sel: sel, step: step, rowCol: -1, wants: map[string]int{}}
+	if sel.From == nil {
+		hint := "FROM input"
+		if len(c.env.Inputs) > 0 {
+			hint = "FROM " + c.env.Inputs[0].Name
+		}
+		c.fail(diag.SA4001, headOf(sel), "SELECT needs FROM", hint)
+		return newUnknown("the query")
+	}
+	b.from(sel.From)
+	if sel.Where != nil {
+		b.where = b.exprs(inWhere).condition(sel.Where)
+	}
+	if len(sel.GroupBy) > 0 {
+		b.groupBy()
+	}
+	b.selectList()
+	if sel.Having != nil {
+		b.having = b.exprs(inHaving).condition(sel.Having)
+	}
+	b.checkAggregates()
+	if b.group != nil {
+		b.group.finish()
+	}
+	b.checkPartition()
+	b.checkOverKeys()
+	b.overWindow()
+	b.setSchema()
+	if b.opaque {
+		u := newUnknown(b.sch.what)
+		u.sch = b.sch
+		return u
+	}
+	return b
+}
+
+// overWindow checks DISTINCT, TOP and ORDER BY (saql.md 5.10).
+func (b *block) overWindow() {
+	sel, c := b.sel, b.c
+	check := func(at diag.Span, what string) {
+		if b.group == nil {
+			hint := "GROUP BY TumblingWindow(..); a stream has no end"
+			if what == "DISTINCT" {
+				hint += ". For DISTINCT over time: ISFIRST(..) = 1"
+			}
+			c.fail(diag.SA4012, at, what+" needs a window", hint)
+			return
+		}
+		b.notSupported(at, what)
+	}
+	if sel.Distinct {
+		check(headOf(sel), "DISTINCT")
+	}
+	if sel.Top != nil {
+		check(sel.Top.Span, "TOP")
+	}
+	if len(sel.OrderBy) > 0 {
+		at := sel.OrderBy[0].Expr.Pos()
+		if c.env.Portable {
+			c.fail(diag.SA4016, at, "ORDER BY is not part of the language", "use TopOne or CollectTop")
+			return
+		}
+		for _, o := range sel.OrderBy {
+			b.exprs(inHaving).value(o.Expr)
+		}
+		check(at, "ORDER BY")
+	}
+}
+
+// notSupported reports a construct that does not run yet; the block is checked only.
+func (b *block) notSupported(at diag.Span, what string) {
+	b.opaque = true
+	b.c.unsupported(at, what)
+}
+
+// setSchema derives the block's columns from its items.
+func (b *block) setSchema() {
+	b.sch.what, b.sch.name = "the query", "the query"
+	for _, it := range b.items {
+		if it.splice {
+			b.sch.open = true
+			continue
+		}
+		b.sch.cols = append(b.sch.cols, Col{it.name, notMissing(it.expr.Type)})
+	}
+}
+
+// notMissing is the type of a column of a select list: an absent field becomes NULL.
+func notMissing(t vec.Kinds) vec.Kinds {
+	if t.Has(vec.Missing) {
+		return t&^vec.KindsOf(vec.Missing) | vec.KindsOf(vec.Null)
+	}
+	return t
+}
+
+// passes reports whether the block hands on the rows of its source as they are.
+func (b *block) passes() bool {
+	return b.group == nil && len(b.items) == 1 && b.items[0].splice && b.items[0].src != nil || b.passesKnown()
+}
+
+// passesKnown reports whether the block is a lone * over known columns.
+func (b *block) passesKnown() bool {
+	return b.group == nil && len(b.sel.Items) == 1 && b.sel.Items[0].Star && len(b.sources) == 1 &&
+		!b.sources[0].rel.schema().open && len(b.items) == len(b.sources[0].rel.schema().cols) && len(b.sel.Items[0].StarOf) <= 1
+}

@@ -1,0 +1,302 @@
+package plan
+
+import (
+	"strings"
+
+	"weir/internal/diag"
+	"weir/internal/fn"
+	"weir/internal/saql"
+	"weir/internal/vec"
+)
+
+// isSystem reports whether a call is System.name.
+func isSystem(e *saql.Call, name string) bool {
+	return e.Prefix != nil && sameName(e.Prefix.Text, "System") && sameName(e.Name.Text, name)
+}
+
+// call compiles a function call (saql.md 7).
+func (x *exprs) call(e *saql.Call) *Expr {
+	if e.Prefix != nil {
+		switch {
+		case isSystem(e, "Timestamp"):
+			return x.timestamp(e)
+		case isSystem(e, "Window"):
+			return x.windowRecord(e)
+		case sameName(e.Prefix.Text, "UDF"):
+			return x.userFunction(e, false)
+		case sameName(e.Prefix.Text, "UDA"):
+			return x.userFunction(e, true)
+		case x.env.Level == Level12 || !isBuiltin(e.Name.Text):
+			return x.badPrefix(e)
+		}
+	}
+	name := strings.ToUpper(e.Name.Text)
+	switch name {
+	case "DURATION", "HOP", "OFFSET", "TIMEOUT", "MAXDURATION", "WINDOW":
+		return x.wrongPlace(e, e.Name.Text+" only works inside a window function")
+	case "WINDOWS", "TUMBLINGWINDOW", "TUMBLING", "HOPPINGWINDOW", "HOPPING", "SLIDINGWINDOW", "SLIDING", "SESSIONWINDOW", "SESSION":
+		return x.wrongPlace(e, e.Name.Text+" only works inside GROUP BY")
+	case "CLASSIFIER", "FIRST":
+		return x.wrongPlace(e, e.Name.Text+" only works inside MATCH_RECOGNIZE")
+	case "GETARRAYELEMENTS", "GETRECORDPROPERTIES":
+		return x.rowsFunction(e)
+	case "LAG", "LAST", "ISFIRST", "ANOMALYDETECTION_SPIKEANDDIP", "ANOMALYDETECTION_CHANGEPOINT":
+		return x.analyticCall(e, name)
+	case "GETMETADATAPROPERTYVALUE":
+		return x.metadata(e)
+	case "COALESCE":
+		return x.coalesce(e)
+	}
+	if a, ok := fn.LookupAgg(name); ok {
+		return x.aggregateCall(e, a)
+	}
+	if e.Over != nil {
+		x.fail(diag.SA7011, e.Over.Span, e.Name.Text+" cannot be used with OVER", "remove OVER")
+		return x.ignoreArgs(e)
+	}
+	if s, ok := fn.LookupScalar(name); ok && !(s.Name == "DATEDIFF" && x.sourceTimes(e)) {
+		return x.scalarCall(e, s)
+	} else if ok {
+		return x.datediffOfSources(e)
+	}
+	if l, ok := fn.LookupLater(name); ok {
+		x.ignoreArgs(e)
+		x.b.notSupported(e.Span, l.Name)
+		return bad(e.Span)
+	}
+	return x.noFunction(e)
+}
+
+// isBuiltin reports whether a name is a function of the language.
+func isBuiltin(name string) bool {
+	if _, ok := fn.LookupScalar(name); ok {
+		return true
+	}
+	if _, ok := fn.LookupAgg(name); ok {
+		return true
+	}
+	_, ok := fn.LookupLater(name)
+	return ok || sameName(name, "COALESCE") || sameName(name, "GetMetadataPropertyValue")
+}
+
+// ignoreArgs checks the arguments of a call that is wrong or does not run yet.
+func (x *exprs) ignoreArgs(e *saql.Call) *Expr {
+	for _, a := range e.Args {
+		if p, ok := bare(a).(*saql.Path); ok && len(p.Names) == 1 {
+			if _, isPart := fn.LookupPart(p.Names[0].Text); isPart {
+				continue // it may be a date part
+			}
+			x.bareOrText(p)
+			continue
+		}
+		x.any(a)
+	}
+	return bad(e.Span)
+}
+
+// bareOrText resolves a name that may stand for a row.
+func (x *exprs) bareOrText(p *saql.Path) *Expr {
+	if p.Names[0].Quote == '"' {
+		return x.quoted(p)
+	}
+	return x.bareName(p, true)
+}
+
+func (x *exprs) wrongPlace(e *saql.Call, message string) *Expr {
+	x.fail(diag.SA7012, e.Span, message, "")
+	return bad(e.Span)
+}
+
+func (x *exprs) rowsFunction(e *saql.Call) *Expr {
+	arg := "x"
+	if len(e.Args) == 1 {
+		arg = x.text(e.Args[0])
+	}
+	x.fail(diag.SA7006, e.Span, e.Name.Text+" returns rows", "CROSS APPLY "+e.Name.Text+"("+arg+") AS e")
+	return bad(e.Span)
+}
+
+// badPrefix reports a prefix that stands for nothing (saql.md 2.8).
+func (x *exprs) badPrefix(e *saql.Call) *Expr {
+	d := x.fail(diag.SA7003, e.Prefix.Span.To(e.Name.Span), quote(e.Prefix.Text+"."+e.Name.Text)+": built-in functions have no prefix", e.Name.Text+"(..); user functions: UDF."+e.Name.Text)
+	if isBuiltin(e.Name.Text) {
+		d.Fix = []diag.Edit{{Span: diag.Span{Start: e.Prefix.Span.Start, End: e.Name.Span.Start}}}
+	}
+	return x.ignoreArgs(e)
+}
+
+// elsewhere are names of other languages, with what to use here.
+var elsewhere = map[string]string{
+	"ISNULL": "COALESCE", "IFNULL": "COALESCE", "NVL": "COALESCE", "GETDATE": "System.Timestamp()", "GETUTCDATE": "System.Timestamp()",
+	"NOW": "System.Timestamp()", "SYSUTCDATETIME": "System.Timestamp()", "CURRENT_TIMESTAMP": "System.Timestamp()",
+	"CONVERT": "CAST", "TRY_CONVERT": "TRY_CAST", "LENGTH": "LEN", "DATALENGTH": "LEN", "IIF": "CASE WHEN .. THEN .. ELSE .. END", "IF": "CASE WHEN .. THEN .. ELSE .. END",
+	"ROW_NUMBER": "CollectTop", "SUBSTR": "SUBSTRING", "INSTR": "CHARINDEX", "CEIL": "CEILING", "POW": "POWER", "FIRST_VALUE": "TopOne", "LAST_VALUE": "LAST",
+	"FORMAT": "write a UDF", "LOG": "write a UDF", "LOG10": "write a UDF", "PARSE": "write a UDF", "TRY_PARSE": "write a UDF", "RAND": "write a UDF",
+	"SIN": "write a UDF", "COS": "write a UDF", "TAN": "write a UDF", "ASIN": "write a UDF", "ACOS": "write a UDF", "ATAN": "write a UDF", "ATN2": "write a UDF",
+	"PI": "write a UDF", "LN": "write a UDF", "GREATEST": "write a UDF", "LEAST": "write a UDF", "NEWID": "write a UDF",
+}
+
+// noFunction reports an unknown name.
+func (x *exprs) noFunction(e *saql.Call) *Expr {
+	hint := ""
+	if use, ok := elsewhere[strings.ToUpper(e.Name.Text)]; ok {
+		hint = "use " + use
+		if use == "write a UDF" {
+			hint = use
+		}
+	}
+	var fix []diag.Edit
+	for _, f := range x.env.Functions {
+		if prefix, name, ok := strings.Cut(f, "."); ok && sameName(name, e.Name.Text) {
+			hint = prefix + "." + name
+			fix = []diag.Edit{{Span: e.Name.Span, Text: hint}}
+		}
+	}
+	if hint == "" {
+		if near, ok := diag.Nearest(e.Name.Text, fn.Names()); ok {
+			hint = "did you mean " + quote(near) + "?"
+			fix = []diag.Edit{{Span: e.Name.Span, Text: near}}
+		}
+	}
+	x.fail(diag.SA7001, e.Name.Span, "no function named "+quote(e.Name.Text), hint).Fix = fix
+	return x.ignoreArgs(e)
+}
+
+// userFunction checks UDF.f and UDA.f.
+func (x *exprs) userFunction(e *saql.Call, aggregate bool) *Expr {
+	full := e.Prefix.Text + "." + e.Name.Text
+	x.ignoreArgs(e)
+	known := false
+	for _, f := range x.env.Functions {
+		known = known || sameName(f, full)
+	}
+	if !known {
+		hint := "the job has no such function"
+		if near, ok := diag.Nearest(full, x.env.Functions); ok {
+			hint = "did you mean " + quote(near) + "?"
+		}
+		x.fail(diag.SA7001, e.Prefix.Span.To(e.Name.Span), "no function named "+quote(full), hint)
+		return bad(e.Span)
+	}
+	switch {
+	case x.analytic != "" && !aggregate:
+		x.fail(diag.SA7013, e.Span, x.analytic+" cannot contain user functions", "compute it in a step before")
+	case aggregate && e.Over != nil:
+		x.fail(diag.SA7011, e.Span, full+" cannot be used with OVER", "use a SlidingWindow")
+	case aggregate:
+		x.aggregatePlace(e, full)
+		x.b.noteAggregate(full, e.Span)
+	}
+	x.b.notSupported(e.Span, full)
+	return bad(e.Span)
+}
+
+// timestamp compiles System.Timestamp() (saql.md 4.8).
+func (x *exprs) timestamp(e *saql.Call) *Expr {
+	switch x.place {
+	case inTimestampBy, inTimestampOver:
+		x.fail(diag.SA5010, e.Span, "System.Timestamp() cannot define itself", "use a payload field")
+		return bad(e.Span)
+	case inOn:
+		if x.analytic == "" {
+			x.fail(diag.SA6008, e.Span, "System.Timestamp() is not allowed in ON: two rows meet here", "DATEDIFF(second, a, b)")
+			return bad(e.Span)
+		}
+	}
+	if len(e.Args) > 0 {
+		x.fail(diag.SA7002, e.Span, "System.Timestamp takes 0 arguments, not "+itoa(len(e.Args)), "System.Timestamp()")
+	}
+	return &Expr{Op: OpTime, Type: vec.KindsOf(vec.Datetime), Span: e.Span}
+}
+
+// windowRecord compiles System.Window(), a record with the property Id (saql.md 5.7).
+func (x *exprs) windowRecord(e *saql.Call) *Expr {
+	id := x.windowID(e)
+	if isBad(id) {
+		return id
+	}
+	return &Expr{Op: OpRecord, Names: []string{"Id"}, Args: []*Expr{id}, Type: vec.KindsOf(vec.Record), Span: e.Span}
+}
+
+// windowField compiles System.Window().Id.
+func (x *exprs) windowField(call *saql.Call, e *saql.FieldExpr) *Expr {
+	if !sameName(e.Name.Text, "Id") {
+		return &Expr{Op: OpField, Name: e.Name.Text, Args: []*Expr{x.windowRecord(call)}, Type: vec.AnyKind, Span: e.Span}
+	}
+	id := x.windowID(call)
+	id.Span = e.Span
+	return id
+}
+
+func (x *exprs) windowID(e *saql.Call) *Expr {
+	g := x.b.group
+	if g == nil || x.place != inSelect && x.place != inHaving || x.aggregate != "" {
+		x.fail(diag.SA5003, e.Span, "System.Window() needs a GROUP BY window", "")
+		return bad(e.Span)
+	}
+	hasIDs := false
+	for _, w := range g.windows {
+		hasIDs = hasIDs || w.HasID
+	}
+	if !hasIDs {
+		return constant(vec.NullValue(), e.Span)
+	}
+	g.withID = true
+	return &Expr{Op: OpCol, Type: vec.KindsOf(vec.String), Span: e.Span, ref: &ref{kind: refWindowID}}
+}
+
+// coalesce compiles COALESCE, which does not evaluate more arguments than it needs.
+func (x *exprs) coalesce(e *saql.Call) *Expr {
+	if len(e.Args) < 2 {
+		x.fail(diag.SA7002, e.Span, "COALESCE takes 2 or more arguments, not "+itoa(len(e.Args)), "COALESCE(e1, e2, ...)")
+		return x.ignoreArgs(e)
+	}
+	out := &Expr{Op: OpCoalesce, Span: e.Span}
+	all := vec.NullKind
+	for _, a := range e.Args {
+		v := x.valueOf(a)
+		out.Args = append(out.Args, v)
+		out.Type |= v.Type.NotNull()
+		all &= v.Type
+	}
+	if all != 0 || out.Type == 0 {
+		out.Type |= nullOnly
+	}
+	return out
+}
+
+// metadata compiles GetMetadataPropertyValue (saql.md 7.9). Events of test runs and of
+// the sources so far have no such properties, so it gives NULL.
+func (x *exprs) metadata(e *saql.Call) *Expr {
+	if len(e.Args) != 2 {
+		x.fail(diag.SA7002, e.Span, "GetMetadataPropertyValue takes 2 arguments, not "+itoa(len(e.Args)), "GetMetadataPropertyValue(source, 'path')")
+		return bad(e.Span)
+	}
+	if p, ok := bare(e.Args[0]).(*saql.Path); ok && len(p.Names) == 1 {
+		switch s := x.b.sourceNamed(p.Names[0].Text); {
+		case s == nil:
+			x.fail(diag.SA2005, p.Span, "no input or step named "+quote(p.Names[0].Text), "GetMetadataPropertyValue(source, 'path')")
+			return bad(e.Span)
+		case s.kind != fromInput && s.kind != fromReference:
+			x.fail(diag.SA7009, p.Span, "GetMetadataPropertyValue reads an input, "+quote(p.Names[0].Text)+" is a step", "call it in the step that reads the input")
+			return bad(e.Span)
+		}
+	} else {
+		x.fail(diag.SA7016, e.Args[0].Pos(), "source of GetMetadataPropertyValue must be an input of FROM", "GetMetadataPropertyValue(source, 'path')")
+	}
+	if !isText(e.Args[1]) {
+		x.fail(diag.SA7016, e.Args[1].Pos(), "path of GetMetadataPropertyValue must be a text literal", "'[User].[name]'")
+	}
+	return &Expr{Op: OpConst, Val: vec.NullValue(), Type: vec.AnyKind &^ vec.KindsOf(vec.Missing), Span: e.Span}
+}
+
+// isText reports whether e is a text literal, in single or double quotes.
+func isText(e saql.Expr) bool {
+	switch e := bare(e).(type) {
+	case *saql.Literal:
+		return e.Kind == saql.LitString
+	case *saql.Path:
+		return len(e.Names) == 1 && e.Names[0].Quote == '"'
+	}
+	return false
+}

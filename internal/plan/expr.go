@@ -1,0 +1,201 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir/internal/vec"
+)
+
+// ref is what a column expression stands for before it is lowered. Exactly one of the
+// uses is meant, by kind.
+type ref struct {
+	kind refKind
+	src  *source  // refField, refRow
+	path []string // refField: names as the query writes them
+	n    int      // refKey, refAgg: which
+}
+
+type refKind uint8
+
+const (
+	refField    refKind = iota
+	refRow              // the row of a source as a record
+	refKey              // key n of the group
+	refAgg              // aggregate n of the group
+	refWindowID         // System.Window().Id
+)
+
+// resolve gives the column expressions in e their positions. post gives those that
+// stand for results of a group; it is nil elsewhere.
+func resolve(e *Expr, post *grouping) {
+	if e.ref != nil {
+		r := e.ref
+		e.ref = nil
+		switch r.kind {
+		case refField:
+			e.Col = r.src.rel.column(r.path)
+		case refRow:
+			e.Col = r.src.rel.row()
+		default:
+			post.resolveRef(e, r)
+		}
+		return
+	}
+	for _, a := range e.Args {
+		resolve(a, post)
+	}
+}
+
+// walk calls f on e and its parts until f gives false.
+func walk(e *Expr, f func(*Expr) bool) {
+	if !f(e) {
+		return
+	}
+	for _, a := range e.Args {
+		walk(a, f)
+	}
+}
+
+// same reports whether a and b are equal after name resolution; names of columns
+// compare without case (saql.md 5.8).
+func same(a, b *Expr) bool {
+	if a == b {
+		return true
+	}
+	if a.Op != b.Op || len(a.Args) != len(b.Args) || (a.ref == nil) != (b.ref == nil) {
+		return false
+	}
+	if a.ref != nil {
+		return sameRef(a.ref, b.ref)
+	}
+	if a.Col != b.Col || !sameValue(a.Val, b.Val) || !sameName(a.Name, b.Name) || !slices.Equal(a.Names, b.Names) ||
+		a.Fn != b.Fn || a.Part != b.Part || a.To != b.To || a.Sub != b.Sub || a.Escape != b.Escape {
+		return false
+	}
+	for i := range a.Args {
+		if !same(a.Args[i], b.Args[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameRef(a, b *ref) bool {
+	return a.kind == b.kind && a.src == b.src && a.n == b.n && slices.EqualFunc(a.path, b.path, sameName)
+}
+
+func sameValue(a, b vec.Value) bool {
+	return a.Kind == b.Kind && a.Int == b.Int && a.Float == b.Float && a.Str == b.Str && a.Rec == b.Rec
+}
+
+// String writes e as plans and stage identities show it: `($0 + 1)`, `UPPER($2)`.
+func (e *Expr) String() string {
+	var b strings.Builder
+	e.write(&b)
+	return b.String()
+}
+
+func (e *Expr) write(b *strings.Builder) {
+	switch e.Op {
+	case OpCol:
+		e.writeCol(b)
+	case OpConst:
+		writeConst(b, e.Val)
+	case OpTime:
+		b.WriteString("System.Timestamp()")
+	case OpField:
+		e.Args[0].write(b)
+		b.WriteByte('.')
+		b.WriteString(e.Name)
+	case OpCall:
+		b.WriteString(e.Fn.Name)
+		if e.Fn.Part {
+			b.WriteString("." + e.Part.String())
+		}
+		e.writeArgs(b, ", ")
+	case OpCast, OpTryCast:
+		b.WriteString(map[ExprOp]string{OpCast: "CAST(", OpTryCast: "TRY_CAST("}[e.Op])
+		e.Args[0].write(b)
+		b.WriteString(" AS " + e.To.String() + ")")
+	case OpRecord:
+		b.WriteString("record(")
+		for i, a := range e.Args {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if e.Names[i] != "" {
+				fmt.Fprintf(b, "%q: ", e.Names[i])
+			} else {
+				b.WriteByte('*')
+			}
+			a.write(b)
+		}
+		b.WriteByte(')')
+	case OpArith, OpCmp:
+		e.writeArgs(b, " "+e.Sub+" ")
+	case OpAnd:
+		e.writeArgs(b, " AND ")
+	case OpOr:
+		e.writeArgs(b, " OR ")
+	default:
+		b.WriteString(exprNames[e.Op])
+		if e.To != vec.Missing {
+			b.WriteString(":" + e.To.String())
+		}
+		if e.Escape != 0 {
+			fmt.Fprintf(b, ":%q", e.Escape)
+		}
+		e.writeArgs(b, ", ")
+	}
+}
+
+var exprNames = map[ExprOp]string{
+	OpCase: "case", OpCoalesce: "COALESCE", OpPresent: "present", OpNeg: "-", OpBitNot: "~", OpNull: "null",
+	OpNot: "NOT", OpIn: "in", OpLike: "like", OpIsNull: "isnull",
+}
+
+func (e *Expr) writeCol(b *strings.Builder) {
+	if e.ref == nil {
+		fmt.Fprintf(b, "$%d", e.Col)
+		return
+	}
+	switch r := e.ref; r.kind {
+	case refField:
+		fmt.Fprintf(b, "%s.%s", fold(r.src.name), fold(strings.Join(r.path, ".")))
+	case refRow:
+		b.WriteString(fold(r.src.name))
+	default:
+		fmt.Fprintf(b, "#%d.%d", r.kind, r.n)
+	}
+}
+
+func (e *Expr) writeArgs(b *strings.Builder, sep string) {
+	b.WriteByte('(')
+	for i, a := range e.Args {
+		if i > 0 {
+			b.WriteString(sep)
+		}
+		a.write(b)
+	}
+	b.WriteByte(')')
+}
+
+func writeConst(b *strings.Builder, v vec.Value) {
+	switch v.Kind {
+	case vec.Int, vec.Bit:
+		fmt.Fprintf(b, "%d", v.Int)
+	case vec.Datetime:
+		fmt.Fprintf(b, "datetime(%d)", v.Int)
+	case vec.Float:
+		fmt.Fprintf(b, "%g", v.Float)
+		if v.Float == float64(int64(v.Float)) {
+			b.WriteString("f")
+		}
+	case vec.String:
+		b.WriteString("'" + strings.ReplaceAll(v.Str, "'", "''") + "'")
+	default:
+		b.WriteString(strings.ToUpper(v.Kind.String()))
+	}
+}

@@ -1,0 +1,303 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"weir/internal/diag"
+	"weir/internal/saql"
+	"weir/internal/vec"
+)
+
+// from resolves the FROM clause to the sources of the block (saql.md 2.4, 2.8).
+func (b *block) from(t saql.TableExpr) {
+	switch t := t.(type) {
+	case *saql.Source:
+		b.fromName(t)
+	case *saql.Derived:
+		b.fromQuery(t)
+	case *saql.ParenTable:
+		b.from(t.Table)
+	case *saql.Join:
+		b.from(t.Left)
+		left := len(b.sources)
+		b.from(t.Right)
+		b.joined = true
+		b.opaque = true
+		b.join(t, left)
+	case *saql.Apply:
+		b.from(t.Left)
+		b.apply(t)
+	}
+}
+
+// add makes a source known under its name.
+func (b *block) add(s *source) {
+	for _, other := range b.sources {
+		if s.name != "" && sameName(other.name, s.name) {
+			d := b.c.fail(diag.SA2007, s.span, "two sources are both called "+quote(s.name), "give one an alias: `JOIN x AS b`")
+			d.Related = append(d.Related, diag.Label{Span: other.span, Text: "the first one"})
+		}
+	}
+	b.sources = append(b.sources, s)
+}
+
+// fromName resolves an input or a step.
+func (b *block) fromName(t *saql.Source) {
+	s := &source{name: t.Name.Text, span: t.Name.Span}
+	if t.Alias != nil {
+		s.name, s.span = t.Alias.Text, t.Alias.Span
+		if !sameName(t.Alias.Text, t.Name.Text) {
+			s.orig = t.Name.Text
+		}
+	}
+	b.c.lookupSource(s, t)
+	if s.kind == fromReference {
+		b.notSupported(t.Name.Span, "reference data")
+	}
+	if t.Match != nil {
+		b.match(s, t.Match)
+	}
+	b.add(s)
+	b.partitionBy(t.PartitionBy, s)
+}
+
+// lookupSource finds the step or input of a name; an unknown one gets an open schema, so
+// that no follow-up errors come up.
+func (c *compiler) lookupSource(s *source, t *saql.Source) {
+	key := fold(t.Name.Text)
+	if st, ok := c.steps[key]; ok {
+		st.used = true
+		s.kind, s.rel = fromStep, st.rel
+		if t.TimestampBy != nil {
+			c.timestampOnStep(s, st, t.TimestampBy)
+		}
+		return
+	}
+	if _, ok := c.later[key]; ok {
+		if _, isInput := c.declaredInput(t.Name.Text); !isInput {
+			c.fail(diag.SA2008, t.Name.Span, "step "+quote(t.Name.Text)+" is used before it is defined", "move it up; steps see only earlier steps")
+			s.kind, s.rel = fromStep, newUnknown("step "+quote(t.Name.Text))
+			return
+		}
+	}
+	in := c.stream(t.Name)
+	switch {
+	case in == nil:
+		s.rel = newUnknown(quote(t.Name.Text))
+	case in.decl.Reference:
+		s.kind = fromReference
+		if t.TimestampBy != nil {
+			c.fail(diag.SA5013, t.TimestampBy.Span, "reference data has no TIMESTAMP BY", "")
+		}
+		u := newUnknown("reference data " + quote(t.Name.Text))
+		if in.cols != nil {
+			u.sch = schema{what: u.sch.what, name: u.sch.name, cols: in.cols}
+		}
+		s.rel = u
+	default:
+		s.kind = fromInput
+		by, alias := t.TimestampBy, s.name
+		if c.timestampBy != nil {
+			by, alias = c.timestampBy.by, c.timestampBy.alias
+		}
+		s.rel = c.timeline(in, alias, t.Name.Span, by)
+	}
+}
+
+// stream finds an input by name, or reports that there is none.
+func (c *compiler) stream(name saql.Name) *streamInput {
+	key := fold(name.Text)
+	if in, ok := c.inputs[key]; ok {
+		return in
+	}
+	decl, ok := c.declaredInput(name.Text)
+	if !ok {
+		if !c.env.AnyInput {
+			c.fail(diag.SA2005, name.Span, "no input or step named "+quote(name.Text), c.nearestSource(name.Text))
+			return nil
+		}
+		decl = InputDecl{Name: name.Text}
+	}
+	in := &streamInput{c: c, decl: decl, fields: map[string]int{}, input: Input{Span: name.Span}}
+	c.inputs[key] = in
+	return in
+}
+
+// nearestSource is the hint for an unknown source.
+func (c *compiler) nearestSource(name string) string {
+	var names []string
+	for _, st := range c.order {
+		names = append(names, st.name.Text)
+	}
+	for _, in := range c.env.Inputs {
+		names = append(names, in.Name)
+	}
+	if n, ok := diag.Nearest(name, names); ok {
+		return "did you mean " + quote(n) + "?"
+	}
+	if len(names) > 0 {
+		return "the inputs and steps are " + someNames(names)
+	}
+	return ""
+}
+
+// inputSchema is the schema of an input (saql.md 3.3).
+func inputSchema(in *streamInput) *schema {
+	s := &schema{what: "input " + quote(in.decl.Name), name: quote(in.decl.Name), open: in.table == nil}
+	if in.table != nil {
+		s.cols, s.hidden = in.cols, metadataColumns
+	}
+	return s
+}
+
+// timeline gives the timeline of an input for a TIMESTAMP BY, the same one for the same
+// expression and keys.
+func (c *compiler) timeline(in *streamInput, alias string, at diag.Span, by *saql.TimestampBy) *timeline {
+	t := &timeline{in: in, sch: inputSchema(in)}
+	if by != nil {
+		raw := &block{c: c, sources: []*source{{name: alias, rel: &rawInput{in, t.sch}}}}
+		x := raw.exprs(inTimestampBy)
+		t.by = x.value(by.Expr)
+		c.checkTimeType(t.by, by.Expr)
+		t.key = t.by.String()
+		for _, k := range by.Over {
+			e := raw.exprs(inTimestampOver).value(k)
+			t.over = append(t.over, e)
+			t.key += " OVER " + e.String()
+		}
+		t.key = strings.ReplaceAll(t.key, fold(alias)+".", "")
+	}
+	c.noteOver(by, at)
+	for _, other := range c.lines {
+		if other.in == in && other.key == t.key {
+			return other
+		}
+	}
+	c.lines = append(c.lines, t)
+	return t
+}
+
+// checkTimeType refuses a TIMESTAMP BY that can never be a time.
+func (c *compiler) checkTimeType(e *Expr, src saql.Expr) {
+	t := e.Type.NotNull()
+	if t != 0 && t&vec.KindsOf(vec.Datetime, vec.String) == 0 {
+		hint := "a time is a datetime or a text such as 2024-03-05T16:42:35Z"
+		if t.Within(numbers) {
+			hint = "DATEADD(millisecond, " + c.text(src) + ", '1970-01-01T00:00:00Z')"
+		}
+		c.fail(diag.SA3009, src.Pos(), "argument 1 of TIMESTAMP BY is "+typeText(t)+"; datetime wanted", hint)
+	}
+}
+
+// timestampOnStep is a TIMESTAMP BY that stands at a step, and what the step is called there.
+type timestampOnStep struct {
+	by    *saql.TimestampBy
+	alias string
+}
+
+// timestampOnStep handles TIMESTAMP BY on a step. Only a step that passes an input
+// through may have it; it then means the TIMESTAMP BY written at the input (saql.md 4.2).
+func (c *compiler) timestampOnStep(s *source, st *step, by *saql.TimestampBy) {
+	sel, ok := c.passThrough(st.body)
+	if !ok {
+		c.fail(diag.SA5012, by.Span, "TIMESTAMP BY is allowed on inputs, not on step "+quote(st.name.Text), "write it where the step reads the input")
+		return
+	}
+	scope := &block{c: c, sources: []*source{{name: s.name, orig: s.orig, span: s.span, rel: st.rel}}}
+	before := c.errors()
+	scope.exprs(inTimestampBy).value(by.Expr)
+	for _, k := range by.Over {
+		scope.exprs(inTimestampOver).value(k)
+	}
+	if c.errors() > before {
+		return
+	}
+	saved := c.timestampBy
+	c.timestampBy = &timestampOnStep{by, s.name}
+	c.muted++
+	rel := c.selectBlock(sel, st.name.Text)
+	c.muted--
+	c.timestampBy = saved
+	s.rel = &named{relation: rel, sch: st.rel.schema()}
+}
+
+// passThrough reports whether a step is one select of * or plain columns over one
+// stream input, or over another such step, without a TIMESTAMP BY of its own.
+func (c *compiler) passThrough(q saql.QueryExpr) (*saql.Select, bool) {
+	sel, ok := q.(*saql.Select)
+	if !ok || len(sel.GroupBy) > 0 || sel.Having != nil || sel.Distinct || sel.Top != nil || len(sel.OrderBy) > 0 {
+		return nil, false
+	}
+	src, ok := sel.From.(*saql.Source)
+	if !ok || src.TimestampBy != nil || src.Match != nil {
+		return nil, false
+	}
+	plain := !slices.ContainsFunc(sel.Items, func(it saql.SelectItem) bool {
+		if it.Star {
+			return false
+		}
+		_, ok := it.Expr.(*saql.Path)
+		return !ok
+	})
+	if !plain {
+		return nil, false
+	}
+	if st, ok := c.steps[fold(src.Name.Text)]; ok {
+		if _, ok := c.passThrough(st.body); !ok {
+			return nil, false
+		}
+	} else if in := c.inputs[fold(src.Name.Text)]; in == nil || in.decl.Reference {
+		return nil, false
+	}
+	return sel, true
+}
+
+// fromQuery resolves a derived table.
+func (b *block) fromQuery(t *saql.Derived) {
+	s := &source{span: t.Span, kind: fromDerived}
+	if t.Alias != nil {
+		s.name, s.span = t.Alias.Text, t.Alias.Span
+	}
+	rel := b.c.queryExpr(t.Body, b.step, false)
+	sch := *rel.schema()
+	sch.what, sch.name = "the derived table", "the derived table"
+	if s.name != "" {
+		sch.what, sch.name = quote(s.name), quote(s.name)
+	}
+	s.rel = &named{relation: rel, sch: &sch}
+	if t.Match != nil {
+		b.match(s, t.Match)
+	}
+	b.add(s)
+	b.partitionBy(t.PartitionBy, s)
+}
+
+// partitionBy checks PARTITION BY. It never changes results (saql.md 4.6).
+func (b *block) partitionBy(p *saql.PartitionBy, s *source) {
+	if p == nil {
+		return
+	}
+	scope := &block{c: b.c, sources: []*source{s}}
+	for _, k := range p.Keys {
+		b.parts = append(b.parts, scope.exprs(inPartitionBy).value(k))
+	}
+	if p.Into != nil {
+		b.shards = p.Into.Int
+		if p.Into.Kind != saql.LitInt || p.Into.Int < 2 {
+			b.c.fail(diag.SA4009, p.Into.Span, "INTO "+p.Into.Raw+": a shard count is 2 or more", "")
+		}
+	}
+}
+
+// checkPartition demands the partition keys among the keys of GROUP BY (saql.md 4.6).
+func (b *block) checkPartition() {
+	if b.group == nil || b.joined {
+		return
+	}
+	for _, k := range b.parts {
+		if !slices.ContainsFunc(b.group.keys, func(g *Expr) bool { return same(g, k) }) {
+			b.c.fail(diag.SA4008, b.sel.GroupPos, "GROUP BY lacks the partition key "+quote(b.c.textAt(k.Span)), "add it, or aggregate again in a step without PARTITION BY")
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package plan
+
+import (
+	"strings"
+
+	"weir/internal/diag"
+)
+
+// report gathers the findings of a compilation. A muted report forgets what it is told:
+// it serves to compile a text a second time.
+type report struct {
+	list  []*diag.Diagnostic
+	muted int
+}
+
+// fail adds an error and gives it back, so that the caller can add labels or a fix.
+func (r *report) fail(code diag.Code, at diag.Span, message, hint string) *diag.Diagnostic {
+	return r.add(&diag.Diagnostic{Code: code, Span: at, Message: message, Hint: hint})
+}
+
+// warn adds a warning.
+func (r *report) warn(code diag.Code, at diag.Span, message, hint string) *diag.Diagnostic {
+	return r.add(&diag.Diagnostic{Code: code, Severity: diag.SeverityWarning, Span: at, Message: message, Hint: hint})
+}
+
+func (r *report) add(d *diag.Diagnostic) *diag.Diagnostic {
+	if r.muted == 0 {
+		r.list = append(r.list, d)
+	}
+	return d
+}
+
+// unsupported says that a part of the language does not run yet.
+func (r *report) unsupported(at diag.Span, what string) {
+	r.fail(diag.NotSupported, at, what+" is not supported yet", "")
+}
+
+// errors counts the errors so far.
+func (r *report) errors() int {
+	n := 0
+	for _, d := range r.list {
+		if d.Severity == diag.SeverityError {
+			n++
+		}
+	}
+	return n
+}
+
+// result is the findings as they are shown. "Not supported" is left out where the same
+// construct has an error of its own, for that one is to be repaired first.
+func (r *report) result() diag.List {
+	var kept diag.List
+	for _, d := range r.list {
+		if d.Code != diag.NotSupported || !r.hasErrorWithin(d.Span) {
+			kept = append(kept, d)
+		}
+	}
+	return kept.Sorted()
+}
+
+func (r *report) hasErrorWithin(at diag.Span) bool {
+	for _, d := range r.list {
+		if d.Severity == diag.SeverityError && d.Code != diag.NotSupported && d.Span.Start >= at.Start && d.Span.End <= at.End {
+			return true
+		}
+	}
+	return false
+}
+
+// quote puts a name in double quotes, as messages show names.
+func quote(name string) string { return `"` + name + `"` }
+
+// fold is the form under which names without case are compared (saql.md 1.2).
+func fold(name string) string { return strings.ToUpper(strings.ToLower(name)) }
+
+// sameName compares names without case.
+func sameName(a, b string) bool { return strings.EqualFold(a, b) }
+
+// someNames lists names for a hint: the first few, and dots if there are more.
+func someNames(names []string) string {
+	const most = 8
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", .."
+	}
+	return strings.Join(names, ", ")
+}

@@ -3,6 +3,7 @@ package fn
 import (
 	"math"
 	"math/bits"
+	"strings"
 
 	"weir/internal/vec"
 )
@@ -36,7 +37,10 @@ func arithFixed(op byte, out, a, b *vec.Vec, n int) bool {
 		return true
 	case a.Kind == vec.Int && b.Kind == vec.Int:
 		return arithInts(op, out.Fixed(vec.Int, n).Int, a.Int[:n], b.Int[:n])
-	case op == '&' || op == '|' || op == '^' || op == '%':
+	case a.Kind == vec.String && b.Kind == vec.String && op == '+':
+		concat(out, a, b, n)
+		return true
+	case isBitwise(op) || op == '%':
 		return false
 	case a.Kind == vec.Float && b.Kind == vec.Float:
 		return arithFloats(op, out.Fixed(vec.Float, n).Float, a.Float[:n], b.Float[:n])
@@ -142,13 +146,70 @@ func arithFloats[A, B int64 | float64](op byte, out []float64, a []A, b []B) boo
 // arithMixed goes row by row.
 func arithMixed(op byte, c *Call, out, a, b *vec.Vec, n int) {
 	out.Tagged(n)
+	if len(a.Int) > 0 && len(b.Int) > 0 {
+		out.Lane(vec.Int)
+	}
+	if len(a.Float) > 0 || len(b.Float) > 0 {
+		out.Lane(vec.Float)
+	}
+	ka, kb := a.Kind, b.Kind
 	for i := range n {
-		v, message := ArithValue(op, a.At(i), b.At(i))
-		if message != "" {
-			c.Fail(i, message)
-			continue
+		if a.Tag != nil {
+			ka = a.Tag[i]
 		}
-		out.Set(i, v)
+		if b.Tag != nil {
+			kb = b.Tag[i]
+		}
+		switch {
+		case ka.IsNull() || kb.IsNull():
+			continue
+		case ka == vec.Int && kb == vec.Int:
+			r, k := intOp(op, a.Int[i], b.Int[i])
+			if k == vec.Missing {
+				c.Fail(i, overflow)
+				continue
+			}
+			out.Tag[i], out.Int[i] = k, r
+		case (ka == vec.Float || ka == vec.Int) && (kb == vec.Float || kb == vec.Int) && !isBitwise(op):
+			if r := floatOp(op, floatAt(a, ka, i), floatAt(b, kb, i)); isFinite(r) {
+				out.Tag[i], out.Float[i] = vec.Float, r
+			}
+		default:
+			v, message := ArithValue(op, a.At(i), b.At(i))
+			if message != "" {
+				c.Fail(i, message)
+				continue
+			}
+			out.Set(i, v)
+		}
+	}
+}
+
+// isBitwise reports whether op is & | or ^.
+func isBitwise(op byte) bool { return op == '&' || op == '|' || op == '^' }
+
+// floatAt is row i, a bigint or float, as a float.
+func floatAt(v *vec.Vec, k vec.Kind, i int) float64 {
+	if k == vec.Float {
+		return v.Float[i]
+	}
+	return float64(v.Int[i])
+}
+
+// concat joins the texts of two columns. The texts of the batch share one piece of memory.
+func concat(out, a, b *vec.Vec, n int) {
+	size := 0
+	for i := range n {
+		size += len(a.StrAt(i)) + len(b.StrAt(i))
+	}
+	out.Fixed(vec.String, n)
+	var all strings.Builder
+	all.Grow(size)
+	for i := range n {
+		at := all.Len()
+		all.WriteString(a.StrAt(i))
+		all.WriteString(b.StrAt(i))
+		out.Str[i] = all.String()[at:]
 	}
 }
 
@@ -170,12 +231,16 @@ func ArithValue(op byte, a, b vec.Value) (v vec.Value, message string) {
 		return v, message
 	}
 	switch {
-	case op == '&' || op == '|' || op == '^':
+	case isBitwise(op):
 		return bitwise(op, a, b)
 	case a.Kind == vec.Float || b.Kind == vec.Float:
 		return finiteOrNull(floatOp(op, number(a), number(b))), ""
 	}
-	return intOp(op, a.Int, b.Int)
+	r, k := intOp(op, a.Int, b.Int)
+	if k == vec.Missing {
+		return v, overflow
+	}
+	return vec.Value{Kind: k, Int: r}, ""
 }
 
 // cannot is the message of operands that an operator does not take (SA3005).
@@ -222,42 +287,60 @@ func floatOp(op byte, x, y float64) float64 {
 	return math.Mod(x, y)
 }
 
-// intOp computes a bigint, or NULL for a division by zero.
-func intOp(op byte, x, y int64) (vec.Value, string) {
-	var out [1]int64
-	if y == 0 && (op == '/' || op == '%') {
-		return vec.NullValue(), ""
+// intOp computes a bigint. The kind is Null for a division by zero and Missing for an
+// overflow.
+func intOp(op byte, x, y int64) (r int64, k vec.Kind) {
+	ok := true
+	switch op {
+	case '+':
+		r = x + y
+		ok = (x^r)&(y^r) >= 0
+	case '-':
+		r = x - y
+		ok = (x^y)&(x^r) >= 0
+	case '*':
+		hi, lo := bits.Mul64(uint64(x), uint64(y))
+		r = int64(lo)
+		ok = int64(hi)-x>>63&y-y>>63&x == r>>63
+	case '/', '%':
+		switch {
+		case y == 0:
+			return 0, vec.Null
+		case op == '%':
+			r = x % y
+		default:
+			r = x / y
+			ok = y != -1 || x != math.MinInt64
+		}
+	case '&':
+		r = x & y
+	case '|':
+		r = x | y
+	case '^':
+		r = x ^ y
 	}
-	if !arithInts(op, out[:], []int64{x}, []int64{y}) {
-		return vec.Value{}, overflow
+	if !ok {
+		return 0, vec.Missing
 	}
-	return vec.IntValue(out[0]), ""
+	return r, vec.Int
 }
 
 // bitwise computes & | ^: bit with bit gives bit, all else bigint; a float loses its
 // fraction.
-func bitwise(op byte, a, b vec.Value) (vec.Value, string) {
-	kind := vec.Int
-	if a.Kind == vec.Bit && b.Kind == vec.Bit {
-		kind = vec.Bit
-	}
+func bitwise(op byte, a, b vec.Value) (v vec.Value, message string) {
 	x, ok := truncate(a)
 	if !ok {
-		return vec.Value{}, castMessage(a, vec.Int)
+		return v, castMessage(a, vec.Int)
 	}
 	y, ok := truncate(b)
 	if !ok {
-		return vec.Value{}, castMessage(b, vec.Int)
+		return v, castMessage(b, vec.Int)
 	}
-	switch op {
-	case '&':
-		x &= y
-	case '|':
-		x |= y
-	default:
-		x ^= y
+	r, k := intOp(op, x, y)
+	if a.Kind == vec.Bit && b.Kind == vec.Bit {
+		k = vec.Bit
 	}
-	return vec.Value{Kind: kind, Int: x}, ""
+	return vec.Value{Kind: k, Int: r}, ""
 }
 
 // truncate is a number without its fraction; false if it is no bigint then.

@@ -115,8 +115,9 @@ func (v *Vec) Tagged(n int) *Vec {
 	return v
 }
 
-// lane makes sure that the lane of kind k has v.N rows.
-func (v *Vec) lane(k Kind) {
+// Lane makes sure that the lane of kind k has v.N rows; new ones are zero. A kernel that
+// writes tags and lanes of a Tagged column itself asks for the lanes first.
+func (v *Vec) Lane(k Kind) {
 	switch k {
 	case Bit, Int, Datetime:
 		if len(v.Int) < v.N {
@@ -189,7 +190,7 @@ func (v *Vec) Set(i int, x Value) {
 		v.zero(i)
 		v.Tag[i] = x.Kind
 	}
-	v.lane(x.Kind)
+	v.Lane(x.Kind)
 	switch x.Kind {
 	case Bit, Int, Datetime:
 		v.Int[i] = x.Int
@@ -235,7 +236,7 @@ func (v *Vec) Append(x Value) {
 		v.undict()
 		v.N++
 	}
-	v.lane(x.Kind)
+	v.Lane(x.Kind)
 	// Lanes that are in use keep the length N.
 	if len(v.Int) > 0 && len(v.Int) < v.N {
 		v.Int = grow(v.Int, v.N)

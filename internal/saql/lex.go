@@ -35,8 +35,12 @@ func lex(src string) *lexer {
 		}
 		l.pairs()
 	}
-	l.pos = len(src)
-	l.toks = append(l.toks, token{kind: tokEOF, pair: -1, span: diag.Span{Start: l.pos, End: l.pos}})
+	// The end stands right behind the last token: that is where something is missing.
+	end := 0
+	if n := len(l.toks); n > 0 {
+		end = l.toks[n-1].span.End
+	}
+	l.toks = append(l.toks, token{kind: tokEOF, pair: -1, span: diag.Span{Start: end, End: end}})
 	return l
 }
 

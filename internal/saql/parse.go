@@ -173,7 +173,7 @@ func (p *parser) statement() {
 	}
 	errs, at := len(p.errs), p.i
 	p.open, p.depth = 0, 0
-	p.tok().lay = layStmt
+	p.tok().stmt = true
 	p.oneStatement()
 	if !p.lost && !p.at(tokEOF) && !p.op(";") && !p.statementStart() {
 		p.trailing()

@@ -35,10 +35,13 @@ func (p *parser) table() TableExpr {
 		return p.derived()
 	}
 	open := p.next()
+	open.lay = layOpen
+	p.tok().lay = layClause
 	t := p.from()
 	if t == nil {
 		return nil
 	}
+	p.tok().lay = layClose
 	p.closing(open.span)
 	return &ParenTable{Span: p.since(start), Table: t}
 }

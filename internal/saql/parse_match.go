@@ -147,7 +147,7 @@ func (p *parser) factor() Pattern {
 		return nil
 	}
 	if q := p.tok(); q.is("*") || q.is("+") || q.kind == tokOdd && q.text == "?" {
-		p.next()
+		p.next().role = roleQuantifier
 		x = &PatternRepeat{Span: diag.Span{Start: t.span.Start, End: q.span.End}, X: x, Op: q.text[0]}
 	}
 	return x

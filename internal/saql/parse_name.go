@@ -159,7 +159,7 @@ func (p *parser) list(item func()) {
 // typeName reads a type. The checker judges it (SA3010).
 func (p *parser) typeName() TypeName {
 	start := p.start()
-	if !nameToken(p.tok()) || p.lost {
+	if !nameToken(p.tok()) || !IsBareName(p.tok().text) || p.lost {
 		p.expected("a type")
 		return TypeName{Span: diag.Span{Start: start, End: start}}
 	}

@@ -334,6 +334,7 @@ func (p *parser) create() {
 		c := &CreateTable{Name: p.name("the name of an input")}
 		open := p.tok()
 		if p.expect("(") {
+			open.lay = layList
 			p.list(func() {
 				p.tok().lay = layItem
 				c.Cols = append(c.Cols, ColumnDef{Name: p.name("the name of a column"), Type: p.typeName()})

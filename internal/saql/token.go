@@ -21,12 +21,13 @@ const (
 type role uint8
 
 const (
-	roleNone    role = iota
-	roleKeyword      // written in upper case
-	roleUnary        // no space after it
-	roleTight        // no space on both sides: the dot of a path
-	roleCall         // "(" directly behind a function name
-	roleStar         // "*" that stands for columns
+	roleNone       role = iota
+	roleKeyword         // written in upper case
+	roleUnary           // no space after it
+	roleTight           // no space on both sides: the dot of a path
+	roleCall            // "(" directly behind a function name
+	roleStar            // "*" that stands for columns
+	roleQuantifier      // * + ? in PATTERN: no space before it
 )
 
 // layout is where Format may or must start a new line.
@@ -34,7 +35,6 @@ type layout uint8
 
 const (
 	layNone   layout = iota
-	layStmt          // start of a statement
 	layStep          // start of a step of WITH
 	layClause        // SELECT, INTO, FROM, WHERE...: always a new line
 	layJoin          // a join or APPLY: always a new line
@@ -43,6 +43,7 @@ const (
 	layBool          // AND or OR of a condition: a line each if the clause is long
 	layOpen          // "(" before a query or a MATCH_RECOGNIZE body
 	layClose         // its ")"
+	layList          // "(" before the columns of CREATE TABLE
 )
 
 // token is a token. The role and the layout are set by the parser.
@@ -51,6 +52,7 @@ type token struct {
 	role    role
 	lay     layout
 	word    bool   // a reserved word
+	stmt    bool   // first of a statement
 	between bool   // the AND of BETWEEN
 	big     bool   // the integer 9223372036854775808, valid after a minus only
 	pair    int32  // for ( and ): the index of its partner, or -1

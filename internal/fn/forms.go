@@ -89,6 +89,15 @@ var Forms = []Form{
 		},
 	},
 	{
+		Name:   "System.Window",
+		Kind:   "expression",
+		Syntax: "System.Window().Id",
+		Doc: Doc{
+			Summary: "System.Window gives a record whose Id is the name that Window gave to the row's window, or NULL.",
+			Section: "5.7",
+		},
+	},
+	{
 		Name:   "TRY_CAST",
 		Kind:   "expression",
 		Syntax: "TRY_CAST(e AS type)",

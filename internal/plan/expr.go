@@ -93,20 +93,27 @@ func sameValue(a, b vec.Value) bool {
 // String writes e as plans and stage identities show it: `($0 + 1)`, `UPPER($2)`.
 func (e *Expr) String() string {
 	var b strings.Builder
-	e.write(&b)
+	e.write(&b, nil)
 	return b.String()
 }
 
-func (e *Expr) write(b *strings.Builder) {
+// text is e with names in place of column numbers.
+func (e *Expr) text(names []string) string {
+	var b strings.Builder
+	e.write(&b, names)
+	return b.String()
+}
+
+func (e *Expr) write(b *strings.Builder, names []string) {
 	switch e.Op {
 	case OpCol:
-		e.writeCol(b)
+		e.writeCol(b, names)
 	case OpConst:
 		writeConst(b, e.Val)
 	case OpTime:
 		b.WriteString("System.Timestamp()")
 	case OpField:
-		e.Args[0].write(b)
+		e.Args[0].write(b, names)
 		b.WriteByte('.')
 		b.WriteString(e.Name)
 	case OpCall:
@@ -114,10 +121,10 @@ func (e *Expr) write(b *strings.Builder) {
 		if e.Fn.Part {
 			b.WriteString("." + e.Part.String())
 		}
-		e.writeArgs(b, ", ")
+		e.writeArgs(b, names, ", ")
 	case OpCast, OpTryCast:
 		b.WriteString(map[ExprOp]string{OpCast: "CAST(", OpTryCast: "TRY_CAST("}[e.Op])
-		e.Args[0].write(b)
+		e.Args[0].write(b, names)
 		b.WriteString(" AS " + e.To.String() + ")")
 	case OpRecord:
 		b.WriteString("record(")
@@ -130,15 +137,15 @@ func (e *Expr) write(b *strings.Builder) {
 			} else {
 				b.WriteByte('*')
 			}
-			a.write(b)
+			a.write(b, names)
 		}
 		b.WriteByte(')')
 	case OpArith, OpCmp:
-		e.writeArgs(b, " "+e.Sub+" ")
+		e.writeArgs(b, names, " "+e.Sub+" ")
 	case OpAnd:
-		e.writeArgs(b, " AND ")
+		e.writeArgs(b, names, " AND ")
 	case OpOr:
-		e.writeArgs(b, " OR ")
+		e.writeArgs(b, names, " OR ")
 	default:
 		b.WriteString(exprNames[e.Op])
 		if e.To != vec.Missing {
@@ -147,7 +154,7 @@ func (e *Expr) write(b *strings.Builder) {
 		if e.Escape != 0 {
 			fmt.Fprintf(b, ":%q", e.Escape)
 		}
-		e.writeArgs(b, ", ")
+		e.writeArgs(b, names, ", ")
 	}
 }
 
@@ -156,7 +163,11 @@ var exprNames = map[ExprOp]string{
 	OpNot: "NOT", OpIn: "in", OpLike: "like", OpIsNull: "isnull",
 }
 
-func (e *Expr) writeCol(b *strings.Builder) {
+func (e *Expr) writeCol(b *strings.Builder, names []string) {
+	if e.ref == nil && e.Col < len(names) {
+		b.WriteString(names[e.Col])
+		return
+	}
 	if e.ref == nil {
 		fmt.Fprintf(b, "$%d", e.Col)
 		return
@@ -171,13 +182,13 @@ func (e *Expr) writeCol(b *strings.Builder) {
 	}
 }
 
-func (e *Expr) writeArgs(b *strings.Builder, sep string) {
+func (e *Expr) writeArgs(b *strings.Builder, names []string, sep string) {
 	b.WriteByte('(')
 	for i, a := range e.Args {
 		if i > 0 {
 			b.WriteString(sep)
 		}
-		a.write(b)
+		a.write(b, names)
 	}
 	b.WriteByte(')')
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"weir/internal/vec"
@@ -29,11 +30,32 @@ func (n *Node) beginsStage() bool {
 	case *Source:
 		return true
 	case *Group:
-		return len(op.Keys) > 0
+		return len(op.ShardKeys()) > 0
 	case *Order:
 		return len(n.In) > 1
 	}
 	return false
+}
+
+// ShardKeys are the columns of the input whose hash may spread the rows over shards: the
+// keys of the group; with session windows the keys of their partition, which must be
+// keys of the group too. There are none where all rows have to meet.
+func (g *Group) ShardKeys() []int {
+	by := g.Keys
+	session := false
+	for _, w := range g.Windows {
+		if w.Kind != window.Session {
+			continue
+		}
+		if session && !slices.Equal(by, w.Over) {
+			return nil
+		}
+		by, session = w.Over, true
+	}
+	if slices.ContainsFunc(by, func(c int) bool { return !slices.Contains(g.Keys, c) }) {
+		return nil
+	}
+	return by
 }
 
 // Stages is the number of stages.
@@ -134,7 +156,7 @@ func groupText(g *Group) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "group keys %v", g.Keys)
 	for _, w := range g.Windows {
-		fmt.Fprintf(&b, " window %s %v over %v", windowKinds[w.Kind], []vec.Time{w.Size, w.Hop, w.Offset, w.Timeout, w.Max}, w.Over)
+		fmt.Fprintf(&b, " window %s %v over %v", windowKinds[w.Kind], []int64{int64(w.Size), int64(w.Hop), int64(w.Offset), int64(w.Timeout), int64(w.Max)}, w.Over)
 		if w.HasID {
 			fmt.Fprintf(&b, " id %q", w.ID)
 		}

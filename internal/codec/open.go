@@ -123,6 +123,9 @@ const (
 
 // open finds out how the bytes are packed and what the text is written in.
 func (t *textReader) open() error {
+	if _, err := t.src.Peek(1); err == io.EOF {
+		return io.EOF // an empty input is an empty text
+	}
 	if t.format.Compression == CompressAuto {
 		switch {
 		case startsWith(t.src, magicGzip):
@@ -135,9 +138,6 @@ func (t *textReader) open() error {
 	}
 	plain, err := t.unpack()
 	if err != nil {
-		if _, eof := t.src.Peek(1); eof == io.EOF {
-			return io.EOF // an empty input is an empty text
-		}
 		reason := fmt.Sprintf("the input is not %s", t.format.Compression)
 		return &InputError{InvalidCompressionType, reason, err}
 	}

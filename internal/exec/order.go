@@ -101,6 +101,9 @@ func (o *order) Advance(port int, t vec.Time, emit Emit) error {
 	for _, p := range o.ports[1:] {
 		low = min(low, p)
 	}
+	if low == vec.MinTime {
+		return nil // an input has not begun
+	}
 	// With one input a row at the watermark may go: later rows of that time come after it.
 	// With several, an input of smaller number may still bring one.
 	limit := low

@@ -9,8 +9,8 @@ import (
 // the batch: open takes them, close gives them back.
 type column struct {
 	want   vec.Want
-	kind   vec.Kind // of all rows so far, if tagged is false
-	tagged bool
+	kind   vec.Kind // of all rows so far, or mixed
+	first  vec.Kind // of the first rows: what kind was before it became mixed
 	tag    []vec.Kind
 	ints   []int64
 	floats []float64
@@ -22,6 +22,9 @@ type column struct {
 	dict   *dict              // nil: plain strings
 	clock  clockCache         // for AsDatetime
 }
+
+// mixed in column.kind says that rows differ in kind and have tags.
+const mixed vec.Kind = 0xff
 
 // laneOf is the first kind that shares the lane of k.
 func laneOf(k vec.Kind) vec.Kind {
@@ -47,7 +50,9 @@ func sized[T any](s []T, n int) []T {
 func (c *column) open(v *vec.Vec, max int) {
 	c.tag, c.ints, c.floats, c.strs, c.codes, c.recs = v.Tag, v.Int, v.Float, v.Str, v.Code, v.Rec
 	c.max = max
-	c.tagged = false
+	if c.kind == mixed {
+		c.kind = c.first
+	}
 	c.lanes = [vec.NumKinds]bool{}
 	c.useLane(c.kind)
 }
@@ -77,12 +82,12 @@ func (c *column) useLane(k vec.Kind) {
 // mark says that row gets a value of kind k and makes its lane ready. Callers on the hot
 // path check for an untagged column of kind k themselves.
 func (c *column) mark(row int, k vec.Kind) {
-	if c.tagged {
-		c.useLane(k)
-		c.tag[row] = k
+	if c.kind == k {
 		return
 	}
-	if c.kind == k {
+	if c.kind == mixed {
+		c.useLane(k)
+		c.tag[row] = k
 		return
 	}
 	if row == 0 {
@@ -95,7 +100,7 @@ func (c *column) mark(row int, k vec.Kind) {
 	for i := range c.tag[:row] {
 		c.tag[i] = c.kind
 	}
-	c.tagged = true
+	c.first, c.kind = c.kind, mixed
 	c.useLane(k)
 	c.tag[row] = k
 }
@@ -104,8 +109,8 @@ func (c *column) mark(row int, k vec.Kind) {
 func (c *column) close(v *vec.Vec, n int) {
 	*v = vec.Vec{N: n, Kind: c.kind,
 		Int: c.ints[:0], Float: c.floats[:0], Str: c.strs[:0], Code: c.codes[:0], Rec: c.recs[:0]}
-	if c.tagged {
-		v.Tag = c.tag[:n]
+	if c.kind == mixed {
+		v.Kind, v.Tag = c.first, c.tag[:n]
 	}
 	if c.lanes[vec.Bit] {
 		v.Int = c.ints[:n]
@@ -128,7 +133,7 @@ func (c *column) close(v *vec.Vec, n int) {
 		zeroOthers(v.Rec, v.Tag, vec.KindsOf(vec.Record, vec.Array))
 	}
 	c.tag, c.ints, c.floats, c.strs, c.codes, c.recs = nil, nil, nil, nil, nil, nil
-	if c.dict != nil && c.dict.useless() {
+	if c.dict != nil && c.dict.useless(n) {
 		c.dict = nil
 	}
 }
@@ -191,7 +196,7 @@ func (c *column) putScratch(row int, s []byte, texts *arena) {
 func (c *column) leaveDict(row int) {
 	c.strs = sized(c.strs, c.max)
 	for i := range row {
-		if !c.tagged || c.tag[i] == vec.String {
+		if c.kind != mixed || c.tag[i] == vec.String {
 			c.strs[i] = c.dict.out.Vals[c.codes[i]]
 		}
 	}

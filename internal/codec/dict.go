@@ -15,13 +15,13 @@ type dict struct {
 	slots []dictSlot // a power of two, at most half full
 	shift uint       // 64 - log2(len(slots))
 	bytes int        // of all texts
-	// judged counts the look-ups of the trial that decides whether a dictionary pays.
+	// judged counts the rows of the trial that decides whether a dictionary pays.
 	judged int
 	texts  arena
 }
 
-// dictSlot is a text: lo and hi are its first and last 8 bytes if it has at most 16
-// bytes, else its hash and its last 8 bytes.
+// dictSlot is a text: lo and hi are its first and last 8 bytes if it has 8 to 16 bytes;
+// lo is all of a shorter text; lo is the hash of a longer one.
 type dictSlot struct {
 	lo, hi uint64
 	n      uint32 // length of the text
@@ -32,7 +32,7 @@ const (
 	dictStart = 1 << 8
 	// maxProbe bounds a look-up: hostile texts that all hash alike end the dictionary.
 	maxProbe = 64
-	// dictTrial look-ups after which a dictionary with hardly a repeated text is given up.
+	// dictTrial rows after which a dictionary with hardly a repeated text is given up.
 	dictTrial = 8192
 )
 
@@ -40,12 +40,14 @@ func newDict() *dict {
 	return &dict{out: &vec.Dict{}, slots: make([]dictSlot, dictStart), shift: 64 - 8, texts: arena{size: 4096}}
 }
 
-// useless says, once, after the trial, that nearly no text came twice.
-func (d *dict) useless() bool {
+// useless counts n more rows. It says, once, after the trial, that nearly no text came
+// twice.
+func (d *dict) useless(n int) bool {
+	d.judged += n
 	if d.judged < dictTrial {
 		return false
 	}
-	n := d.judged
+	n = d.judged
 	d.judged = -1 << 62
 	return len(d.out.Vals) > n-n/128
 }
@@ -60,7 +62,12 @@ func dictHash(lo, hi uint64, n int) uint64 {
 	return (lo ^ bits.RotateLeft64(hi*hashMul2, 32) ^ uint64(n)<<56) * hashMul1
 }
 
-// words packs s: its first and last 8 bytes, or all of it in lo if it is short.
+// slot is where the search for a text with these words starts.
+func (d *dict) slot(lo, hi uint64, n int) *dictSlot {
+	return &d.slots[dictHash(lo, hi, n)>>d.shift]
+}
+
+// words packs s as dictSlot says.
 func words(s []byte) (lo, hi uint64) {
 	switch n := len(s); {
 	case n > 16:
@@ -70,10 +77,8 @@ func words(s []byte) (lo, hi uint64) {
 			h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(t))*hashMul1, 29)
 		}
 		return h * hashMul2, binary.LittleEndian.Uint64(s[n-8:])
-	case n > 8:
+	case n >= 8:
 		return binary.LittleEndian.Uint64(s), binary.LittleEndian.Uint64(s[n-8:])
-	case n == 8:
-		return binary.LittleEndian.Uint64(s), 0
 	case n >= 4:
 		a, b := binary.LittleEndian.Uint32(s), binary.LittleEndian.Uint32(s[n-4:])
 		return uint64(a) | uint64(b)<<(8*(n-4)), 0
@@ -91,7 +96,6 @@ func (d *dict) code(s []byte) (uint32, bool) {
 
 // codeOf is code for a text whose words are known.
 func (d *dict) codeOf(lo, hi uint64, s []byte) (uint32, bool) {
-	d.judged++
 	n := uint32(len(s))
 	mask := uint64(len(d.slots) - 1)
 	i := dictHash(lo, hi, len(s)) >> d.shift

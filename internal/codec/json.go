@@ -20,14 +20,16 @@ type JSONDecoder struct {
 	columns
 	positions
 	framer
-	row     int
-	generic bool
+	projector
+	lay  layouts
+	row  int
+	fast bool
 }
 
 // NewGenericJSON is a decoder that builds the value of every event and looks the fields
 // up in it. It is slow and simple: the fast decoder is tested against it.
 func NewGenericJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
-	d := &JSONDecoder{columns: newColumns(fields), positions: newPositions(), generic: true}
+	d := &JSONDecoder{columns: newColumns(fields), positions: newPositions()}
 	d.limit = o.MaxEvent
 	if d.limit <= 0 {
 		d.limit = MaxEventBytes
@@ -43,7 +45,11 @@ func NewGenericJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 
 // NewJSON is the fast decoder.
 func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
-	return NewGenericJSON(fields, o)
+	d := NewGenericJSON(fields, o)
+	d.root = newWanted(d.fields, d.cols)
+	d.texts.size = 16 << 10
+	d.fast = len(d.root.cols) == 0 && d.root.simple()
+	return d
 }
 
 // Decode implements Decoder. It returns no error: what is no event is a bad event.
@@ -54,7 +60,14 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 	d.positions.open(data, max)
 	d.row = 0
 	pos := 0
-	for d.row < max {
+	for {
+		learn := false
+		if d.fast {
+			pos, learn = d.bet(data, pos, max)
+		}
+		if d.row >= max {
+			break
+		}
 		f := d.framer.next(data, pos, last)
 		pos = f.next
 		if f.kind == frameWait || f.kind == frameEnd {
@@ -62,7 +75,7 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 		}
 		reason := f.reason
 		if f.kind == frameEvent {
-			reason = d.event(f.start, f.end)
+			reason = d.event(f, learn)
 		}
 		if reason != "" {
 			if onBad != nil {
@@ -78,9 +91,43 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 	return pos, nil
 }
 
-// event decodes the event data[start:end] into the current row. It returns why it could
-// not.
-func (d *JSONDecoder) event(start, end int) string {
+// bet decodes events of known shapes from pos on. It says whether the shape of the next
+// event is worth learning.
+func (d *JSONDecoder) bet(data []byte, pos, max int) (int, bool) {
+	switch {
+	case d.lay.off > 0:
+		d.lay.off--
+		return pos, false
+	case d.mode == framingAuto || d.skip || d.resync:
+		return pos, false
+	}
+	if d.mode == framingLines {
+		d.lineAt(pos)
+	}
+	row := d.row
+	pos, missed := d.run(data, pos, max)
+	if d.mode == framingLines {
+		d.passed(pos, d.row-row)
+	}
+	d.lay.judge(d.row-row, missed)
+	return pos, missed && d.lay.off == 0
+}
+
+// event decodes an event into the current row. It returns why it could not.
+func (d *JSONDecoder) event(f frame, learn bool) string {
+	if !d.fast || !d.scan(d.data, f.start, f.end) {
+		return d.whole(f.start, f.end)
+	}
+	d.put(d.data, d.row, -1, d.root)
+	if learn && (d.mode == framingStream || d.data[f.next-1] == '\n') {
+		d.lay.learn(&d.projector, d.data, f.start, f.next)
+	}
+	return ""
+}
+
+// whole decodes the event data[start:end] into the current row by way of its whole value.
+// It returns why it could not.
+func (d *JSONDecoder) whole(start, end int) string {
 	v, err := vec.ParseJSON(d.data[start:end])
 	if err != nil {
 		return err.Error()

@@ -45,6 +45,8 @@ func (x *exprs) analyticCall(e *saql.Call, name string) *Expr {
 // analyticPlace reports an analytic function where none may stand.
 func (x *exprs) analyticPlace(e *saql.Call) bool {
 	switch {
+	case x.b.sch.reference != nil:
+		x.fail(diag.SA6011, e.Span, e.Name.Text+" cannot be used on reference data", "")
 	case x.analytic != "":
 		x.fail(diag.SA7013, e.Span, x.analytic+" cannot contain analytic functions", "compute it in a step before")
 	case x.place == inTimestampBy || x.place == inTimestampOver:

@@ -77,6 +77,7 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 		return newUnknown("the query")
 	}
 	b.from(sel.From)
+	b.sch.reference = b.reference()
 	if sel.Where != nil {
 		b.where = b.exprs(inWhere).condition(sel.Where)
 	}
@@ -88,8 +89,8 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 		b.having = b.exprs(inHaving).condition(sel.Having)
 	}
 	b.checkAggregates()
-	if b.group != nil {
-		b.group.finish()
+	if b.group != nil && b.sch.reference != nil {
+		c.fail(diag.SA6011, sel.GroupPos, "windows cannot be used on reference data", "")
 	}
 	b.checkPartition()
 	b.checkOverKeys()
@@ -101,6 +102,24 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 		return u
 	}
 	return b
+}
+
+// reference is where the block names reference data, if all its rows come from such data.
+func (b *block) reference() *diag.Span {
+	var at *diag.Span
+	for _, s := range b.sources {
+		if s.kind == fromApply {
+			continue
+		}
+		r := s.rel.schema().reference
+		if r == nil {
+			return nil
+		}
+		if at == nil {
+			at = &s.span
+		}
+	}
+	return at
 }
 
 // overWindow checks DISTINCT, TOP and ORDER BY (saql.md 5.10).
@@ -144,6 +163,9 @@ func (b *block) notSupported(at diag.Span, what string) {
 
 // setSchema derives the block's columns from its items.
 func (b *block) setSchema() {
+	if b.group != nil && len(b.group.windows) == 0 {
+		b.opaque = true // reported
+	}
 	b.sch.what, b.sch.name = "the query", "the query"
 	for _, it := range b.items {
 		if it.splice {

@@ -18,6 +18,7 @@ type compiler struct {
 	steps  map[string]*step // by folded name
 	order  []*step
 	outs   []*statement
+	early  map[string]bool // steps that are used before they are defined
 	// later holds the names of steps that the script defines further on, for SA2008.
 	later map[string]diag.Span
 	// timestampBy replaces the TIMESTAMP BY of the inputs while a step that passes an
@@ -48,7 +49,7 @@ type statement struct {
 // most 20 errors, in order of position, and the warnings; the plan is nil if there is an
 // error.
 func Compile(s *saql.Script, env Env) (*Plan, diag.List) {
-	c := &compiler{env: env, src: s.Src, plan: &Plan{Src: s.Src, Level: env.Level}, inputs: map[string]*streamInput{}, steps: map[string]*step{}, later: map[string]diag.Span{}}
+	c := &compiler{env: env, src: s.Src, plan: &Plan{Src: s.Src, Level: env.Level}, inputs: map[string]*streamInput{}, steps: map[string]*step{}, later: map[string]diag.Span{}, early: map[string]bool{}}
 	c.declareLater(s)
 	for _, st := range s.Stmts {
 		switch st := st.(type) {
@@ -98,6 +99,9 @@ func (c *compiler) query(q *saql.Query) {
 		return
 	}
 	rel := c.queryExpr(q.Body, "", true)
+	if at := rel.schema().reference; at != nil {
+		c.fail(diag.SA4013, *at, "the query reads only reference data", "at least one stream must drive an output")
+	}
 	name, ok := c.outputOf(q.Body, into)
 	if !ok {
 		return
@@ -248,7 +252,7 @@ func (c *compiler) finishChecks(s *saql.Script) {
 		c.fail(diag.SA2001, diag.Span{Start: len(s.Src), End: len(s.Src)}, "the query writes to no output", "add a SELECT after the WITH steps")
 	}
 	for _, st := range c.order {
-		if !st.used {
+		if !st.used && !c.early[fold(st.name.Text)] {
 			c.warn(diag.W2001, st.name.Span, "step "+quote(st.name.Text)+" is never used", "")
 		}
 	}

@@ -52,7 +52,7 @@ func (b *block) fromName(t *saql.Source) {
 		}
 	}
 	b.c.lookupSource(s, t)
-	if s.kind == fromReference {
+	if s.kind == fromReference && t.TimestampBy == nil {
 		b.notSupported(t.Name.Span, "reference data")
 	}
 	if t.Match != nil {
@@ -69,13 +69,17 @@ func (c *compiler) lookupSource(s *source, t *saql.Source) {
 	if st, ok := c.steps[key]; ok {
 		st.used = true
 		s.kind, s.rel = fromStep, st.rel
-		if t.TimestampBy != nil {
+		switch {
+		case t.TimestampBy != nil:
 			c.timestampOnStep(s, st, t.TimestampBy)
+		case c.timestampBy != nil:
+			s.rel = c.restamp(st)
 		}
 		return
 	}
 	if _, ok := c.later[key]; ok {
 		if _, isInput := c.declaredInput(t.Name.Text); !isInput {
+			c.early[key] = true
 			c.fail(diag.SA2008, t.Name.Span, "step "+quote(t.Name.Text)+" is used before it is defined", "move it up; steps see only earlier steps")
 			s.kind, s.rel = fromStep, newUnknown("step "+quote(t.Name.Text))
 			return
@@ -94,6 +98,7 @@ func (c *compiler) lookupSource(s *source, t *saql.Source) {
 		if in.cols != nil {
 			u.sch = schema{what: u.sch.what, name: u.sch.name, cols: in.cols}
 		}
+		u.sch.reference = &t.Name.Span
 		s.rel = u
 	default:
 		s.kind = fromInput
@@ -190,17 +195,29 @@ func (c *compiler) checkTimeType(e *Expr, src saql.Expr) {
 	}
 }
 
-// timestampOnStep is a TIMESTAMP BY that stands at a step, and what the step is called there.
+// timestampOnStep is a TIMESTAMP BY that stands at a step: what the step is called there,
+// and what its columns are called in the select of the step, in the select of the step
+// that it reads, and so on down to the input.
 type timestampOnStep struct {
-	by    *saql.TimestampBy
-	alias string
+	by      *saql.TimestampBy
+	alias   string
+	renames []map[string][]saql.Name
+}
+
+// original is the path in the events of a path in the columns of the step.
+func (t *timestampOnStep) original(path []saql.Name) []saql.Name {
+	for _, m := range t.renames {
+		if p, ok := m[fold(path[0].Text)]; ok {
+			path = append(slices.Clone(p), path[1:]...)
+		}
+	}
+	return path
 }
 
 // timestampOnStep handles TIMESTAMP BY on a step. Only a step that passes an input
 // through may have it; it then means the TIMESTAMP BY written at the input (saql.md 4.2).
 func (c *compiler) timestampOnStep(s *source, st *step, by *saql.TimestampBy) {
-	sel, ok := c.passThrough(st.body)
-	if !ok {
+	if _, ok := c.passThrough(st.body); !ok {
 		c.fail(diag.SA5012, by.Span, "TIMESTAMP BY is allowed on inputs, not on step "+quote(st.name.Text), "write it where the step reads the input")
 		return
 	}
@@ -213,13 +230,52 @@ func (c *compiler) timestampOnStep(s *source, st *step, by *saql.TimestampBy) {
 	if c.errors() > before {
 		return
 	}
+	c.noteOver(by, s.span)
 	saved := c.timestampBy
-	c.timestampBy = &timestampOnStep{by, s.name}
+	c.timestampBy = &timestampOnStep{by: by, alias: s.name}
+	s.rel = c.restamp(st)
+	c.timestampBy = saved
+}
+
+// restamp compiles a step that passes an input through once more, for the timeline of
+// c.timestampBy.
+func (c *compiler) restamp(st *step) relation {
+	sel, _ := c.passThrough(st.body)
+	outer := c.timestampBy
+	inner := *outer
+	inner.renames = append(slices.Clone(outer.renames), renames(sel))
+	c.timestampBy = &inner
 	c.muted++
 	rel := c.selectBlock(sel, st.name.Text)
 	c.muted--
-	c.timestampBy = saved
-	s.rel = &named{relation: rel, sch: st.rel.schema()}
+	c.timestampBy = outer
+	return &named{relation: rel, sch: st.rel.schema()}
+}
+
+// renames says which path each column of a pass-through select is.
+func renames(sel *saql.Select) map[string][]saql.Name {
+	m := map[string][]saql.Name{}
+	src := sel.From.(*saql.Source)
+	called := src.Name.Text
+	if src.Alias != nil {
+		called = src.Alias.Text
+	}
+	for _, it := range sel.Items {
+		p, ok := it.Expr.(*saql.Path)
+		if !ok {
+			continue
+		}
+		names := p.Names
+		if len(names) > 1 && sameName(names[0].Text, called) {
+			names = names[1:]
+		}
+		name := names[len(names)-1]
+		if it.Alias != nil {
+			name = *it.Alias
+		}
+		m[fold(name.Text)] = names
+	}
+	return m
 }
 
 // passThrough reports whether a step is one select of * or plain columns over one

@@ -179,6 +179,9 @@ func (g *grouping) partOfKey(e *Expr) *Expr {
 }
 
 func (g *grouping) notGrouped(e *Expr) {
+	if slices.ContainsFunc(g.keys, isBad) {
+		return // it may be the key that is wrong
+	}
 	c := g.b.c
 	name := c.textAt(e.Span)
 	hint := "add it to GROUP BY, or use an aggregate such as MAX(" + name + ")"
@@ -201,11 +204,4 @@ func (g *grouping) addAgg(call *aggCall) *Expr {
 		g.aggs = append(g.aggs, call)
 	}
 	return &Expr{Op: OpCol, Type: call.typ, Span: call.span, ref: &ref{kind: refAgg, n: i}}
-}
-
-// finish ends the checks of the group.
-func (g *grouping) finish() {
-	if len(g.windows) == 0 {
-		g.b.opaque = true // reported
-	}
 }

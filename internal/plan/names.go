@@ -144,6 +144,9 @@ func (x *exprs) rowOf(s *source, at diag.Span) *Expr {
 // column is the column names[0] of a source, and the properties behind it.
 func (x *exprs) column(s *source, names []saql.Name, p *saql.Path) *Expr {
 	sch := s.rel.schema()
+	if _, raw := s.rel.(*rawInput); raw && x.timestampBy != nil {
+		names = x.timestampBy.original(names)
+	}
 	if s.kind == fromApply && (x.place == inTimestampBy || x.place == inTimestampOver) {
 		x.fail(diag.SA5011, p.Span, "TIMESTAMP BY must read the event: "+quote(names[0].Text)+" is made by APPLY", "move TIMESTAMP BY to the input; for APPLY: use a second job")
 		return bad(p.Span)

@@ -197,6 +197,7 @@ func (x *exprs) checkComparison(op string, l, r *Expr, at diag.Span, e *saql.Bin
 	}
 	text := vec.KindsOf(vec.String)
 	switch {
+	case x.place == inOn && op == "=": // keys do not convert, see W6001
 	case a == text && l.Op != OpConst && b.Within(numbers):
 		x.warn(diag.W3003, at, "comparing "+typeText(a)+" with "+typeText(b)+" converts every row", "CAST once in a step")
 	case b == text && r.Op != OpConst && a.Within(numbers):

@@ -28,7 +28,9 @@ type schema struct {
 	name   string // `"Averages"`
 	open   bool
 	cols   []Col
-	hidden []Col // columns that * does not show: the metadata of an input (saql.md 7.9)
+	// reference is where reference data is named, if the rows come from such data only.
+	reference *diag.Span
+	hidden    []Col // columns that * does not show: the metadata of an input (saql.md 7.9)
 }
 
 // find gives the known column of a name: the exact one, else the first that is equal

@@ -17,7 +17,7 @@ func (x *exprs) scalarCall(e *saql.Call, f *fn.Scalar) *Expr {
 	out := &Expr{Op: OpCall, Fn: f, Span: e.Span}
 	args := e.Args
 	if e.Star || e.Distinct || e.All {
-		x.fail(diag.SA7002, e.Span, f.Name+" takes "+f.ArgCount()+" arguments, not * or DISTINCT", f.Signature())
+		x.fail(diag.SA7002, e.Span, f.Name+" takes "+f.ArgCount()+" argument"+plural(f)+", not * or DISTINCT", f.Signature())
 		return x.ignoreArgs(e)
 	}
 	n := len(args)

@@ -32,13 +32,12 @@ func (c *compiler) createTable(t *saql.CreateTable) {
 			kinds = vec.AnyKind
 		}
 		name := c.columnName(col.Name.Text)
-		for _, other := range in.cols {
-			switch {
-			case other.Name == name:
-				c.fail(diag.SA4015, col.Name.Span, "two columns are named "+quote(name), "remove one")
-			case sameName(other.Name, name):
-				c.warn(diag.W2002, col.Name.Span, "input column names "+quote(other.Name)+" and "+quote(name)+" differ only by case", "")
-			}
+		switch other, ok := (&schema{cols: in.cols}).find(name); {
+		case ok && other.Name == name:
+			c.fail(diag.SA4015, col.Name.Span, "two columns are named "+quote(name), "remove one")
+			continue
+		case ok:
+			c.warn(diag.W2002, col.Name.Span, "input column names "+quote(other.Name)+" and "+quote(name)+" differ only by case", "")
 		}
 		in.table = append(in.table, TableCol{name, k})
 		in.cols = append(in.cols, Col{name, kinds})

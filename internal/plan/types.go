@@ -124,7 +124,7 @@ func accepts(p fn.Param, k vec.Kind) bool {
 	case vec.String:
 		return wantsNumber || want.Has(vec.Datetime)
 	case vec.Datetime:
-		return want.Has(vec.String)
+		return want.Has(vec.String) && !wantsNumber
 	}
 	return false
 }

@@ -111,8 +111,12 @@ func (u *union) comparePartitions(q *saql.Union) {
 // setSchema joins the schemas of the branches: the names of the first, the types of all.
 func (u *union) setSchema() {
 	u.sch.what, u.sch.name = "the union", "the union"
+	u.sch.reference = u.branches[0].schema().reference
 	for _, b := range u.branches {
 		u.sch.open = u.sch.open || b.schema().open
+		if b.schema().reference == nil {
+			u.sch.reference = nil
+		}
 	}
 	if u.sch.open {
 		return

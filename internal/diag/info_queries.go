@@ -1,0 +1,117 @@
+package diag
+
+// infoQueries are the codes about the parts of a query.
+var infoQueries = []Info{
+	{
+		Code: SA4001, Message: "SELECT needs FROM",
+		Hint:    "FROM <first input>",
+		Explain: "Rows come from sources, so every SELECT has a FROM.",
+		Bad:     "SELECT 1 AS x",
+		Good:    "SELECT 1 AS x FROM input",
+	},
+	{
+		Code: SA4002, Message: "INTO is not allowed inside a step",
+		Hint:    "put INTO in the SELECT that reads the step",
+		Explain: "A step has no output of its own. INTO belongs to the SELECT that writes a result.",
+		Bad:     "WITH s AS (SELECT id INTO x FROM input) SELECT id FROM s",
+		Good:    "WITH s AS (SELECT id FROM input) SELECT id INTO x FROM s",
+	},
+	{
+		Code: SA4003, Message: "the branches of a UNION write to different outputs",
+		Hint:    "one INTO, in the first SELECT",
+		Explain: "A UNION is one stream and goes to one output.",
+		Bad:     "SELECT id INTO a FROM x UNION SELECT id INTO b FROM y",
+		Good:    "SELECT id INTO a FROM x UNION SELECT id FROM y",
+	},
+	{
+		Code: SA4004, Message: "output \"<o>\" is written twice",
+		Hint:    "join the SELECTs with UNION",
+		Explain: "An output takes the rows of one statement.",
+		Bad:     "SELECT id INTO a FROM x; SELECT id INTO a FROM y",
+		Good:    "SELECT id INTO a FROM x UNION SELECT id FROM y",
+	},
+	{
+		Code: SA4005, Message: "\"<c>\" is neither grouped nor aggregated",
+		Hint:    "add it to GROUP BY, or use an aggregate such as MAX(<c>)",
+		Explain: "With GROUP BY there is one row for a group, but the column may differ from row to row of the group.",
+		Bad:     "SELECT id, v FROM input GROUP BY id, TumblingWindow(second, 1)",
+		Good:    "SELECT id, MAX(v) AS v FROM input GROUP BY id, TumblingWindow(second, 1)",
+	},
+	{
+		Code: SA4006, Message: "\"<a>\" is an alias of this SELECT and not visible here",
+		Hint:    "repeat the expression, or compute it in a step before",
+		Explain: "The names that a SELECT gives to its columns are known to what reads its result, not inside of it. HAVING may use them.",
+		Bad:     "SELECT v * 2 AS doubled FROM input WHERE doubled > 4",
+		Good:    "SELECT v * 2 AS doubled FROM input WHERE v * 2 > 4",
+	},
+	{
+		Code: SA4007, Message: "UNION branches differ: <3 and 4 columns / column 2 is \"a\" and \"b\" / record and bigint>",
+		Hint:    "same number, order and names; alias with AS",
+		Explain: "All branches of a UNION have the same number of columns with the same names at the same positions, and with types that go together.",
+		Bad:     "SELECT id, v FROM x UNION SELECT id FROM y",
+		Good:    "SELECT id, v FROM x UNION SELECT id, NULL AS v FROM y",
+	},
+	{
+		Code: SA4008, Message: "GROUP BY lacks the partition key \"<k>\"",
+		Hint:    "add it, or aggregate again in a step without PARTITION BY",
+		Explain: "Rows are partitioned by a key, and a group that does not hold the key would reach over partitions.",
+		Bad:     "SELECT COUNT(*) AS n FROM input PARTITION BY k GROUP BY TumblingWindow(second, 1)",
+		Good:    "SELECT k, COUNT(*) AS n FROM input PARTITION BY k GROUP BY k, TumblingWindow(second, 1)",
+	},
+	{
+		Code: SA4009, Message: "INTO <n>: a shard count is 2 or more",
+		Explain: "PARTITION BY keys INTO n asks for n shards. One shard is what there is without it.",
+		Bad:     "SELECT * FROM input PARTITION BY k INTO 1",
+		Good:    "SELECT * FROM input PARTITION BY k INTO 4",
+	},
+	{
+		Code: SA4010, Message: "subqueries are not supported in expressions",
+		Hint:    "make it a step and JOIN it",
+		Explain: "The language has no queries inside of expressions: neither as values nor behind IN and EXISTS.",
+		Bad:     "SELECT id FROM input WHERE id IN (SELECT id FROM other)",
+		Good:    "SELECT a.id FROM input a JOIN other b ON a.id = b.id AND DATEDIFF(second, a, b) BETWEEN 0 AND 60",
+	},
+	{
+		Code: SA4011, Message: "SELECT * cannot be combined with GROUP BY",
+		Hint:    "list the keys and aggregates",
+		Explain: "A group has no single row whose columns could stand for the star.",
+		Bad:     "SELECT * FROM input GROUP BY id, TumblingWindow(second, 1)",
+		Good:    "SELECT id, COUNT(*) AS n FROM input GROUP BY id, TumblingWindow(second, 1)",
+	},
+	{
+		Code: SA4012, Message: "<DISTINCT / TOP / ORDER BY> needs a window",
+		Hint:    "GROUP BY TumblingWindow(..); a stream has no end. For DISTINCT over time: ISFIRST(..) = 1",
+		Explain: "DISTINCT, TOP and ORDER BY work on all rows of a result, and a stream has no end. With a window they work on the rows of each window.",
+		Bad:     "SELECT DISTINCT id FROM input",
+		Good:    "SELECT DISTINCT id FROM input GROUP BY id, TumblingWindow(minute, 1)",
+	},
+	{
+		Code: SA4013, Message: "the query reads only reference data",
+		Hint:    "at least one stream must drive an output",
+		Explain: "Reference data changes rarely and drives no output by itself.",
+	},
+	{
+		Code: SA4014, Message: "SELECT * is not allowed with JOIN",
+		Hint:    "`a.*, b.*`",
+		Explain: "With JOIN a star does not say whose columns are meant.",
+		Bad:     "SELECT * FROM a JOIN b ON a.id = b.id AND DATEDIFF(second, a, b) BETWEEN 0 AND 5",
+		Good:    "SELECT a.*, b.v FROM a JOIN b ON a.id = b.id AND DATEDIFF(second, a, b) BETWEEN 0 AND 5",
+	},
+	{
+		Code: SA4015, Message: "two columns are named \"<c>\"",
+		Hint:    "alias one",
+		Explain: "The columns of a row have different names, compared without case.",
+		Bad:     "SELECT id AS total, v AS total FROM input",
+		Good:    "SELECT id AS total, v AS sum FROM input",
+	},
+	{
+		Code: SA4016, Message: "ORDER BY is not part of the language [only when portable]",
+		Hint:    "use TopOne or CollectTop",
+		Explain: "The job is to run elsewhere too (portable = true), and ORDER BY is an extension.",
+	},
+	{
+		Code: SA4017, Message: "the branches of the UNION are partitioned differently",
+		Hint:    "PARTITION BY the same key INTO the same number in a step",
+		Explain: "The branches of a UNION that is partitioned are partitioned alike.",
+	},
+}

@@ -10,18 +10,8 @@ import (
 // Cast sets out to CAST(in AS to), or TRY_CAST if try (saql.md 3.8). out is not in. A row
 // that does not convert is NULL, and without try reported to c.
 func Cast(c *Call, try bool, to vec.Kind, out, in *vec.Vec, n int) {
-	out.Tagged(n)
-	for i := range n {
-		x := in.At(i)
-		v, ok := CastValue(x, to)
-		if !ok {
-			if !try {
-				c.Fail(i, castMessage(x, to))
-			}
-			continue
-		}
-		out.Set(i, v)
-	}
+	x := conversion{want: Of(to), cast: to, try: try}
+	x.run(c, out, in, n)
 }
 
 // castMessage is the query error of a value that does not convert.

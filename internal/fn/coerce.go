@@ -71,19 +71,8 @@ func Coerce(c *Call, fname string, argn int, p Param, out, in *vec.Vec, n int) *
 	if fits(in, p.Types|vec.NullKind, n) {
 		return in
 	}
-	out.Tagged(n)
-	for i := range n {
-		v := in.At(i)
-		if !v.Kind.IsNull() && !p.Types.Has(v.Kind) {
-			x, ok := coerceValue(v, p)
-			if !ok {
-				c.Fail(i, misfitMessage(fname, argn, p.Types, v.Kind))
-				continue
-			}
-			v = x
-		}
-		out.Set(i, v)
-	}
+	x := conversion{want: p.Types, truncate: p.Truncate, fname: fname, argn: argn}
+	x.run(c, out, in, n)
 	return out
 }
 
@@ -102,48 +91,52 @@ func fits(v *vec.Vec, kinds Types, n int) bool {
 	return has.Within(kinds)
 }
 
-// coerceValue converts a value, not NULL, to one of the kinds that p takes; its own kind
-// is not among them.
-func coerceValue(v vec.Value, p Param) (vec.Value, bool) {
-	wantInt, wantFloat := p.Types.Has(vec.Int), p.Types.Has(vec.Float)
-	switch v.Kind {
-	case vec.String:
-		if wantInt || wantFloat {
-			x, ok := vec.ParseNumber(v.Str)
-			if !ok || p.Types.Has(x.Kind) {
-				return x, ok
-			}
-			return coerceValue(x, p)
+// coerceValue converts a value, not NULL, to one of the kinds that are wanted; its own
+// kind is not among them.
+func coerceValue(v vec.Value, want Types, truncates bool) (vec.Value, bool) {
+	switch {
+	case v.Kind == vec.String && want&Num != 0:
+		x, ok := vec.ParseNumber(v.Str)
+		if !ok || want.Has(x.Kind) {
+			return x, ok
 		}
-		if p.Types.Has(vec.Datetime) {
-			t, ok := vec.ParseTime(v.Str)
-			return vec.TimeValue(t), ok
-		}
-		return v, false
-	case vec.Bit:
-		if wantInt {
-			return vec.IntValue(v.Int), true
-		}
-	case vec.Float:
-		if wantInt && p.Truncate {
-			x, ok := truncateFloat(v.Float)
-			return vec.IntValue(x), ok
-		}
-	case vec.Record, vec.Array:
-		return v, false
-	}
-	if wantFloat && v.Kind.IsNumber() {
-		return vec.FloatValue(float64(v.Int)), true // a bit or a bigint
-	}
-	if p.Types.Has(vec.String) {
+		return coerceValue(x, want, truncates)
+	case v.Kind == vec.String && want.Has(vec.Datetime):
+		t, ok := vec.ParseTime(v.Str)
+		return vec.TimeValue(t), ok
+	case v.Kind == vec.Bit && want.Has(vec.Int):
+		return vec.IntValue(v.Int), true
+	case v.Kind == vec.Float && want.Has(vec.Int) && truncates:
+		x, ok := truncateFloat(v.Float)
+		return vec.IntValue(x), ok
+	case (v.Kind == vec.Int || v.Kind == vec.Bit) && want.Has(vec.Float):
+		return vec.FloatValue(float64(v.Int)), true
+	case takesText(v.Kind, want, truncates):
 		return vec.StringValue(valueText(v)), true
 	}
 	return v, false
 }
 
+// takesText reports whether an argument of kind k becomes text: a scalar does where text
+// is wanted and neither a number that it converts to nor a record.
+func takesText(k vec.Kind, want Types, truncates bool) bool {
+	if !want.Has(vec.String) || want.Has(vec.Record) {
+		return false
+	}
+	switch k {
+	case vec.Bit:
+		return want&Num == 0
+	case vec.Int:
+		return !want.Has(vec.Float)
+	case vec.Float:
+		return !(want.Has(vec.Int) && truncates)
+	}
+	return k == vec.Datetime
+}
+
 // misfitMessage is the query error of an argument that does not convert.
 func misfitMessage(fname string, argn int, want Types, has vec.Kind) string {
-	if want.NotNull() == Rec || want.NotNull() == Arr {
+	if want.NotNull().Within(Rec | Arr) {
 		return "cannot cast value of type " + has.String() + " to type " + wanted(want)
 	}
 	m := "argument " + strconv.Itoa(argn) + " of " + fname + " has type " + has.String() + "; " + wanted(want) + " wanted"

@@ -1,6 +1,9 @@
 package fn
 
 import (
+	"cmp"
+	"strings"
+
 	"weir/internal/vec"
 )
 
@@ -117,21 +120,76 @@ func CompareValues(op CmpOp, a, b vec.Value) Truth {
 // Compare sets out to a op b, row by row (saql.md 3.6).
 func Compare(op CmpOp, out []Truth, a, b *vec.Vec, n int) {
 	out = out[:n]
-	if a.Tag == nil && b.Tag == nil {
-		switch {
-		case a.Kind == b.Kind && (a.Kind == vec.Int || a.Kind == vec.Bit || a.Kind == vec.Datetime):
-			compareLanes(op, out, a.Int, b.Int)
-			return
-		case a.Kind == vec.Float && b.Kind == vec.Float:
-			compareLanes(op, out, a.Float, b.Float)
-			return
-		case a.Kind.IsNull() || b.Kind.IsNull():
-			fillTruth(out, Unknown)
-			return
+	if a.Tag != nil || b.Tag != nil {
+		compareMixed(op, out, a, b)
+		return
+	}
+	integral := func(k vec.Kind) bool { return k == vec.Int || k == vec.Bit }
+	switch {
+	case a.Kind.IsNull() || b.Kind.IsNull():
+		fillTruth(out, Unknown)
+	case integral(a.Kind) && integral(b.Kind), a.Kind == vec.Datetime && b.Kind == vec.Datetime:
+		compareLanes(op, out, a.Int, b.Int)
+	case a.Kind == vec.Float && b.Kind == vec.Float:
+		compareLanes(op, out, a.Float, b.Float)
+	case a.Kind == vec.String && b.Kind == vec.String:
+		compareTexts(op, out, a, b)
+	default:
+		compareMixed(op, out, a, b)
+	}
+}
+
+// compareTexts compares two columns of texts. The entries of a dictionary are distinct,
+// so equal codes mean equal texts.
+func compareTexts(op CmpOp, out []Truth, a, b *vec.Vec) {
+	if a.Dict != nil && a.Dict == b.Dict && (op == Eq || op == Ne) {
+		for i := range out {
+			out[i] = truthOf((a.Code[i] == b.Code[i]) == (op == Eq))
 		}
+		return
 	}
 	for i := range out {
-		out[i] = CompareValues(op, a.At(i), b.At(i))
+		out[i] = op.texts(a.StrAt(i), b.StrAt(i))
+	}
+}
+
+// texts is s op t.
+func (op CmpOp) texts(s, t string) Truth {
+	switch op {
+	case Eq:
+		return truthOf(s == t)
+	case Ne:
+		return truthOf(s != t)
+	}
+	return op.of(strings.Compare(s, t))
+}
+
+// compareMixed goes row by row.
+func compareMixed(op CmpOp, out []Truth, a, b *vec.Vec) {
+	ka, kb := a.Kind, b.Kind
+	for i := range out {
+		if a.Tag != nil {
+			ka = a.Tag[i]
+		}
+		if b.Tag != nil {
+			kb = b.Tag[i]
+		}
+		switch {
+		case ka.IsNull() || kb.IsNull():
+			out[i] = Unknown
+		case ka == vec.Int && kb == vec.Int:
+			out[i] = op.of(cmp.Compare(a.Int[i], b.Int[i]))
+		case ka == vec.Float && kb == vec.Float:
+			out[i] = op.of(cmp.Compare(a.Float[i], b.Float[i]))
+		case ka == vec.Int && kb == vec.Float:
+			out[i] = op.of(vec.CompareIntFloat(a.Int[i], b.Float[i]))
+		case ka == vec.Float && kb == vec.Int:
+			out[i] = op.of(-vec.CompareIntFloat(b.Int[i], a.Float[i]))
+		case ka == vec.String && kb == vec.String:
+			out[i] = op.texts(a.StrAt(i), b.StrAt(i))
+		default:
+			out[i] = CompareValues(op, a.At(i), b.At(i))
+		}
 	}
 }
 

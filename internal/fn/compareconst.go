@@ -1,6 +1,7 @@
 package fn
 
 import (
+	"cmp"
 	"math"
 
 	"weir/internal/vec"
@@ -51,27 +52,77 @@ func CompareConst(op CmpOp, out []Truth, a *vec.Vec, b vec.Value, cache *DictCac
 		fillTruth(out, Unknown)
 		return
 	}
-	if a.Tag == nil {
-		switch a.Kind {
-		case vec.Bit, vec.Int:
-			if b.Kind.IsNumber() {
-				compareIntConst(op, out, a.Int, b)
-				return
-			}
-		case vec.Float:
-			if b.Kind.IsNumber() {
-				compareFloatConst(op, out, a.Float, b)
-				return
-			}
-		case vec.Datetime:
-			if b.Kind == vec.Datetime {
-				compareLaneConst(op, out, a.Int, b.Int)
-				return
-			}
-		}
+	done := compareLaneOf(op, out, a, b)
+	if a.Tag == nil && done.Has(a.Kind) {
+		return
 	}
-	for i := range out {
-		out[i] = CompareValues(op, a.At(i), b)
+	if a.Dict != nil && len(a.Code) > 0 {
+		if cache == nil {
+			cache = &DictCache{}
+		}
+		truth := cache.of(a.Dict, func(s string) Truth { return CompareValues(op, vec.StringValue(s), b) })
+		if a.Tag == nil {
+			lookUp(out, truth, a.Code)
+			return
+		}
+		compareRest(op, out, a, b, done, truth)
+		return
+	}
+	compareRest(op, out, a, b, done, nil)
+}
+
+// compareLaneOf compares one lane of a as if all rows were of its kinds, and gives the
+// kinds whose rows are right then.
+func compareLaneOf(op CmpOp, out []Truth, a *vec.Vec, b vec.Value) vec.Kinds {
+	switch {
+	case b.Kind.IsNumber() && len(a.Int) > 0:
+		compareIntConst(op, out, a.Int, b)
+		return vec.KindsOf(vec.Bit, vec.Int)
+	case b.Kind.IsNumber() && len(a.Float) > 0:
+		compareFloatConst(op, out, a.Float, b)
+		return vec.KindsOf(vec.Float)
+	case b.Kind == vec.Datetime && len(a.Int) > 0:
+		compareLaneConst(op, out, a.Int, b.Int)
+		return vec.KindsOf(vec.Datetime)
+	case b.Kind == vec.String && len(a.Str) > 0:
+		for i, s := range a.Str[:len(out)] {
+			out[i] = op.texts(s, b.Str)
+		}
+		return vec.KindsOf(vec.String)
+	}
+	return 0
+}
+
+// lookUp gives each row the truth of its code.
+func lookUp(out, truth []Truth, codes []uint32) {
+	for i, c := range codes[:len(out)] {
+		out[i] = truth[c]
+	}
+}
+
+// compareRest sets the rows whose kind is not among done. truth, if set, holds the
+// results for the entries of a's dictionary.
+func compareRest(op CmpOp, out []Truth, a *vec.Vec, b vec.Value, done vec.Kinds, truth []Truth) {
+	if a.Tag == nil {
+		for i := range out {
+			out[i] = CompareValues(op, a.At(i), b)
+		}
+		return
+	}
+	for i, k := range a.Tag[:len(out)] {
+		switch {
+		case done.Has(k):
+		case k.IsNull():
+			out[i] = Unknown
+		case k == vec.Float && b.Kind == vec.Float:
+			out[i] = op.of(cmp.Compare(a.Float[i], b.Float))
+		case k == vec.Float && b.Kind == vec.Int:
+			out[i] = op.of(-vec.CompareIntFloat(b.Int, a.Float[i]))
+		case k == vec.String && truth != nil:
+			out[i] = truth[a.Code[i]]
+		default:
+			out[i] = CompareValues(op, a.At(i), b)
+		}
 	}
 }
 

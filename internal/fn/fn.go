@@ -89,6 +89,7 @@ type Call struct {
 	rows    int        // how many rows Run has at hand, 0 outside of it
 	nulls   []bool     // memory for Nulls
 	args    []*vec.Vec // memory for the arguments that Run passes
+	memos   memos      // converted dictionary entries
 	// What functions keep from batch to batch of one call. An engine that keeps the
 	// Call for as long as the call lives lets them; one goroutine uses a Call.
 	entries  entryMemo

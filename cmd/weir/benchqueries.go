@@ -77,7 +77,7 @@ FROM step GROUP BY TeamId, m`,
 	},
 	{
 		ID: "Q5a", What: "sessions of a service, 1 s",
-		SAQL: `SELECT ServiceId, MIN(Date) AS t0, MAX(Date) AS t1, COUNT(*) AS c
+		SAQL: `SELECT ServiceId, MIN(CAST(Date AS datetime)) AS t0, MAX(CAST(Date AS datetime)) AS t1, COUNT(*) AS c
 FROM events TIMESTAMP BY Date
 WHERE StatusCode = 500
 GROUP BY ServiceId, SessionWindow(second, 1, 3600) OVER (PARTITION BY ServiceId)`,

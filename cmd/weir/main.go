@@ -22,7 +22,15 @@ import (
 
 // cli is the command line. Each field is a verb, in a file of its own.
 type cli struct {
+	Run      runCmd      `cmd:"" group:"develop" help:"Run a query over files or a pipe."`
+	Test     testCmd     `cmd:"" group:"develop" help:"Run test cases: a query, events, and the rows that must come out."`
+	Explain  explainCmd  `cmd:"" group:"inform" help:"Explain a query, the code of a message, or a name of the language."`
+	Check    checkCmd    `cmd:"" group:"develop" help:"Find errors in queries."`
+	Fmt      fmtCmd      `cmd:"" group:"develop" help:"Format queries."`
 	Generate generateCmd `cmd:"" group:"develop" help:"Make events: health reports, an access log, or your own pattern."`
+	Demo     demoCmd     `cmd:"" group:"inform" help:"Show what this is, in a few seconds."`
+	Bench    benchCmd    `cmd:"" group:"measure" help:"Measure the standard queries on this machine."`
+	Version  versionCmd  `cmd:"" group:"inform" help:"Print the version."`
 
 	Color string `enum:"auto,always,never" default:"auto" help:"Colour: ${enum}."`
 }

@@ -22,24 +22,25 @@ type progress struct {
 	mu    sync.Mutex
 	w     io.Writer
 	width int
+	thing string // what is counted
 	now   func() time.Time
 	start time.Time
 	last  time.Time
 	shown bool
 }
 
-// newProgress is a progress line on the terminal behind standard error, or nil if there
-// is none.
-func newProgress(con *console) *progress {
+// newProgress is a progress line that counts things, on the terminal behind standard
+// error, or nil if there is none.
+func newProgress(con *console, thing string) *progress {
 	if !con.errTTY {
 		return nil
 	}
-	return &progress{w: con.err, width: con.width, now: time.Now, start: time.Now()}
+	return &progress{w: con.err, width: con.width, thing: thing, now: time.Now, start: time.Now()}
 }
 
-// update says that done of total bytes are read (total is 0 if nobody knows) and how
-// many events were in them.
-func (p *progress) update(done, total, events int64) {
+// update says that done of total is done (total is 0 if nobody knows) and how many things
+// were in that.
+func (p *progress) update(done, total, things int64) {
 	if p == nil {
 		return
 	}
@@ -50,7 +51,7 @@ func (p *progress) update(done, total, events int64) {
 		return
 	}
 	p.last, p.shown = now, true
-	line := progressLine(done, total, events, now.Sub(p.start))
+	line := progressLine(done, total, things, p.thing, now.Sub(p.start))
 	fmt.Fprintf(p.w, "\r\x1b[2K%s", fitCell(line, p.width-1))
 }
 
@@ -68,9 +69,9 @@ func (p *progress) clear() {
 }
 
 // progressLine is the text of the line.
-func progressLine(done, total, events int64, elapsed time.Duration) string {
-	rate := float64(events) / elapsed.Seconds()
-	what := fmt.Sprintf("%s events · %s/s", grouped(events), short(rate))
+func progressLine(done, total, things int64, thing string, elapsed time.Duration) string {
+	rate := float64(things) / elapsed.Seconds()
+	what := fmt.Sprintf("%s · %s/s", plural(things, thing), short(rate))
 	if total <= 0 {
 		return what
 	}

@@ -9,7 +9,7 @@ import (
 func TestProgressWaitsAndIsSparing(t *testing.T) {
 	var b strings.Builder
 	now := time.Unix(0, 0)
-	p := &progress{w: &b, width: 80, now: func() time.Time { return now }, start: now}
+	p := &progress{w: &b, width: 80, thing: "event", now: func() time.Time { return now }, start: now}
 	step := func(d time.Duration) {
 		now = now.Add(d)
 		p.update(10, 100, 1000)
@@ -41,7 +41,7 @@ func TestNoProgress(t *testing.T) {
 func TestProgressLine(t *testing.T) {
 	f := func(done, total, events int64, elapsed time.Duration, want string) {
 		t.Helper()
-		if got := progressLine(done, total, events, elapsed); got != want {
+		if got := progressLine(done, total, events, "event", elapsed); got != want {
 			t.Errorf("line is\n%s\nwant\n%s", got, want)
 		}
 	}
@@ -49,8 +49,8 @@ func TestProgressLine(t *testing.T) {
 	f(1, 100, 999, time.Second, "  1% ▕▏                   ▏ 999 events · 999/s")
 	f(100, 100, 5_123_456, 2*time.Second, "100% ▕████████████████████▏ 5,123,456 events · 2.56 M/s")
 	f(0, 0, 12_345, time.Second, "12,345 events · 12.3 k/s")
-	f(10, 100, 1, time.Minute, " 10% ▕██                  ▏ 1 events · 0.0167/s · ~9 minutes left")
-	f(3, 100, 1, time.Hour, "  3% ▕▌                   ▏ 1 events · 0.000278/s · ~32 hours left")
+	f(10, 100, 1, time.Minute, " 10% ▕██                  ▏ 1 event · 0.0167/s · ~9 minutes left")
+	f(3, 100, 1, time.Hour, "  3% ▕▌                   ▏ 1 event · 0.000278/s · ~32 hours left")
 }
 
 func TestNumbers(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/clipperhouse/displaywidth"
 )
 
 // When a table stops waiting for more rows and fixes the widths of its columns.
@@ -139,7 +141,7 @@ func fitCell(s string, w int) string {
 	var b strings.Builder
 	used := 0
 	for _, r := range s {
-		rw := runeWidth(r)
+		rw := displaywidth.Rune(r)
 		if used+rw > w-1 {
 			break
 		}
@@ -150,33 +152,4 @@ func fitCell(s string, w int) string {
 }
 
 // cellWidth is how many cells of a terminal s takes.
-func cellWidth(s string) int {
-	n := 0
-	for _, r := range s {
-		n += runeWidth(r)
-	}
-	return n
-}
-
-// wide are the ranges of runes that take two cells: East Asian wide and fullwidth
-// characters and pictographs.
-var wide = &unicode.RangeTable{
-	R16: []unicode.Range16{
-		{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0x33ff, 1}, {0x3400, 0x4dbf, 1},
-		{0x4e00, 0x9fff, 1}, {0xa000, 0xa4cf, 1}, {0xac00, 0xd7a3, 1}, {0xf900, 0xfaff, 1},
-		{0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1},
-	},
-	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f900, 0x1f9ff, 1}, {0x20000, 0x3fffd, 1}},
-}
-
-func runeWidth(r rune) int {
-	switch {
-	case r < 0x300:
-		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
-		return 0
-	case unicode.Is(wide, r):
-		return 2
-	}
-	return 1
-}
+func cellWidth(s string) int { return displaywidth.String(s) }

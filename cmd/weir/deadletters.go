@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"weir/internal/job"
+)
+
+// deadLetters counts dropped events by reason and, if asked to, writes them to a file.
+type deadLetters struct {
+	counts map[string]int64
+	file   *os.File
+	w      *bufio.Writer
+	err    error
+}
+
+// openDeadLetters writes to path, or only counts if path is "".
+func openDeadLetters(path string) (*deadLetters, error) {
+	d := &deadLetters{counts: map[string]int64{}}
+	if path == "" {
+		return d, nil
+	}
+	f, err := createFile("--dead-letters", path)
+	if err != nil {
+		return nil, err
+	}
+	d.file, d.w = f, bufio.NewWriter(f)
+	return d, nil
+}
+
+// deadLetter is a line of the file.
+type deadLetter struct {
+	Input  string `json:"input"`
+	Line   int64  `json:"line"`
+	Offset int64  `json:"offset"`
+	Error  string `json:"error"`
+	Reason string `json:"reason"`
+	Event  string `json:"event"`
+}
+
+func (d *deadLetters) add(x job.Dropped) {
+	d.counts[x.Name]++
+	if d.w == nil {
+		return
+	}
+	b, err := json.Marshal(deadLetter{x.Input, x.Line, x.Offset, x.Name, x.Reason, string(x.Text)})
+	if err == nil {
+		_, err = d.w.Write(append(b, '\n'))
+	}
+	d.err = errors.Join(d.err, err)
+}
+
+// reasons lists the reasons and how often each came, in the order of their names.
+func (d *deadLetters) reasons() string {
+	var list []string
+	for name, n := range d.counts {
+		list = append(list, fmt.Sprintf("%s %s", name, grouped(n)))
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func (d *deadLetters) close() error {
+	if d.file == nil {
+		return nil
+	}
+	return errors.Join(d.err, d.w.Flush(), d.file.Close())
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"weir/internal/diag"
+	"weir/internal/exec"
+	"weir/internal/job"
+	"weir/internal/plan"
+)
+
+type runCmd struct {
+	File         string   `arg:"" optional:"" help:"The query: a file, such as downtime.saql, or - for standard input."`
+	Query        string   `short:"q" placeholder:"SAQL" help:"The query itself, in place of a file."`
+	Input        []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no ,compression=gzip."`
+	Reference    []string `short:"r" sep:"none" placeholder:"ALIAS=FILE" help:"Rows of a reference input. The same options."`
+	Output       []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab."`
+	OutputFormat string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
+	Late         *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
+	OutOfOrder   *limit   `placeholder:"D" help:"How far behind the newest event one may be, such as 2s."`
+	Policy       string   `enum:"adjust,drop," default:"" placeholder:"P" help:"What happens to events beyond that: adjust (their time is moved) or drop."`
+	DeadLetters  string   `placeholder:"FILE" help:"Write events that were dropped to FILE, with the reason, as JSON lines."`
+	Workers      int      `placeholder:"N" help:"Goroutines that decode. Default: one per processor."`
+	Quiet        bool     `help:"No closing line and no warnings."`
+}
+
+// Help shows examples before the flags.
+func (runCmd) Help() string {
+	return `Examples:
+  weir run downtime.saql -i downtime=events.jsonl
+  weir generate downtime | weir run downtime.saql -i -
+  weir run -q "SELECT status, COUNT(*) AS n FROM log TIMESTAMP BY time GROUP BY status, TumblingWindow(minute, 1)" -i access.csv.gz
+  weir run job.saql -i a=a.jsonl -i b=b.csv -o alerts=alerts.jsonl --late 5s --policy drop
+
+A run over files takes all events in the order of their own time (TIMESTAMP BY), and none
+is late. With --late, --out-of-order or --policy the job's time policies apply as they do
+live: defaults are 5s, 0s and adjust, and events arrive in the order of the file.`
+}
+
+// limit is a duration of 0 or more, or none: no limit.
+type limit time.Duration
+
+// UnmarshalText reads a limit from the command line.
+func (l *limit) UnmarshalText(b []byte) error {
+	if string(b) == "none" {
+		*l = -1
+		return nil
+	}
+	d, err := time.ParseDuration(string(b))
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no duration; write 5s, 200ms, 1m30s, or none for no limit", b)
+	}
+	*l = limit(d)
+	return nil
+}
+
+// or is the limit, or other if it was not given.
+func (l *limit) or(other time.Duration) time.Duration {
+	if l == nil {
+		return other
+	}
+	return time.Duration(*l)
+}
+
+// Run runs the query over its inputs.
+func (r *runCmd) Run(ctx context.Context, con *console) error {
+	file, src, err := r.text(con)
+	if err != nil {
+		return err
+	}
+	inputs, err := r.endpoints("-i", r.Input)
+	if err != nil {
+		return err
+	}
+	refs, err := r.endpoints("-r", r.Reference)
+	if err != nil {
+		return err
+	}
+	outputs, err := r.endpoints("-o", r.Output)
+	if err != nil {
+		return err
+	}
+	env := anyEnv
+	for _, e := range refs {
+		if e.alias == "" {
+			return usage("-r %s: write -r ALIAS=%s", e.path, e.path)
+		}
+		env.Inputs = append(env.Inputs, plan.InputDecl{Name: e.alias, Reference: true})
+	}
+	q := compile(file, src, env)
+	if err := q.valid(con); err != nil {
+		return err
+	}
+	if !r.Quiet {
+		q.show(con, false)
+	}
+	return r.run(ctx, con, q, append(inputs, refs...), outputs)
+}
+
+// text is the query text and the name that messages give it.
+func (r *runCmd) text(con *console) (file, src string, err error) {
+	switch {
+	case r.Query != "" && r.File != "":
+		return "", "", usage("give the query as a file or with --query, not both")
+	case r.Query != "":
+		return "query", r.Query, nil
+	case r.File == "":
+		return "", "", usage("the query is missing; write weir run QUERY.saql -i FILE, or --query 'SELECT ...'")
+	}
+	src, err = readText(con, r.File)
+	return r.File, src, err
+}
+
+// endpoints reads the values of -i, -r or -o.
+func (r *runCmd) endpoints(flag string, specs []string) ([]endpoint, error) {
+	known := inputOptions
+	if flag == "-o" {
+		known = outputOptions
+	}
+	var list []endpoint
+	for _, s := range specs {
+		e, err := parseEndpoint(flag, s, known)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// run connects the plan with files and drives it.
+func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, outputs []endpoint) error {
+	from, err := r.inputs(con, q.plan, inputs)
+	if err != nil {
+		return err
+	}
+	to, err := matchAliases("output", outputs, outputNames(q.plan))
+	if err != nil {
+		return err
+	}
+	bar := newProgress(con, "event")
+	out, err := openSinks(con, q.plan, to, r.OutputFormat, bar.clear)
+	if err != nil {
+		return err
+	}
+	dead, err := openDeadLetters(r.DeadLetters)
+	if err != nil {
+		return errors.Join(err, out.close())
+	}
+	o := r.options()
+	o.OnRows = out.Rows
+	o.OnBad = dead.add
+	if bar != nil {
+		o.Progress = bar.show
+	}
+	result, err := job.Run(ctx, q.plan, from, o)
+	bar.clear()
+	err = errors.Join(err, out.close(), dead.close())
+	if err != nil {
+		return r.failed(con, q, err)
+	}
+	if !r.Quiet {
+		summary(con, &result, dead)
+	}
+	return nil
+}
+
+// inputs finds the file of each input of the plan.
+func (r *runCmd) inputs(con *console, p *plan.Plan, ends []endpoint) ([]job.Input, error) {
+	var names []string
+	for _, in := range p.Inputs {
+		names = append(names, in.Name)
+	}
+	got, err := matchAliases("input", ends, names)
+	if err != nil {
+		return nil, err
+	}
+	var list []job.Input
+	stdin := ""
+	for _, name := range names {
+		e := got[name]
+		if e == nil {
+			return nil, usage("input %q of the query has no file; add -i %s=FILE, or -i %s=- for standard input", name, name, name)
+		}
+		if e.path == "-" {
+			if stdin != "" {
+				return nil, usage("inputs %q and %q both read standard input", stdin, name)
+			}
+			stdin = name
+		}
+		in, err := e.input(name, con)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, in)
+	}
+	return list, nil
+}
+
+// options are the settings of the run that do not depend on the query.
+func (r *runCmd) options() job.Options {
+	return job.Options{
+		Sample:     r.Late == nil && r.OutOfOrder == nil && r.Policy == "",
+		Late:       r.Late.or(5 * time.Second),
+		OutOfOrder: r.OutOfOrder.or(0),
+		Drop:       r.Policy == "drop",
+		Start:      time.Now(),
+		Workers:    r.Workers,
+	}
+}
+
+// failed says why a run failed; a query error gets its place in the query.
+func (r *runCmd) failed(con *console, q *query, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitRuntime, errors.New("interrupted; the rows so far have been written")}
+	}
+	var e *exec.QueryError
+	if errors.As(err, &e) {
+		line, column := diag.Position(q.src, e.Span.Start)
+		return &exitError{exitRuntime, fmt.Errorf("%s:%d:%d: %s", q.file, line, column, e.Message)}
+	}
+	return &exitError{exitRuntime, err}
+}
+
+// show is the job's progress on the bar.
+func (p *progress) show(at job.Progress) {
+	done, total := at.Read, at.Total
+	if at.Passes > 1 { // the first of two passes reads little of each event
+		done /= 4
+		if at.Pass == 2 {
+			done = total/4 + at.Read*3/4
+		}
+	}
+	p.update(done, total, at.Events)
+}
+
+// summary is the closing line.
+func summary(con *console, r *job.Result, dead *deadLetters) {
+	var rows int64
+	for _, n := range r.Rows {
+		rows += n
+	}
+	seconds := r.Elapsed.Seconds()
+	parts := []string{plural(r.Events+r.Bad, "event"), plural(rows, "row")}
+	late := r.Dropped[exec.Late] + r.Adjusted[exec.Late]
+	if late > 0 {
+		parts = append(parts, grouped(late)+" late")
+	}
+	if n := r.Dropped[exec.OutOfOrder] + r.Adjusted[exec.OutOfOrder]; n > 0 {
+		parts = append(parts, grouped(n)+" out of order")
+	}
+	if n := r.DroppedTotal(); n > 0 {
+		parts = append(parts, grouped(n)+" dropped ("+dead.reasons()+")")
+	}
+	speed := ""
+	if seconds > 0.05 {
+		speed = fmt.Sprintf(", %s events/s", short(float64(r.Events)/seconds))
+	}
+	parts = append(parts, fmt.Sprintf("%.2f s%s", seconds, speed))
+	line := strings.Join(parts, " · ")
+	fmt.Fprintln(con.err, con.paint(con.errColor, dim, line))
+	if r.DroppedTotal() > 0 && dead.file == nil {
+		fmt.Fprintln(con.err, con.paint(con.errColor, dim, "--dead-letters FILE writes the dropped events and why"))
+	}
+}
+
+// createFile creates a file that a flag names.
+func createFile(flag, path string) (*os.File, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, usage("%s: %w", flag, err)
+	}
+	return f, nil
+}

@@ -33,8 +33,10 @@ type frame struct {
 // how it was cut into buffers.
 //
 // In lines mode a bad event ends with its line. In stream mode a bad event ends with its
-// brackets if they match up; if they do not, reading goes on at the next line that
-// starts with "{". Commas between events are not checked: they count as white space.
+// brackets if they match up on the line where it goes wrong; if they do not, reading goes
+// on at the next line that starts with "{". The time is linear whatever the text: no part
+// of it is looked at again once it belongs to a bad event. Commas between events are not
+// checked: they count as white space.
 type framer struct {
 	mode  framing
 	limit int // bytes of an event
@@ -92,7 +94,7 @@ func detectFraming(data []byte, last bool, limit int) (framing, bool) {
 	if line > limit {
 		line = -1 // whether it is there may depend on the buffer
 	}
-	end, state := matchBrackets(data, pos, limit)
+	end, state := matchBrackets(data, pos, len(data), limit)
 	switch {
 	case state == matchOpen && line < 0 && !last:
 		return 0, false
@@ -217,29 +219,37 @@ func (f *framer) value(data []byte, pos int, last bool) frame {
 	if c != '{' && c != '[' && c != '"' {
 		return f.token(data, pos, last)
 	}
-	end, state := matchBrackets(data, pos, f.limit)
+	bound := data[:min(len(data), pos+f.limit+1)]
+	if c == '{' {
+		end := scanNested(bound, pos, 1)
+		if end >= 0 && end-pos <= f.limit {
+			return frame{kind: frameEvent, start: pos, end: end, next: end}
+		}
+		return f.damaged(data, pos, ^end, last)
+	}
+	return f.damaged(data, pos, pos, last)
+}
+
+// damaged frames a bad event that goes wrong at position wrong, and finds where reading goes
+// on. An event that does not end may be good: then more of the text is needed.
+func (f *framer) damaged(data []byte, pos, wrong int, last bool) frame {
+	end, state := matchBrackets(data, pos, wrong, f.limit)
+	reason := reasonBroken
 	switch state {
 	case matchDone:
-		if c == '{' {
+		if data[pos] == '{' {
 			return frame{kind: frameEvent, start: pos, end: end, next: end}
 		}
 		return frame{kind: frameBad, start: pos, end: end, next: end, reason: reasonNoObject}
+	case matchOpen:
+		if !last {
+			return frame{kind: frameWait, next: pos}
+		}
+		reason = reasonOpenEvent
 	case matchLong:
-		return f.lose(pos, end, reasonTooLong)
-	case matchBroken:
-		return f.lose(pos, end, reasonBroken)
+		reason = reasonTooLong
 	}
-	if !last {
-		return frame{kind: frameWait, next: pos}
-	}
-	return f.lose(pos, end, reasonOpenEvent)
-}
-
-// lose gives up the event at pos; the next one starts at some later line.
-func (f *framer) lose(pos, end int, reason string) frame {
-	f.resync = true
-	f.lineStart = false
-	return frame{kind: frameBad, start: pos, end: end, next: pos + 1, reason: reason}
+	return f.rubbish(pos, end, reason)
 }
 
 // token frames a number, a word or rubbish. Rubbish loses the place.
@@ -249,15 +259,22 @@ func (f *framer) token(data []byte, pos int, last bool) frame {
 		end++
 	}
 	if end-pos > f.limit {
-		return f.lose(pos, pos+f.limit, reasonTooLong)
+		return f.rubbish(pos, pos+f.limit, reasonTooLong)
 	}
 	if end == len(data) && !last {
 		return frame{kind: frameWait, next: pos}
 	}
 	if end == pos {
-		return f.lose(pos, pos+1, reasonNoObject)
+		return f.rubbish(pos, pos+1, reasonNoObject)
 	}
 	return frame{kind: frameBad, start: pos, end: end, next: end, reason: reasonNoObject}
+}
+
+// rubbish is the frame of something after which no event can be expected to start.
+func (f *framer) rubbish(pos, end int, reason string) frame {
+	f.resync = true
+	f.lineStart = false
+	return frame{kind: frameBad, start: pos, end: end, next: end, reason: reason}
 }
 
 // isTokenByte reports whether c may stand in a number or a word.
@@ -275,14 +292,15 @@ const (
 	matchBroken            // the brackets cannot match, or a string contains a line end
 )
 
-// matchBrackets finds the end of the object, array or string at pos. It looks at
-// brackets and strings only. end is where the search stopped.
-func matchBrackets(data []byte, pos, limit int) (end int, state matchState) {
+// matchBrackets finds the end of the object, array or string at pos. It looks at brackets
+// and strings only. From position wrong on it does not look beyond the end of the line.
+// end is where the search stopped.
+func matchBrackets(data []byte, pos, wrong, limit int) (end int, state matchState) {
 	text := data[pos:]
 	if len(text) > limit+1 {
 		text = text[:limit+1]
 	}
-	i, state := matchText(text)
+	i, state := matchText(text, wrong-pos)
 	if i > limit || state == matchOpen && len(text) > limit {
 		return pos + limit, matchLong
 	}
@@ -291,7 +309,7 @@ func matchBrackets(data []byte, pos, limit int) (end int, state matchState) {
 
 // matchText is matchBrackets for a text that it may read to its end. Brackets deeper
 // than the parser takes only count, so that too deep an event still has an end.
-func matchText(text []byte) (int, matchState) {
+func matchText(text []byte, wrong int) (int, matchState) {
 	const kept = 2 * 128
 	var open [kept]byte
 	depth := 0
@@ -299,13 +317,10 @@ func matchText(text []byte) (int, matchState) {
 		switch c := text[i]; c {
 		case '"':
 			n, state := matchString(text[i:])
-			i += n - 1
-			if state != matchDone {
-				return i + 1, state
+			if i += n; state != matchDone || depth == 0 {
+				return i, state
 			}
-			if depth == 0 {
-				return i + 1, matchDone
-			}
+			i--
 		case '{', '[':
 			if depth < kept {
 				open[depth] = c + 2
@@ -314,10 +329,14 @@ func matchText(text []byte) (int, matchState) {
 		case '}', ']':
 			depth--
 			if depth < kept && open[depth] != c {
-				return i + 1, matchBroken
+				return i, matchBroken
 			}
 			if depth == 0 {
 				return i + 1, matchDone
+			}
+		case '\n':
+			if i >= wrong {
+				return i, matchBroken
 			}
 		}
 	}
@@ -325,24 +344,20 @@ func matchText(text []byte) (int, matchState) {
 }
 
 // matchString finds the end of the string that text starts with. A control character in
-// it means that a quote is missing.
+// it means that a quote is missing: then the search stops there.
 func matchString(text []byte) (int, matchState) {
-	i := 1
-	for {
+	for i := 1; ; i++ {
+		i = plainEnd(text, i)
+		if i < len(text) && text[i] == '\\' {
+			i++ // the byte behind it cannot end the string, but a control character can
+		} else if i < len(text) && text[i] == '"' {
+			return i + 1, matchDone
+		}
 		if i >= len(text) {
 			return len(text), matchOpen
 		}
-		switch c := text[i]; {
-		case c == '"':
-			return i + 1, matchDone
-		case c == '\\':
-			i++
-			if i < len(text) && text[i] < ' ' {
-				return i + 1, matchBroken
-			}
-		case c < ' ':
-			return i + 1, matchBroken
+		if text[i] < ' ' {
+			return i, matchBroken
 		}
-		i++
 	}
 }

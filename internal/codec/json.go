@@ -165,6 +165,6 @@ func (d *JSONDecoder) Row(i int) (offset, line int64, text []byte) {
 		end := f.line(d.data, start, true)
 		return offset, line, d.data[start:end.end]
 	}
-	end, _ := matchBrackets(d.data, start, d.limit)
+	end, _ := matchBrackets(d.data, start, len(d.data), d.limit)
 	return offset, line, d.data[start:end]
 }

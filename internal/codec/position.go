@@ -14,6 +14,9 @@ type positions struct {
 	// counted and countedLine are the last position whose line is known.
 	counted     int
 	countedLine int64
+	// asked and askedLine are the position and line of the row asked for last.
+	asked     int
+	askedLine int64
 }
 
 func newPositions() positions { return positions{nextLine: 1} }
@@ -27,6 +30,7 @@ func (p *positions) open(data []byte, max int) {
 	p.offsets = sized(p.offsets[:cap(p.offsets)], max)
 	p.base, p.line = p.nextBase, p.nextLine
 	p.counted, p.countedLine = 0, p.line
+	p.asked, p.askedLine = 0, p.line
 }
 
 // lineAt is the line of a position not before the last one asked for.
@@ -55,7 +59,12 @@ func (p *positions) close(consumed, n int) {
 // place is the offset and line of row i.
 func (p *positions) place(i int) (offset, line int64) {
 	at := int(p.offsets[i])
-	return p.base + int64(at), p.line + int64(bytes.Count(p.data[:at], newline))
+	if at < p.asked {
+		p.asked, p.askedLine = 0, p.line
+	}
+	p.askedLine += int64(bytes.Count(p.data[p.asked:at], newline))
+	p.asked = at
+	return p.base + int64(at), p.askedLine
 }
 
 // bad makes the report of a bad event.

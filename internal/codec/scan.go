@@ -13,7 +13,8 @@ import (
 )
 
 // The functions of this file read pieces of JSON text without building values. They
-// accept exactly what vec.ScanJSON accepts, or less: what they refuse is given to it.
+// accept what vec.ScanJSON accepts. A negative result is ^i: the text goes wrong at
+// position i, or, if that is its length, more text is needed to know.
 
 // class is what a value starts like.
 type class uint8
@@ -75,26 +76,28 @@ func plainEnd(data []byte, i int) int {
 }
 
 // scanString reads the string whose first byte after the quote is at i. end is the
-// position of the closing quote, -1 if the string is not valid; escaped says that it
-// holds escapes.
+// position of the closing quote; escaped says that the string holds escapes.
 func scanString(data []byte, i int) (end int, escaped bool) {
 	start := i
 	high := false
 	for {
 		i = plainEnd(data, i)
 		if i == len(data) {
-			return -1, false
+			return ^i, false
 		}
 		switch c := data[i]; {
 		case c == '"':
 			if high && !utf8.Valid(data[start:i]) {
-				return -1, false
+				return ^i, false
 			}
 			return i, escaped
 		case c == '\\':
 			n := escapeLen(data[i:])
 			if n == 0 {
-				return -1, false
+				return ^i, false
+			}
+			if n > len(data)-i {
+				return ^len(data), false
 			}
 			escaped = true
 			i += n
@@ -102,7 +105,7 @@ func scanString(data []byte, i int) (end int, escaped bool) {
 			high = true
 			i = skipHigh(data, i)
 		default:
-			return -1, false
+			return ^i, false
 		}
 	}
 }
@@ -122,19 +125,17 @@ func skipHigh(data []byte, i int) int {
 	return i
 }
 
-// escapeLen is the length of the escape that s starts with, 0 if it is none.
+// escapeLen is the length of the escape that s starts with, 0 if it is none. It is more
+// than s has if s may be the start of one.
 func escapeLen(s []byte) int {
 	if len(s) < 2 {
-		return 0
+		return 2
 	}
 	switch s[1] {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return 2
 	case 'u':
-		if len(s) < 6 {
-			return 0
-		}
-		for _, c := range s[2:6] {
+		for _, c := range s[2:min(len(s), 6)] {
 			if c-'0' > 9 && (c|0x20)-'a' > 5 {
 				return 0
 			}
@@ -198,7 +199,7 @@ func scanDigits(data []byte, i int) int {
 	return i
 }
 
-// scanNumber reads the number at i. end is -1 if it is none or out of range.
+// scanNumber reads the number at i, which starts with a digit or a minus.
 func scanNumber(data []byte, i int) (end int, float bool) {
 	start := i
 	if data[i] == '-' {
@@ -207,14 +208,14 @@ func scanNumber(data []byte, i int) (end int, float bool) {
 	digits := i
 	i = scanDigits(data, i)
 	if i == digits || data[digits] == '0' && i > digits+1 {
-		return -1, false
+		return ^i, false
 	}
 	exponent := false
 	if i < len(data) && data[i] == '.' {
 		float = true
 		frac := i + 1
 		if i = scanDigits(data, frac); i == frac {
-			return -1, false
+			return ^i, false
 		}
 	}
 	if i < len(data) && data[i]|0x20 == 'e' {
@@ -225,37 +226,45 @@ func scanNumber(data []byte, i int) (end int, float bool) {
 		}
 		exp := i
 		if i = scanDigits(data, i); i == exp {
-			return -1, false
+			return ^i, false
 		}
 	}
 	switch {
 	case !float && i-digits > 18:
 		if _, ok := vec.ParseInt(text(data[start:i])); !ok {
-			return -1, false
+			return ^i, false
 		}
 	case exponent || i-start > 300:
 		if _, err := strconv.ParseFloat(text(data[start:i]), 64); err != nil {
-			return -1, false
+			return ^i, false
 		}
 	}
 	return i, float
 }
 
-// scanWord reads true, false or null at i. end is -1 if it is none of them.
+// scanWord reads true, false or null at i.
 func scanWord(data []byte, i int) (end int) {
-	for _, w := range [...]string{"true", "false", "null"} {
-		if len(data)-i >= len(w) && string(data[i:i+len(w)]) == w {
-			return i + len(w)
-		}
+	w := "null"
+	switch data[i] {
+	case 't':
+		w = "true"
+	case 'f':
+		w = "false"
 	}
-	return -1
+	n := 0
+	for n < len(w) && i+n < len(data) && data[i+n] == w[n] {
+		n++
+	}
+	if n < len(w) {
+		return ^(i + n)
+	}
+	return i + n
 }
 
-// scanNested reads the object or array at i, at the given depth (1 is the event). end is
-// -1 if it is not valid.
+// scanNested reads the object or array at i, at the given depth (1 is the event).
 func scanNested(data []byte, i, depth int) (end int) {
 	if depth > vec.MaxJSONDepth {
-		return -1
+		return ^i
 	}
 	closing := data[i] + 2 // } is two after {, and ] two after [
 	object := closing == '}'
@@ -266,21 +275,21 @@ func scanNested(data []byte, i, depth int) (end int) {
 	for {
 		if object {
 			if i = scanName(data, i); i < 0 {
-				return -1
+				return i
 			}
 		}
 		if i = scanValue(data, i, depth); i < 0 {
-			return -1
+			return i
 		}
 		i = skipSpace(data, i)
 		if i == len(data) {
-			return -1
+			return ^i
 		}
 		if data[i] == closing {
 			return i + 1
 		}
 		if data[i] != ',' {
-			return -1
+			return ^i
 		}
 		i = skipSpace(data, i+1)
 	}
@@ -289,11 +298,11 @@ func scanNested(data []byte, i, depth int) (end int) {
 // scanName reads a name, the colon, and white space around it.
 func scanName(data []byte, i int) int {
 	if i >= len(data) || data[i] != '"' {
-		return -1
+		return ^i
 	}
 	end, _ := scanString(data, i+1)
 	if end < 0 {
-		return -1
+		return end
 	}
 	return scanColon(data, end+1)
 }
@@ -302,7 +311,7 @@ func scanName(data []byte, i int) int {
 func scanColon(data []byte, i int) int {
 	i = skipSpace(data, i)
 	if i == len(data) || data[i] != ':' {
-		return -1
+		return ^i
 	}
 	return skipSpace(data, i+1)
 }
@@ -310,17 +319,17 @@ func scanColon(data []byte, i int) int {
 // scanValue reads the value at i inside an object or array of the given depth.
 func scanValue(data []byte, i, depth int) (end int) {
 	if i >= len(data) {
-		return -1
+		return ^i
 	}
 	cl, ok := classOf(data[i])
 	if !ok {
-		return -1
+		return ^i
 	}
 	switch cl {
 	case classString:
 		end, _ := scanString(data, i+1)
 		if end < 0 {
-			return -1
+			return end
 		}
 		return end + 1
 	case classNumber:

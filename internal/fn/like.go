@@ -3,6 +3,8 @@ package fn
 import (
 	"strings"
 	"unicode/utf8"
+
+	"weir/internal/vec"
 )
 
 // LikePattern is a compiled LIKE pattern (saql.md 3.6): segments with `%` between them.
@@ -221,6 +223,29 @@ func (p *LikePattern) Find(s string) int {
 		return 0
 	}
 	return utf8.RuneCountInString(s[:at]) + 1
+}
+
+// Test sets out to x LIKE p, row by row; x holds texts and NULLs. cache belongs to this
+// predicate and pattern; nil is none.
+func (p *LikePattern) Test(out []Truth, x *vec.Vec, cache *DictCache, n int) {
+	var truth []Truth
+	if cache != nil && x.Dict != nil {
+		truth = cache.of(x.Dict, func(s string) Truth { return truthOf(p.Match(s)) })
+		if x.Tag == nil {
+			lookUp(out[:n], truth, x.Code)
+			return
+		}
+	}
+	for i := range out[:n] {
+		switch {
+		case x.KindAt(i) != vec.String:
+			out[i] = Unknown
+		case truth != nil:
+			out[i] = truth[x.Code[i]]
+		default:
+			out[i] = truthOf(p.Match(x.StrAt(i)))
+		}
+	}
 }
 
 // match gives the byte offset at which the match of s starts, behind leading %, or -1.

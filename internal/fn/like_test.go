@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"weir/internal/vec"
 )
 
 func TestLike(t *testing.T) {
@@ -245,6 +247,31 @@ func TestLikeManyWildcards(t *testing.T) {
 	for _, pattern := range []string{strings.Repeat("%a", 5000) + "b", strings.Repeat("a%", 5000) + "b", "%" + strings.Repeat("_", 2000) + "b%"} {
 		if CompileLike(pattern, 0).Match(text) {
 			t.Errorf("%.10s... matches", pattern)
+		}
+	}
+}
+
+// TestLikeColumns: columns with and without a dictionary give what their rows give.
+func TestLikeColumns(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	dicts := []*vec.Dict{{}, {}}
+	p := CompileLike("%[0-9]%", 0)
+	caches := []*DictCache{nil, {}}
+	for range 1000 {
+		n := r.IntN(12)
+		in := operandColumn(r, n, dicts[r.IntN(2)])
+		var texts vec.Vec
+		x := Coerce(&Call{}, "LIKE", 1, Param{Types: Text}, &texts, in, n)
+		out := make([]Truth, n)
+		p.Test(out, x, caches[r.IntN(2)], n)
+		for i := range out {
+			want := Unknown
+			if !x.KindAt(i).IsNull() {
+				want = truthOf(p.Match(x.StrAt(i)))
+			}
+			if out[i] != want {
+				t.Fatalf("%s gives %s, want %s", showRow(i, in), out[i].text(), want.text())
+			}
 		}
 	}
 }

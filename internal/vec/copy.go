@@ -43,8 +43,31 @@ func (a *Arena) Reset() {
 
 // AppendFrom adds row i of src and copies its string into arena.
 func (v *Vec) AppendFrom(src *Vec, i int, arena *Arena) {
+	if v.N > 0 && v.Tag == nil && src.Tag == nil && v.Kind == src.Kind && v.Dict == src.Dict {
+		v.appendSame(src, i, arena)
+		return
+	}
 	sel := [1]int32{int32(i)}
 	v.AppendRows(src, sel[:], arena)
+}
+
+// appendSame adds row i of a column of the same kind and dictionary, both without tags.
+func (v *Vec) appendSame(src *Vec, i int, arena *Arena) {
+	v.N++
+	switch v.Kind {
+	case Bit, Int, Datetime:
+		v.Int = append(v.Int, src.Int[i])
+	case Float:
+		v.Float = append(v.Float, src.Float[i])
+	case String:
+		if v.Dict != nil {
+			v.Code = append(v.Code, src.Code[i])
+		} else {
+			v.Str = append(v.Str, arena.String(src.Str[i]))
+		}
+	case Record, Array:
+		v.Rec = append(v.Rec, src.Rec[i])
+	}
 }
 
 // AppendRows adds the rows of src at the positions sel, all rows if sel is nil. Strings

@@ -211,3 +211,24 @@ func BenchmarkAppendKeyRow(b *testing.B) {
 		buf = AppendKeyRow(buf[:0], v, i&3)
 	}
 }
+
+func BenchmarkAppendFrom(b *testing.B) {
+	ints := new(Vec).Fixed(Int, 64)
+	texts := new(Vec).Fixed(String, 64)
+	for i := range texts.Str {
+		texts.Str[i] = "Team01POI"
+	}
+	for name, src := range map[string]*Vec{"ints": ints, "texts": texts, "codes": dict([]string{"a"}, make([]uint32, 64)...)} {
+		b.Run(name, func(b *testing.B) {
+			var v Vec
+			var arena Arena
+			b.ReportAllocs()
+			for i := range b.N {
+				if v.N == 4096 {
+					v.Reset()
+				}
+				v.AppendFrom(src, i&63, &arena)
+			}
+		})
+	}
+}

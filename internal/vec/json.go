@@ -122,16 +122,20 @@ type jsonParser struct {
 	free []Value
 }
 
-// jsonStack is how many open parts a parser makes room for at first.
-const jsonStack = 16
+// How many open parts, and how many parts in all, a parser makes room for at first. A
+// text of nothing but commas cannot ask for more memory than it is worth.
+const (
+	jsonStack = 16
+	jsonRoom  = 256
+)
 
-// expect makes room for a number of objects and arrays and of their parts, at most.
+// expect makes room for a number of objects and arrays and of their parts.
 func (p *jsonParser) expect(recs, vals int) {
 	if recs == 0 {
 		return
 	}
-	p.recs = make([]Rec, 0, recs)
-	p.free = make([]Value, 0, vals)
+	p.recs = make([]Rec, 0, min(recs, jsonRoom))
+	p.free = make([]Value, 0, min(vals, jsonRoom))
 	p.vals = make([]Value, 0, min(vals, jsonStack))
 	p.names = make([]string, 0, min(vals, jsonStack))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -188,6 +189,20 @@ func TestParseJSONDepth(t *testing.T) {
 	}
 	if _, err := ParseJSON([]byte(`[[],[],[[]],` + deep[1:])); err != nil {
 		t.Error("depth is not given back: ", err)
+	}
+}
+
+// TestParseJSONMemory: a text that is no value does not ask for memory by its commas.
+func TestParseJSONMemory(t *testing.T) {
+	text := []byte("[" + strings.Repeat(",", 1<<20))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := ParseJSON(text); err == nil {
+		t.Error("commas are a value")
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+		t.Errorf("%d bytes for a text of %d", n, len(text))
 	}
 }
 

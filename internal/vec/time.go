@@ -98,22 +98,24 @@ func Clock(t Time) (hour, minute, second, ticks int) {
 func AppendTime(dst []byte, t Time) []byte {
 	y, mo, d := Civil(t)
 	h, mi, s, f := Clock(t)
-	var b [28]byte
-	put := func(at, n, x int) {
-		for i := at + n - 1; i >= at; i-- {
-			b[i] = byte('0' + x%10)
-			x /= 10
-		}
-	}
-	put(0, 4, y)
-	put(5, 2, mo)
-	put(8, 2, d)
-	put(11, 2, h)
-	put(14, 2, mi)
-	put(17, 2, s)
-	put(20, 7, f)
-	b[4], b[7], b[10], b[13], b[16], b[19], b[27] = '-', '-', 'T', ':', ':', '.', 'Z'
+	b := [28]byte{4: '-', 7: '-', 10: 'T', 13: ':', 16: ':', 19: '.', 27: 'Z'}
+	put2(b[0:], uint(y)/100)
+	put2(b[2:], uint(y)%100)
+	put2(b[5:], uint(mo))
+	put2(b[8:], uint(d))
+	put2(b[11:], uint(h))
+	put2(b[14:], uint(mi))
+	put2(b[17:], uint(s))
+	put2(b[20:], uint(f)/100000)
+	put2(b[22:], uint(f)/1000%100)
+	put2(b[24:], uint(f)/10%100)
+	b[26] = byte('0' + f%10)
 	return append(dst, b[:]...)
+}
+
+// put2 writes two digits.
+func put2(b []byte, x uint) {
+	b[0], b[1] = byte('0'+x/10), byte('0'+x%10)
 }
 
 // ParseTime reads ISO 8601 text (saql.md 3.8).

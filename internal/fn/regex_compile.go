@@ -237,15 +237,16 @@ func firstSet(n *regexNode) (set *charSet, empty bool) {
 }
 
 // startsOnce reports whether a match, if there is one, is found at the first position:
-// the pattern begins with ^, or with .* that takes anything before the rest.
+// the pattern begins with ^, or with .* that can take anything before the rest. Not with
+// .* in a group, as what the group takes may matter.
 func startsOnce(n *regexNode) bool {
 	switch n.op {
 	case reStart:
 		return true
+	case reRepeat:
+		return n.min == 0 && n.max == repeatForever && n.subs[0].op == reSet && n.subs[0].set.all()
 	case reConcat:
 		return len(n.subs) > 0 && startsOnce(n.subs[0])
-	case reCapture:
-		return startsOnce(n.subs[0])
 	case reAlt:
 		for _, sub := range n.subs {
 			if !startsOnce(sub) {

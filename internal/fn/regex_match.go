@@ -13,8 +13,8 @@ import (
 
 // Limits of the effort for one text.
 const (
-	regexSteps        = 1 << 22 // instructions, and code points passed by
-	regexStepsPerByte = 8       // and these for each byte of the text
+	regexSteps        = 1 << 20 // instructions, and code points passed by
+	regexStepsPerByte = 16      // and these for each byte of the text
 	regexFrames       = 1 << 20 // ways not tried
 	regexKeepFrames   = 1 << 14 // what a matcher keeps for the next text
 )

@@ -82,11 +82,12 @@ func parseRegex(src string) (root *regexNode, total int, err *regexError) {
 	return root, p.total, p.err
 }
 
+// fail records why the pattern is invalid; the first reason counts.
 func (p *regexParser) fail(reason string) {
 	if p.err == nil {
 		p.err = &regexError{utf8.RuneCountInString(p.src[:p.pos]) + 1, reason}
-		p.pos = len(p.src) // nothing more is read
 	}
+	p.pos = len(p.src) // nothing more is read
 }
 
 // countGroups finds the number of groups and their names, which escapes may use before

@@ -165,5 +165,8 @@ func numberKinds(t Types) Types {
 	if t.Has(vec.Float) || t.Has(vec.String) {
 		r |= Float
 	}
+	if r == 0 { // NULL, or what is no number and an error
+		return Num
+	}
 	return r
 }

@@ -167,24 +167,31 @@ func (m *entryMemo) gather(c *Call, out, x *vec.Vec, n int) {
 
 // sameRows reports whether a has the value of row first in all rows that count.
 func sameRows(c *Call, a *vec.Vec, first, n int) bool {
-	kind := a.KindAt(first)
-	switch kind {
-	case vec.Bit, vec.Int, vec.Datetime:
-		x := a.Int[first]
-		for i := first; i < n; i++ {
-			if !c.Skip(i) && (a.Int[i] != x || a.KindAt(i) != kind) {
-				return false
-			}
+	if a.Tag == nil && c.Nulls == nil && a.Dict == nil { // a constant without NULLs
+		switch a.Kind {
+		case vec.Bit, vec.Int, vec.Datetime:
+			return allEqual(a.Int[:n])
+		case vec.String:
+			return allEqual(a.Str[:n])
 		}
-	case vec.String:
-		x := a.StrAt(first)
-		for i := first; i < n; i++ {
-			if !c.Skip(i) && (a.KindAt(i) != kind || a.StrAt(i) != x) {
-				return false
-			}
-		}
-	default:
+	}
+	v := a.At(first)
+	if v.Kind == vec.Float || v.Kind == vec.Record || v.Kind == vec.Array {
 		return false
+	}
+	for i := first; i < n; i++ {
+		if !c.Skip(i) && a.At(i) != v {
+			return false
+		}
+	}
+	return true
+}
+
+func allEqual[T comparable](s []T) bool {
+	for _, x := range s {
+		if x != s[0] {
+			return false
+		}
 	}
 	return true
 }

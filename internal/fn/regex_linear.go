@@ -9,7 +9,7 @@ import (
 // A pattern without look-around and back-references describes a regular language, and
 // the position of its first match depends on nothing else: neither on the order in which
 // ways are tried nor on groups. So such a pattern can be handed to Go's regexp, which
-// takes time linear in the text. It is written there piece by piece from the parsed
+// takes time linear in the text, whatever the pattern. It is written there piece by piece from the parsed
 // form, sets as explicit ranges, so that no difference of syntax or of case folding can
 // come in.
 

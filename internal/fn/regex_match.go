@@ -8,8 +8,8 @@ import (
 // The matcher tries one way after the other and keeps the ways not tried on a stack of
 // its own. Its effort is bounded by counting, not by the clock, so that the same row has
 // the same outcome on every machine and in every replay (saql.md 7.4: "beyond it: query
-// error"). Patterns that are regular in the mathematical sense do not come here at all:
-// see regex_linear.go.
+// error"). Patterns that are regular in the mathematical sense never meet the limit: see
+// regex_linear.go.
 
 // Limits of the effort for one text.
 const (
@@ -46,12 +46,12 @@ const (
 )
 
 // find is the byte offset of the first match of prog in text, or -1. tooComplex says
-// that it was not found out.
-func (m *regexMatcher) find(prog *regexProgram, text string) (at int, tooComplex bool) {
+// that it was not found out with so many steps.
+func (m *regexMatcher) find(prog *regexProgram, text string, steps int) (at int, tooComplex bool) {
 	m.prog, m.text = prog, text
 	m.regs = append(m.regs[:0], make([]int, prog.regs)...)
 	m.stack = m.stack[:0]
-	m.steps = regexSteps + regexStepsPerByte*len(text)
+	m.steps = steps
 	m.over = false
 	at = m.search()
 	m.text = ""
@@ -97,6 +97,16 @@ func (m *regexMatcher) run(pc, pos int) (end int, ok bool) {
 		if i.op == iDone {
 			return pos, true
 		}
+		if i.op == iSet { // by far the most frequent
+			if c, size := m.peek(pos, i.back); size > 0 && i.set.has(c) {
+				pc, pos = pc+1, move(pos, size, i.back)
+				continue
+			}
+			if pc, pos, ok = m.backtrack(base); !ok {
+				return 0, false
+			}
+			continue
+		}
 		next, to, ok := m.step(i, pc, pos)
 		if !ok {
 			if next, to, ok = m.backtrack(base); !ok {
@@ -107,16 +117,10 @@ func (m *regexMatcher) run(pc, pos int) (end int, ok bool) {
 	}
 }
 
-// step executes one instruction: where to go on, or false.
+// step executes one instruction other than iSet: where to go on, or false.
 func (m *regexMatcher) step(i *regexInst, pc, pos int) (next, to int, ok bool) {
 	next = pc + 1
 	switch i.op {
-	case iSet:
-		c, size := m.peek(pos, i.back)
-		if size == 0 || !i.set.has(c) {
-			return 0, 0, false
-		}
-		return next, move(pos, size, i.back), true
 	case iRun:
 		return m.takeRun(i, pc, pos)
 	case iSplit:

@@ -15,7 +15,7 @@ func regexFind(t *testing.T, pattern, text string) int {
 		t.Fatalf("%q: %v", pattern, err)
 	}
 	var m regexMatcher
-	at, tooComplex := m.find(compileRegex(root, groups), text)
+	at, tooComplex := m.find(compileRegex(root, groups), text, regexSteps)
 	re := linearRegex(root)
 	if re != nil && !tooComplex {
 		linear := -1
@@ -240,9 +240,9 @@ func TestRegexEffort(t *testing.T) {
 	root, groups, _ := parseRegex(`(a*)*\1b`)
 	prog := compileRegex(root, groups)
 	var m, n regexMatcher
-	m.find(prog, long[:12])
-	n.find(prog, "other text")
-	n.find(prog, long[:12])
+	m.find(prog, long[:12], regexSteps)
+	n.find(prog, "other text", regexSteps)
+	n.find(prog, long[:12], regexSteps)
 	if m.steps != n.steps {
 		t.Errorf("%d and %d steps", m.steps, n.steps)
 	}

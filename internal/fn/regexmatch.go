@@ -67,6 +67,9 @@ func evalRegexMatch(c *Call, out *vec.Vec, args []*vec.Vec, n int) {
 const (
 	// maxRegexBytes is the longest regular expression; a longer one is too complex.
 	maxRegexBytes = 32 << 10
+	// After so many steps a regular pattern goes to the linear matcher.
+	quickSteps        = 100
+	quickStepsPerByte = 8
 	// maxPatterns is how many compiled patterns a call keeps.
 	maxPatterns = 64
 )
@@ -76,8 +79,8 @@ type regexPattern struct {
 	src    string
 	err    *regexError
 	large  bool
+	prog   *regexProgram
 	linear *regexp.Regexp // set if the pattern is regular
-	prog   *regexProgram  // set if it is not
 }
 
 func newRegexPattern(src string) *regexPattern {
@@ -90,9 +93,8 @@ func newRegexPattern(src string) *regexPattern {
 		p.err = err
 		return p
 	}
-	if p.linear = linearRegex(root); p.linear == nil {
-		p.prog = compileRegex(root, groups)
-	}
+	p.prog = compileRegex(root, groups)
+	p.linear = linearRegex(root)
 	return p
 }
 
@@ -104,11 +106,17 @@ func (p *regexPattern) match(m *regexMatcher, text string) (at int64, tooComplex
 		return 0, true
 	case p.err != nil:
 	case p.linear != nil:
-		if loc := p.linear.FindStringIndex(text); loc != nil {
-			offset = loc[0]
+		// The matcher is faster on most patterns and texts. If it does not come to an
+		// end soon, linear time is better; both find the same.
+		offset, tooComplex = m.find(p.prog, text, quickSteps+quickStepsPerByte*len(text))
+		if tooComplex {
+			offset, tooComplex = -1, false
+			if loc := p.linear.FindStringIndex(text); loc != nil {
+				offset = loc[0]
+			}
 		}
 	default:
-		offset, tooComplex = m.find(p.prog, text)
+		offset, tooComplex = m.find(p.prog, text, regexSteps+regexStepsPerByte*len(text))
 	}
 	if offset < 0 || tooComplex {
 		return 0, tooComplex

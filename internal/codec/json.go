@@ -21,6 +21,7 @@ type JSONDecoder struct {
 	positions
 	framer
 	projector
+	records
 	lay  layouts
 	row  int
 	fast bool
@@ -48,7 +49,8 @@ func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 	d := NewGenericJSON(fields, o)
 	d.root = newWanted(d.fields, d.cols)
 	d.texts.size = 16 << 10
-	d.fast = len(d.root.cols) == 0 && d.root.simple()
+	d.shallow = len(d.root.cols) > 0
+	d.fast = d.root.simple()
 	return d
 }
 
@@ -115,10 +117,16 @@ func (d *JSONDecoder) bet(data []byte, pos, max int) (int, bool) {
 
 // event decodes an event into the current row. It returns why it could not.
 func (d *JSONDecoder) event(f frame, learn bool) string {
-	if !d.fast || !d.scan(d.data, f.start, f.end) {
+	if !d.fast || d.shallow && !learn || !d.scan(d.data, f.start, f.end) {
 		return d.whole(f.start, f.end)
 	}
-	d.put(d.data, d.row, -1, d.root)
+	if d.shallow {
+		if reason := d.whole(f.start, f.end); reason != "" {
+			return reason
+		}
+	} else {
+		d.put(d.data, d.row, -1, d.root)
+	}
 	if learn && (d.mode == framingStream || d.data[f.next-1] == '\n') {
 		d.lay.learn(&d.projector, d.data, f.start, f.next)
 	}

@@ -40,6 +40,7 @@ const (
 	opNumber
 	opWord
 	opValue // all that the other operations do not do
+	opField // a field of an event that is wanted as a whole
 	opEnd   // no value: the event is over
 )
 
@@ -60,6 +61,11 @@ type step struct {
 	literal        []byte
 	cols           []*column // all that want the value
 	absent         []*column // opEnd: the columns whose fields the event lacks
+	// For events that are wanted as a whole: opField has the position of the field and
+	// what else is wanted of it, or nil; opEnd has the names of all fields.
+	index int
+	want  *wanted
+	names []string
 }
 
 // newStep makes a step for a literal.
@@ -155,7 +161,7 @@ func (l *layouts) judge(won int, missed bool) {
 // learn adds the shape of the event data[start:end], which p has just scanned. tail is
 // where the literal after the last value ends: behind the line end in lines mode.
 func (l *layouts) learn(p *projector, data []byte, start, tail int) {
-	if !p.plainNames(-1, p.root) {
+	if !p.plainNames(-1, p.root) || p.shallow && !p.distinctNames() {
 		return
 	}
 	owners := p.owners()
@@ -171,16 +177,42 @@ func (l *layouts) learn(p *projector, data []byte, start, tail int) {
 			return
 		}
 		if s.next == nil {
-			s.choose(m.class, owners[i])
 			s.depth = int(m.depth)
+			if p.shallow {
+				s.op, s.index, s.want = opField, i, owners[i]
+			} else {
+				s.choose(m.class, owners[i].columns())
+			}
 		}
 		at = &s.next
 		pos = int(m.end)
 	}
 	s := l.step(at, data[pos:tail], true, 0)
-	if s != nil && s.absent == nil {
-		s.absent = p.absent(nil, -1, p.root)
+	if s == nil || s.names != nil {
+		return
 	}
+	s.absent = p.absent(nil, -1, p.root)
+	s.names = make([]string, len(p.members))
+	for i := range p.members {
+		s.names[i] = string(p.members[i].name)
+	}
+}
+
+// columns are the columns that want the value itself.
+func (w *wanted) columns() []*column {
+	if w == nil {
+		return nil
+	}
+	return w.cols
+}
+
+// distinctNames reports whether no name of the event comes twice.
+func (p *projector) distinctNames() bool {
+	seen := make(map[string]bool, len(p.members))
+	for i := range p.members {
+		seen[string(p.members[i].name)] = true
+	}
+	return len(seen) == len(p.members)
 }
 
 // plainNames reports whether every wanted name stands for at most one member of parent:
@@ -208,21 +240,34 @@ func (p *projector) plainNames(parent int32, w *wanted) bool {
 	return true
 }
 
-// owners gives the columns that want each member.
-func (p *projector) owners() [][]*column {
-	owners := make([][]*column, len(p.members))
+// owners gives what is wanted of each member, nil for nothing.
+func (p *projector) owners() []*wanted {
+	owners := make([]*wanted, len(p.members))
 	p.own(owners, -1, p.root)
 	return owners
 }
 
-func (p *projector) own(owners [][]*column, parent int32, w *wanted) {
+func (p *projector) own(owners []*wanted, parent int32, w *wanted) {
 	for _, k := range w.kids {
-		if i := p.find(parent, k); i >= 0 {
-			owners[i] = append(owners[i], k.cols...)
-			if p.members[i].opened {
-				p.own(owners, int32(i), k)
-			}
+		i := p.find(parent, k)
+		if i < 0 {
+			continue
 		}
+		owners[i] = k.and(owners[i])
+		if p.members[i].opened {
+			p.own(owners, int32(i), k)
+		}
+	}
+}
+
+// and is what w or other want of the same value.
+func (w *wanted) and(other *wanted) *wanted {
+	if other == nil {
+		return w
+	}
+	return &wanted{
+		cols: append(append([]*column{}, w.cols...), other.cols...),
+		kids: append(append([]*wanted{}, w.kids...), other.kids...),
 	}
 }
 
@@ -235,6 +280,7 @@ func (p *projector) absent(cols []*column, parent int32, w *wanted) []*column {
 			cols = k.all(cols)
 		case p.members[i].opened:
 			cols = p.absent(cols, int32(i), k)
+		case p.shallow: // the parts are looked up in the value
 		default:
 			for _, kk := range k.kids {
 				cols = kk.all(cols)

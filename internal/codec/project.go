@@ -27,7 +27,8 @@ func newWanted(fields []vec.Field, cols []column) *wanted {
 	return root
 }
 
-// simple reports whether no two names with parts, side by side, are equal without case.
+// simple reports whether no two names with parts, side by side, are equal without case:
+// a member could belong to both, and only the generic decoder gets that right.
 func (w *wanted) simple() bool {
 	for i, a := range w.kids {
 		for _, b := range w.kids[:i] {
@@ -79,9 +80,8 @@ type member struct {
 // projector scans events and converts what is wanted of them.
 type projector struct {
 	root *wanted
-	// simple says that no two wanted names with parts are equal without case: else a
-	// member may belong to both, and only the generic decoder gets that right.
-	simple  bool
+	// shallow says that whole events are wanted: then members are never opened.
+	shallow bool
 	members []member
 	scratch []byte
 	texts   arena
@@ -162,7 +162,7 @@ func (p *projector) member(data []byte, i int, parent int32, depth int, w *wante
 		end = scanWord(data, i)
 		m.end = int32(end)
 	case classObject, classArray:
-		if k := w.deep(m.name); k != nil && m.class == classObject {
+		if k := w.deep(m.name); k != nil && m.class == classObject && !p.shallow {
 			m.opened = true
 			p.members = append(p.members, m)
 			end = p.object(data, i, at, depth+1, k)

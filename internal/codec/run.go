@@ -99,6 +99,9 @@ func (d *JSONDecoder) value(data []byte, base unsafe.Pointer, q, safe, row int, 
 		for _, c := range s.absent {
 			c.putNull(row, vec.Missing)
 		}
+		if d.shallow {
+			d.finishRecord(row, s)
+		}
 		return q
 	case opSkipString:
 		at := q
@@ -123,6 +126,8 @@ func (d *JSONDecoder) value(data []byte, base unsafe.Pointer, q, safe, row int, 
 		return d.stringValue(data, base, q, row, s)
 	case opTime:
 		return d.time(data, base, q, row, s)
+	case opField:
+		return d.recordValue(data, base, q, safe, row, s)
 	}
 	return d.slowValue(data, q, row, s)
 }
@@ -238,25 +243,31 @@ func secondsZ(x uint64) (int64, bool) {
 
 // slowValue takes any value of the class of s, whoever wants it.
 func (d *JSONDecoder) slowValue(data []byte, q, row int, s *step) int {
-	var end int
-	var flag bool
-	switch cl, ok := classOf(data[q]); {
-	case s.class == classString:
-		end, flag = scanString(data, q)
-	case !ok || cl != s.class:
-		return -1
-	case cl == classNumber:
-		end, flag = scanNumber(data, q)
-	case cl == classWord:
-		end = scanWord(data, q)
-	default:
-		end = scanNested(data, q, s.depth+1)
-		if end >= 0 && d.mode == framingLines && bytes.IndexByte(data[q:end], '\n') >= 0 {
-			return -1
-		}
-	}
+	end, flag := d.extent(data, q, s)
 	if end >= 0 && len(s.cols) > 0 {
 		d.convert(data, row, s.class, flag, q, end, s.cols)
 	}
 	return end
+}
+
+// extent is where the value of the class of s that starts at q ends, a negative number if
+// there is none. flag is that of a member.
+func (d *JSONDecoder) extent(data []byte, q int, s *step) (end int, flag bool) {
+	if s.class == classString {
+		return scanString(data, q)
+	}
+	if cl, ok := classOf(data[q]); !ok || cl != s.class {
+		return -1, false
+	}
+	switch s.class {
+	case classNumber:
+		return scanNumber(data, q)
+	case classWord:
+		return scanWord(data, q), false
+	}
+	end = scanNested(data, q, s.depth+1)
+	if end >= 0 && d.mode == framingLines && bytes.IndexByte(data[q:end], '\n') >= 0 {
+		return -1, false // a line end would end the event
+	}
+	return end, false
 }

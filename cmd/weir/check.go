@@ -24,9 +24,9 @@ if there are errors. "weir explain SA2002" says what a code means.`
 
 // Run checks the files.
 func (c *checkCmd) Run(con *console) error {
-	errors, warnings := 0, 0
+	errors, warnings, shown := 0, 0, false
 	enc := json.NewEncoder(con.out)
-	for i, file := range c.Files {
+	for _, file := range c.Files {
 		src, err := readText(con, file)
 		if err != nil {
 			return err
@@ -47,9 +47,10 @@ func (c *checkCmd) Run(con *console) error {
 		if c.JSON || len(q.found) == 0 {
 			continue
 		}
-		if i > 0 {
+		if shown {
 			fmt.Fprintln(con.err)
 		}
+		shown = true
 		q.show(con, false)
 	}
 	if !c.JSON {

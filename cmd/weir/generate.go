@@ -118,8 +118,12 @@ func (g *generateCmd) stream(rate float64) (generate.Stream, error) {
 		}
 		return p.Stream(), nil
 	}
-	return nil, usage("cannot generate %q; give downtime, accesslog, or a pattern file that ends in .yaml%s",
-		g.What, didYouMean(g.What, []string{"downtime", "accesslog"}))
+	hint := didYouMean(g.What, []string{"downtime", "accesslog"})
+	if hint == "" {
+		hint = "."
+	}
+	return nil, usage("cannot generate %q%s Give downtime, accesslog, or a pattern file that ends in .yaml",
+		g.What, hint)
 }
 
 // settings are s with what the flags say.

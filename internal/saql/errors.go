@@ -49,7 +49,7 @@ func (p *parser) expected(what string) *diag.Diagnostic {
 	case t.kind == tokDouble && strings.HasPrefix(what, "a text"):
 		d.Hint = "write '" + strings.ReplaceAll(t.text, "'", "''") + "'"
 		d.Fix = []diag.Edit{{Span: t.span, Text: "'" + strings.ReplaceAll(t.text, "'", "''") + "'"}}
-	case t.word && strings.Contains(what, "name"):
+	case t.word && !p.clauseWord() && strings.Contains(what, "name"):
 		d.Hint = "a reserved word as a name: `[" + p.src[t.span.Start:t.span.End] + "]`"
 	}
 	return d
@@ -89,6 +89,23 @@ func (p *parser) otherLanguage() *diag.Diagnostic {
 	d := p.fail(diag.SA2101, t.span, "%s is not part of this language", shown)
 	d.Hint = notPart[t.text]
 	return d
+}
+
+// misspelt reports the current word, or the name before it that was taken as an alias, if
+// it is nearly one of the keywords that may stand here.
+func (p *parser) misspelt(what string, keywords ...string) bool {
+	for _, t := range []*token{p.tok(), p.prev()} {
+		if t.kind != tokWord || t.word || t.role == roleKeyword {
+			continue
+		}
+		if near, ok := diag.Nearest(p.src[t.span.Start:t.span.End], keywords); ok {
+			d := p.fail(diag.SA2101, t.span, "expected %s, found %s", what, p.shown(t))
+			d.Hint = `did you mean "` + near + `"?`
+			d.Fix = []diag.Edit{{Span: t.span, Text: near}}
+			return true
+		}
+	}
+	return false
 }
 
 // foreign reports a statement that starts with something else than SELECT, WITH or CREATE.

@@ -9,45 +9,74 @@ import (
 	"weir/internal/diag"
 )
 
-// dump writes a tree without places, one node a line.
+// dump writes a tree without places. Expressions take a line.
 func dump(node any) string {
 	var b strings.Builder
 	dumpValue(&b, reflect.ValueOf(node), 0)
 	return b.String()
 }
 
+// tall are the types that are written with a line for each field.
+var tall = map[string]bool{"Query": true, "Step": true, "Select": true, "Union": true, "Source": true,
+	"Derived": true, "Join": true, "Apply": true, "ParenTable": true, "MatchRecognize": true}
+
 func dumpValue(b *strings.Builder, v reflect.Value, depth int) {
-	pad := strings.Repeat("  ", depth)
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
+	if v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
-			b.WriteString(" nil\n")
+			b.WriteString("nil")
 			return
 		}
 		dumpValue(b, v.Elem(), depth)
-	case reflect.Struct:
-		if n, ok := v.Interface().(Name); ok {
-			fmt.Fprintf(b, " %s\n", n)
-			return
-		}
-		fmt.Fprintf(b, " %s\n", v.Type().Name())
-		for i := range v.NumField() {
-			field := v.Field(i)
-			if field.Type() == reflect.TypeFor[diag.Span]() || field.IsZero() {
-				continue
-			}
-			fmt.Fprintf(b, "%s  %s:", pad, v.Type().Field(i).Name)
-			dumpValue(b, field, depth+1)
-		}
-	case reflect.Slice:
-		b.WriteByte('\n')
-		for i := range v.Len() {
-			b.WriteString(pad + "  -")
-			dumpValue(b, v.Index(i), depth+1)
-		}
-	default:
-		fmt.Fprintf(b, " %#v\n", v.Interface())
+		return
 	}
+	switch n := v.Interface().(type) {
+	case Name:
+		b.WriteString(n.String())
+		return
+	case Literal:
+		fmt.Fprintf(b, "%s:%s", [...]string{"text", "int", "float", "null", "true", "false"}[n.Kind], n.Raw)
+		if n.Kind == LitInt && n.Raw != fmt.Sprint(n.Int) {
+			fmt.Fprintf(b, "=%d", n.Int)
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		b.WriteString(v.Type().Name())
+		dumpFields(b, v, depth)
+	case reflect.Slice:
+		b.WriteByte('[')
+		for i := range v.Len() {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			dumpValue(b, v.Index(i), depth)
+		}
+		b.WriteByte(']')
+	default:
+		fmt.Fprintf(b, "%v", v.Interface())
+	}
+}
+
+func dumpFields(b *strings.Builder, v reflect.Value, depth int) {
+	b.WriteByte('{')
+	first := true
+	for i := range v.NumField() {
+		field := v.Field(i)
+		if field.Type() == reflect.TypeFor[diag.Span]() || field.IsZero() {
+			continue
+		}
+		switch {
+		case tall[v.Type().Name()]:
+			b.WriteString("\n" + strings.Repeat("  ", depth+1))
+		case !first:
+			b.WriteString(", ")
+		}
+		first = false
+		b.WriteString(v.Type().Field(i).Name + ": ")
+		dumpValue(b, field, depth+1)
+	}
+	b.WriteByte('}')
 }
 
 // dumpStatements is the tree of a text without places, text and comments.

@@ -86,6 +86,29 @@ func checkPrint(t testing.TB, e Expr) {
 	}
 }
 
+// checkPlaces holds every expression inside of e to the text at its place.
+func checkPlaces(t testing.TB, src string, e Expr) {
+	t.Helper()
+	Walk(e, func(x Expr) bool {
+		span := x.Pos()
+		if span.Start < 0 || span.End > len(src) || span.Start >= span.End {
+			t.Errorf("%s stands at %v", Print(x), span)
+			return false
+		}
+		text := src[span.Start:span.End]
+		s, errs := Parse("SELECT 1 AS a FROM t WHERE\n" + text + "\n")
+		if errs.HasErrors() {
+			t.Errorf("%s stands at %q: %v", Print(x), text, errs)
+			return false
+		}
+		if got := s.Stmts[0].(*Query).Body.(*Select).Where; dump(got) != dump(x) {
+			t.Errorf("%s stands at %q", Print(x), text)
+			return false
+		}
+		return true
+	})
+}
+
 // checkSpans holds every diagnostic to a place in the text.
 func checkSpans(t testing.TB, src string, errs diag.List) {
 	t.Helper()
@@ -121,6 +144,7 @@ func FuzzParse(f *testing.F) {
 		if !errs.HasErrors() {
 			for _, e := range scriptExprs(s) {
 				checkPrint(t, e)
+				checkPlaces(t, src, e)
 			}
 		}
 	})

@@ -64,7 +64,9 @@ func (l *lexer) admit() bool {
 // fail reports an error at [start, end).
 func (l *lexer) fail(code diag.Code, start, end int, format string, args ...any) *diag.Diagnostic {
 	d := &diag.Diagnostic{Code: code, Span: diag.Span{Start: start, End: end}, Message: fmt.Sprintf(format, args...)}
-	l.errs = append(l.errs, d)
+	if len(l.errs) < maxReported {
+		l.errs = append(l.errs, d)
+	}
 	return d
 }
 

@@ -10,6 +10,13 @@ const (
 	maxDepth = 250  // nesting of expressions and queries (saql.md 14.1)
 	maxItems = 4096 // columns of a select list
 	maxSteps = 512  // steps of a script
+
+	// maxChain limits what grows deep without nesting: operators in a row, joins,
+	// properties of properties. The tree is as deep as they are many, and whoever walks it
+	// has a stack.
+	maxChain = 10000
+
+	maxReported = 1000 // errors that are collected before the list is cut
 )
 
 // Parse reads a script (saql.md section 2). It goes on after errors, at the next clause
@@ -25,22 +32,25 @@ func Parse(src string) (*Script, diag.List) {
 // nothing and takes no token until it finds itself again at the border of an item, a
 // clause or a statement.
 type parser struct {
-	src    string
-	toks   []token
-	i      int
-	lost   bool
-	errs   diag.List
-	tail   int // see lexer.tail
-	depth  int // nesting of expressions and queries
-	open   int // parentheses that are open
-	cases  int // CASE expressions that are open
-	steps  int
-	script *Script
+	src  string
+	toks []token
+	i    int
+	lost bool
+	errs diag.List // those of the lexer first
+	tail int       // see lexer.tail
+
+	lexErrs int // number of errors of the lexer
+	lexed   int // those before the current statement
+	depth   int // nesting of expressions and queries
+	open    int // parentheses that are open
+	cases   int // CASE expressions that are open
+	steps   int
+	script  *Script
 }
 
 func parseTokens(src string) *parser {
 	l := lex(src)
-	p := &parser{src: src, toks: l.toks, errs: l.errs, tail: l.tail}
+	p := &parser{src: src, toks: l.toks, errs: l.errs, lexErrs: len(l.errs), tail: l.tail}
 	p.script = &Script{Src: src, Comments: l.comments}
 	for !p.at(tokEOF) {
 		p.statement()
@@ -171,7 +181,7 @@ func (p *parser) statement() {
 		p.next()
 		return
 	}
-	errs, at := len(p.errs), p.i
+	stmts, at := len(p.script.Stmts), p.i
 	p.open, p.depth = 0, 0
 	p.tok().stmt = true
 	p.oneStatement()
@@ -181,16 +191,31 @@ func (p *parser) statement() {
 	if p.lost {
 		p.skipStatement(p.i == at)
 	}
-	if q, ok := p.lastStmt().(*Query); ok && len(p.errs) > errs {
-		q.Broken = true
+	if len(p.script.Stmts) > stmts {
+		if q, ok := p.script.Stmts[stmts].(*Query); ok {
+			q.Broken = p.errorsFrom(p.toks[at].span.Start)
+		}
 	}
 }
 
-func (p *parser) lastStmt() Stmt {
-	if n := len(p.script.Stmts); n > 0 {
-		return p.script.Stmts[n-1]
+// errorsFrom tells whether there are errors between an offset and the current token.
+func (p *parser) errorsFrom(offset int) bool {
+	if n := len(p.errs); n > 0 && p.errs[n-1].Span.Start >= offset && p.errs[n-1].Span.Start <= p.start() {
+		return true
 	}
-	return nil
+	for p.lexed < p.lexErrs && p.errs[p.lexed].Span.Start < offset {
+		p.lexed++
+	}
+	return p.lexed < p.lexErrs && (p.at(tokEOF) || p.errs[p.lexed].Span.Start < p.start())
+}
+
+// chain guards the length of what grows deep without nesting; n is its length so far.
+func (p *parser) chain(n *int) bool {
+	if *n++; *n <= maxChain {
+		return true
+	}
+	p.fail(diag.SA2101, p.tok().span, "too long: at most %d in a row", maxChain).Hint = "compute parts in steps before; for many values use IN"
+	return false
 }
 
 func (p *parser) add(s Stmt) { p.script.Stmts = append(p.script.Stmts, s) }
@@ -300,6 +325,8 @@ func (p *parser) step() *Step {
 	}
 	switch {
 	case p.keyword("as"):
+	case p.op("(") && nameToken(p.ahead(1)):
+		p.fail(diag.SA2101, p.tok().span, "a step has no list of columns").Hint = "name the columns in its SELECT"
 	case p.op("("):
 		d := p.note(diag.SA2101, p.tok().span, `expected AS before the parenthesis of step "%s", found "("`, s.Name.Text)
 		d.Hint = "`" + Quote(s.Name.Text) + " AS (`"
@@ -344,7 +371,7 @@ func (p *parser) fail(code diag.Code, at diag.Span, format string, args ...any) 
 // nowhere.
 func (p *parser) note(code diag.Code, at diag.Span, format string, args ...any) *diag.Diagnostic {
 	d := &diag.Diagnostic{Code: code, Span: at, Message: fmt.Sprintf(format, args...)}
-	if !p.lost && len(p.errs) < 1000 && (p.tail < 0 || at.Start <= p.tail) {
+	if !p.lost && len(p.errs) < p.lexErrs+maxReported && (p.tail < 0 || at.Start <= p.tail) {
 		p.errs = append(p.errs, d)
 	}
 	return d

@@ -46,7 +46,7 @@ func (p *parser) bad() Expr {
 // expr reads an expression (saql.md 2.6): OR binds weakest.
 func (p *parser) expr() Expr {
 	e := p.andExpr()
-	for !p.lost {
+	for n := 0; !p.lost; {
 		op := p.tok()
 		switch {
 		case p.keyword("or"):
@@ -55,6 +55,9 @@ func (p *parser) expr() Expr {
 		default:
 			return e
 		}
+		if !p.chain(&n) {
+			break
+		}
 		e = p.binary("OR", op, e, p.andExpr())
 	}
 	return e
@@ -62,7 +65,7 @@ func (p *parser) expr() Expr {
 
 func (p *parser) andExpr() Expr {
 	e := p.notExpr()
-	for !p.lost {
+	for n := 0; !p.lost; {
 		op := p.tok()
 		switch {
 		case p.keyword("and"):
@@ -70,6 +73,9 @@ func (p *parser) andExpr() Expr {
 			p.mistake("AND", "use AND")
 		default:
 			return e
+		}
+		if !p.chain(&n) {
+			break
 		}
 		e = p.binary("AND", op, e, p.notExpr())
 	}
@@ -110,7 +116,7 @@ var comparisons = map[string]string{
 func (p *parser) test() Expr {
 	e := p.value()
 	var first *token
-	for !p.lost {
+	for n := 0; !p.lost; {
 		at := p.tok()
 		next := p.comparison(e)
 		if next == nil {
@@ -121,7 +127,9 @@ func (p *parser) test() Expr {
 			d.Hint = "`a < b AND b < c`"
 			d.Related = []diag.Label{{Span: first.span, Text: "first comparison"}}
 		}
-		e, first = next, at
+		if e, first = next, at; !p.chain(&n) {
+			break
+		}
 	}
 	return e
 }
@@ -213,10 +221,13 @@ func (p *parser) subquery(open *token) bool {
 
 func (p *parser) value() Expr {
 	e := p.product()
-	for !p.lost && p.at(tokOp) {
+	for n := 0; !p.lost && p.at(tokOp); {
 		op := p.tok()
 		switch op.text {
 		case "+", "-", "&", "^", "|":
+			if !p.chain(&n) {
+				return e
+			}
 			p.next()
 			e = p.binary(op.text, op, e, p.product())
 		default:
@@ -228,10 +239,13 @@ func (p *parser) value() Expr {
 
 func (p *parser) product() Expr {
 	e := p.unary()
-	for !p.lost && p.at(tokOp) {
+	for n := 0; !p.lost && p.at(tokOp); {
 		op := p.tok()
 		switch op.text {
 		case "*", "/", "%":
+			if !p.chain(&n) {
+				return e
+			}
 			p.next()
 			e = p.binary(op.text, op, e, p.unary())
 		default:
@@ -261,10 +275,10 @@ func (p *parser) unary() Expr {
 // postfix reads a primary and the properties taken from it.
 func (p *parser) postfix() Expr {
 	e := p.primary()
-	for !p.lost && p.op(".") {
+	for n := 0; !p.lost && p.op(".") && p.chain(&n); {
 		p.next().role = roleTight
-		n := p.name("the name of a property")
-		e = &FieldExpr{Span: diag.Span{Start: e.Pos().Start, End: n.Span.End}, X: e, Name: n}
+		name := p.name("the name of a property")
+		e = &FieldExpr{Span: diag.Span{Start: e.Pos().Start, End: name.Span.End}, X: e, Name: name}
 	}
 	return e
 }

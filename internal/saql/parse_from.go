@@ -10,9 +10,9 @@ import (
 func (p *parser) from() TableExpr {
 	start := p.start()
 	left := p.table()
-	for left != nil && !p.lost {
+	for n := 0; left != nil && !p.lost; {
 		next := p.joined(left, start)
-		if next == nil {
+		if next == nil || !p.chain(&n) {
 			break
 		}
 		left = next
@@ -126,7 +126,18 @@ func (p *parser) sourceAlias() (*Name, bool) {
 	if p.lost {
 		return nil, as
 	}
+	p.setOperation(n, as)
 	return &n, as
+}
+
+// setOperation reports EXCEPT and INTERSECT, which look like an alias when a SELECT follows.
+func (p *parser) setOperation(alias Name, as bool) {
+	word := Fold(alias.Text)
+	if as || alias.Quote != 0 || word != "except" && word != "intersect" || !p.word("select") && !p.op("(") {
+		return
+	}
+	d := p.note(diag.SA2101, alias.Span, "%s is not part of this language", strings.ToUpper(word))
+	d.Hint = notPart[word]
 }
 
 // timestampBy reads TIMESTAMP BY expr [OVER keys].
@@ -315,9 +326,14 @@ func (p *parser) lateTimestamp(left TableExpr) {
 		d.Hint = "write it before JOIN, where the input is named"
 		return
 	}
-	d := p.note(diag.SA5011, at, "TIMESTAMP BY must read the event: %q is made by APPLY", apply.Alias.Text)
-	d.Hint = "move TIMESTAMP BY to the input; for a field of the array use a second job"
-	p.timestampBy()
+	i := len(p.errs)
+	d := p.note(diag.SA5011, at, "")
+	d.Hint = "move TIMESTAMP BY to the input; for APPLY: use a second job"
+	column := Print(p.timestampBy().Expr)
+	if len(p.errs) > i+1 {
+		column = apply.Alias.Text
+	}
+	d.Message = `TIMESTAMP BY must read the event: "` + column + `" is made by APPLY`
 }
 
 // apply reads CROSS|OUTER APPLY f(x) [AS] alias.

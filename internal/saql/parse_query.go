@@ -64,7 +64,7 @@ func (p *parser) resync(base int, comma bool) bool {
 		if p.open <= base && (p.op(")") && p.tok().pair >= 0 || comma && p.op(",")) {
 			break
 		}
-		if p.clauseWord() && (p.open <= base || !p.word("order")) {
+		if p.clauseWord() && (p.clauseHere() >= 0 || p.word("union") || p.statementStart()) && (p.open <= base || !p.word("order")) {
 			break
 		}
 		if p.op("(") && p.ahead(1).isWord("select") && p.tok().pair > 0 {
@@ -94,7 +94,10 @@ func (p *parser) selectBlock() QueryExpr {
 	case p.word("distinct") && !p.reservedName():
 		s.Distinct = p.keyword("distinct")
 	}
-	s.Top = p.top()
+	if s.Top = p.top(); s.Top != nil && p.word("distinct") && !p.reservedName() {
+		p.note(diag.SA2101, p.tok().span, "expected DISTINCT before TOP, found it after").Hint = "`SELECT DISTINCT TOP n ..`"
+		s.Distinct = p.keyword("distinct")
+	}
 	p.list(func() {
 		p.tok().lay = layItem
 		if len(s.Items) == maxItems {
@@ -151,11 +154,9 @@ func (p *parser) itemEnd() {
 		p.next()
 		return
 	}
-	if p.tok().kind == tokWord && p.tok().word && !p.word("from") {
+	if !p.misspelt(`"," or FROM`, "FROM", "INTO", "AS", "OVER") {
 		p.expected(`"," or FROM`)
-		return
 	}
-	p.expected(`"," or FROM`)
 }
 
 // selectItem reads an item of the select list.
@@ -222,7 +223,7 @@ var clauseOrder = []string{"INTO", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER
 // clauseHere is the index in clauseOrder of the clause that starts here, or -1.
 func (p *parser) clauseHere() int {
 	switch t := p.tok(); {
-	case t.kind != tokWord || p.lost:
+	case t.kind != tokWord:
 	case t.text == "into":
 		return 0
 	case t.text == "from":
@@ -242,7 +243,7 @@ func (p *parser) clauseHere() int {
 // clauses reads the clauses behind the select list, in any order, and reports a wrong one.
 func (p *parser) clauses(s *Select, base int) {
 	last := -1
-	for k := p.clauseHere(); k >= 0; k = p.clauseHere() {
+	for k := p.clauseHere(); k >= 0 && !p.lost; k = p.clauseHere() {
 		at := p.tok().span
 		switch {
 		case k == last:
@@ -301,12 +302,21 @@ func (p *parser) clauseEnd(base int) {
 	case p.at(tokEOF), p.op(";"), p.clauseWord() && !p.word("join") && !p.word("on"):
 	case p.op(")") && p.tok().pair >= 0 && base > 0:
 	case p.words("timestamp", "by"), p.words("partition", "by"):
-		d := p.expected("the end of the clause")
-		d.Hint = "write it behind the name of the input in FROM"
+		p.expected(nextClause).Hint = "write it behind the name of the input in FROM"
+	case p.word("group"), p.word("order"):
+		p.next()
+		p.expected("BY")
 	default:
-		p.expected("the end of the clause")
+		if !p.misspelt(nextClause, clauseWords...) {
+			p.expected(nextClause)
+		}
 	}
 }
+
+const nextClause = "a clause or the end of the statement"
+
+var clauseWords = []string{"WHERE", "GROUP BY", "HAVING", "ORDER BY", "UNION", "JOIN", "LEFT", "INNER",
+	"CROSS", "OUTER", "TIMESTAMP", "PARTITION", "INTO", "FROM", "AND", "OR", "GROUP", "ORDER"}
 
 // orderItems reads the keys of ORDER BY.
 func (p *parser) orderItems() []OrderItem {

@@ -259,3 +259,79 @@ func TestJSONBadText(t *testing.T) {
 		}
 	})
 }
+
+// In steady state a batch costs no allocation, whatever the events look like.
+func TestJSONAllocs(t *testing.T) {
+	f := func(style eventStyle, o JSONOptions, specs ...string) {
+		t.Helper()
+		text := makeEvents(style, 5000)
+		d := NewJSON(fieldsOf(specs...), o)
+		var b vec.Batch
+		decodeAll(d, &b, text)
+		decodeAll(d, &b, text)
+		if n := testing.AllocsPerRun(5, func() { decodeAll(d, &b, text) }); n > 0 {
+			t.Errorf("style %d, fields %v: %v allocations for 5000 events", style, specs, n)
+		}
+	}
+	f(styleRegular, JSONOptions{Lines: true}, "TeamId", "@Date")
+	f(styleRegular, JSONOptions{Stream: true}, "TeamId", "ServiceId", "@Date", "Date", "StatusCode", "Status", "none")
+	f(styleOptional, JSONOptions{Lines: true}, "TeamId", "Region", "Note")
+	f(styleShuffled, JSONOptions{Lines: true}, "TeamId", "StatusCode")
+	f(styleEscapes, JSONOptions{Lines: true}, "TeamId", "Path")
+	f(styleJapanese, JSONOptions{Lines: true}, "TeamId", "Place")
+}
+
+// Whatever a dictionary holds, the rows are the same: full, useless, or given up in the
+// middle of a batch.
+func TestDictLimits(t *testing.T) {
+	f := func(n int, text func(i int) string, dict bool) {
+		t.Helper()
+		var lines strings.Builder
+		for i := range n {
+			fmt.Fprintf(&lines, "{\"a\":\"%s\"}\n", text(i))
+		}
+		d := NewJSON(fieldsOf("a"), JSONOptions{Lines: true})
+		var b vec.Batch
+		row := 0
+		for rest := []byte(lines.String()); len(rest) > 0; {
+			used, _ := d.Decode(&b, rest, true, 3000, nil)
+			rest = rest[used:]
+			for i := range b.N {
+				if got := b.Cols[0].StrAt(i); got != text(row) {
+					t.Fatalf("row %d is %q, not %q", row, got, text(row))
+				}
+				row++
+			}
+		}
+		if row != n || b.Cols[0].Dict != nil != dict {
+			t.Errorf("%d rows of %d, dictionary %t", row, n, b.Cols[0].Dict != nil)
+		}
+	}
+	f(20_000, func(i int) string { return fmt.Sprint("v", i%300) }, true)
+	f(20_000, func(i int) string { return fmt.Sprint("value of more than sixteen bytes ", i%300) }, true)
+	f(20_000, func(i int) string { return fmt.Sprint("v", i) }, false)
+	f(70_000, func(i int) string { return fmt.Sprint("v", i%10*(i%60_000)) }, true)
+	f(90_000, func(i int) string { return fmt.Sprint("v", i%10*i) }, false)
+	f(20_000, func(i int) string { return strings.Repeat("x", 1000) + fmt.Sprint(i%10_000) }, false)
+	f(3_000, func(i int) string { return strings.Repeat("x", i%40) }, true)
+}
+
+// A batch stays valid while the decoder goes on to the next rows of the same buffer.
+func TestBatchesOfOneBuffer(t *testing.T) {
+	text := []byte("{\"a\":\"x\\ty\",\"r\":{\"b\":[1]}}\n{\"a\":\"second \\u00e9\",\"r\":{}}\n")
+	for _, dict := range []bool{true, false} {
+		d := NewJSON(fieldsOf("a", "r"), JSONOptions{Lines: true})
+		if !dict {
+			d.cols[0].dict = nil
+		}
+		var first, second vec.Batch
+		n, _ := d.Decode(&first, text, true, 1, nil)
+		d.Decode(&second, text[n:], true, 1, nil)
+		if a, b := first.Cols[0].StrAt(0), second.Cols[0].StrAt(0); a != "x\ty" || b != "second é" {
+			t.Errorf("dictionary %t: got %q and %q", dict, a, b)
+		}
+		if got := first.Cols[1].At(0).String(); got != `{"b":[1]}` {
+			t.Errorf("got %s", got)
+		}
+	}
+}

@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, con *console) int {
 		return exitOK
 	}
 	if err != nil {
-		return con.report(usage("%w (\"weir --help\" shows the verbs and \"weir VERB --help\" the flags", err))
+		return con.report(usage("%w (\"weir --help\" shows the verbs and \"weir VERB --help\" the flags)", err))
 	}
 	con.setColor(c.Color)
 	return con.report(kctx.Run())

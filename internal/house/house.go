@@ -14,20 +14,22 @@ type Layer struct {
 
 // Layers has every package of the project, by its directory.
 var Layers = map[string]Layer{
-	"internal/vec":      {Pure: true, Why: "rows are the ground that all else stands on"},
-	"internal/diag":     {Why: "messages know nothing of what they are about"},
-	"internal/state":    {Pure: true, Why: "the format of snapshots must not depend on who writes them"},
-	"internal/saql":     {Pure: true, May: []string{"diag"}, Why: "the parser is used by editors and tools that have no engine"},
-	"internal/window":   {Pure: true, May: []string{"vec"}, Why: "windows are rules about time, not about rows or groups"},
-	"internal/fn":       {Pure: true, May: []string{"vec", "state"}, Why: "a function is one declaration that reads nothing of the engine"},
-	"internal/plan":     {Pure: true, May: []string{"saql", "diag", "fn", "window", "vec"}, Why: "a plan is data: it must not know who runs it"},
-	"internal/exec":     {Pure: true, May: []string{"plan", "fn", "window", "state", "vec"}, Why: "stages run under any runner"},
-	"internal/codec":    {May: []string{"vec"}, Why: "formats know rows and nothing of queries"},
-	"internal/job":      {May: []string{"plan", "exec", "codec", "state", "vec", "diag"}, Why: "the runner drives the engine; it is not driven by verbs or pages"},
+	"internal/vec":    {Pure: true, Why: "rows are the ground that all else stands on"},
+	"internal/diag":   {Why: "messages know nothing of what they are about"},
+	"internal/state":  {Pure: true, Why: "the format of snapshots must not depend on who writes them"},
+	"internal/saql":   {Pure: true, May: []string{"diag"}, Why: "the parser is used by editors and tools that have no engine"},
+	"internal/window": {Pure: true, May: []string{"vec"}, Why: "windows are rules about time, not about rows or groups"},
+	"internal/fn":     {Pure: true, May: []string{"vec", "state"}, Why: "a function is one declaration that reads nothing of the engine"},
+	"internal/plan":   {Pure: true, May: []string{"saql", "diag", "fn", "window", "vec"}, Why: "a plan is data: it must not know who runs it"},
+	"internal/exec":   {Pure: true, May: []string{"plan", "fn", "window", "state", "vec", "diag"}, Why: "stages run under any runner; of diag they use the places of query errors"},
+	"internal/codec":  {May: []string{"vec"}, Why: "formats know rows and nothing of queries"},
+	"internal/job":    {May: []string{"plan", "exec", "codec", "state", "vec", "diag"}, Why: "the runner drives the engine; it is not driven by verbs or pages"},
+	"internal/caserun": {May: []string{"vec", "diag", "saql", "plan", "exec", "codec", "job", "testkit"},
+		Why: "it joins the judge and the engine, and nothing of the command line"},
 	"internal/generate": {Why: "a maker of data must not share the mistakes of what it tests"},
 	"internal/testkit":  {Why: "the judge of the engine must not use its comparisons"},
 	"internal/house":    {Why: "it reads the tree, not the code"},
-	"cmd/weir": {May: []string{"vec", "diag", "state", "saql", "window", "fn", "plan", "exec", "codec", "job", "generate", "testkit"},
+	"cmd/weir": {May: []string{"vec", "diag", "state", "saql", "window", "fn", "plan", "exec", "codec", "job", "generate", "testkit", "caserun"},
 		Why: "the command puts all together"},
 }
 

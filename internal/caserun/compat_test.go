@@ -1,0 +1,143 @@
+package caserun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"weir/internal/diag"
+	"weir/internal/testkit"
+)
+
+//go:generate env WEIR_UPDATE=1 go test -run TestCompatibilityPage .
+
+// compatibilityPage is generated; WEIR_UPDATE writes it anew.
+const compatibilityPage = "../../docs/compatibility.md"
+
+// caseGroup is a part of the language. A case belongs to the first group whose pattern
+// its file name has.
+type caseGroup struct {
+	title   string
+	pattern *regexp.Regexp
+}
+
+var caseGroups = []caseGroup{
+	{"Errors in queries", regexp.MustCompile(`^error-`)},
+	{"Published queries and samples", regexp.MustCompile(`^(seed|sample|project)-`)},
+	{"Pattern matching: MATCH_RECOGNIZE", regexp.MustCompile(`^match-`)},
+	{"Joins and reference data", regexp.MustCompile(`join|reference`)},
+	{"UNION", regexp.MustCompile(`union`)},
+	{"APPLY", regexp.MustCompile(`apply`)},
+	{"Functions in JavaScript", regexp.MustCompile(`^(udf|uda)-`)},
+	{"Geospatial functions", regexp.MustCompile(`^geo-`)},
+	{"Analytic functions: LAG, LAST, ISFIRST, aggregates OVER", regexp.MustCompile(`^(lag|last|isfirst)-|-over-|-over$`)},
+	{"Windows", regexp.MustCompile(`^(tumbling|hopping|sliding|session|snapshot|windows?|chained-windows|empty|partition-by|where-filters|where-before|group-by)-`)},
+	{"Time: TIMESTAMP BY, policies, System.Timestamp", regexp.MustCompile(`^(timestamp|no-timestamp|arrival|late|out-of-order|reordered|zero|equal-times|system-timestamp|substreams|same-data)-`)},
+	{"Aggregates", regexp.MustCompile(`^(count|sum|avg|min-max|stdev|percentile|collect|topone|collecttop|conditional|having|default-name)-`)},
+	{"Types and conversions", regexp.MustCompile(`^(cast|try-cast|gettype|bit|bigint|create-table|mixed)-`)},
+	{"Dates", regexp.MustCompile(`^date`)},
+	{"Steps, columns, records, conditions and scalar functions", regexp.MustCompile(``)},
+}
+
+// number is the prefix of a case's file name.
+var number = regexp.MustCompile(`^[ft]-\d+-`)
+
+func groupOf(file string) int {
+	name := number.ReplaceAllString(strings.TrimSuffix(filepath.Base(file), ".json"), "")
+	return slices.IndexFunc(caseGroups, func(g caseGroup) bool { return g.pattern.MatchString(name) })
+}
+
+// lacking says which part of the language a query needs that comes later; "" if none.
+func lacking(c *testkit.Case) string {
+	var e *QueryErrors
+	if _, err := Compile(c); !errors.As(err, &e) || !NotSupported(err) {
+		return ""
+	}
+	i := slices.IndexFunc(e.List, func(d *diag.Diagnostic) bool { return d.Code == diag.NotSupported })
+	return strings.TrimSuffix(e.List[i].Message, " is not supported yet")
+}
+
+// TestCompatibilityPage holds docs/compatibility.md equal to what the cases say.
+func TestCompatibilityPage(t *testing.T) {
+	files, err := testkit.Find([]string{"../../testdata/saql/conformance"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type tally struct{ passed, later int }
+	groups := make([]tally, len(caseGroups))
+	var all tally
+	var later strings.Builder
+	for _, file := range files {
+		c, err := testkit.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := &groups[groupOf(file)]
+		problem := testkit.Check(c, Engine, testkit.Whole)
+		what := lacking(c)
+		switch {
+		case problem == "":
+			g.passed++
+			all.passed++
+		case what != "":
+			g.later++
+			all.later++
+			fmt.Fprintf(&later, "- %s: %s\n", strings.TrimSuffix(filepath.Base(file), ".json"), what)
+		default:
+			t.Errorf("%s fails, so the page cannot say that it passes:\n%s", file, problem)
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, compatibilityHead, len(files), all.passed, all.later)
+	for i, g := range groups {
+		fmt.Fprintf(&b, "| %s | %d | %d |\n", caseGroups[i].title, g.passed, g.later)
+	}
+	fmt.Fprintf(&b, "| **all** | **%d** | **%d** |\n", all.passed, all.later)
+	if all.later > 0 {
+		fmt.Fprintf(&b, "\n## Not supported yet\n\nEach case, and the part of the language that it needs:\n\n%s", later.String())
+	}
+	if os.Getenv("WEIR_UPDATE") != "" {
+		if err := os.WriteFile(compatibilityPage, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page, err := os.ReadFile(compatibilityPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(page) != b.String() {
+		t.Error("docs/compatibility.md is not what the cases say; run go generate ./internal/caserun")
+	}
+}
+
+const compatibilityHead = `# Compatibility
+
+What of the query language of Azure Stream Analytics runs here, counted in conformance
+cases: a query, events, and the rows that must come out. This page is generated from the
+cases in testdata/saql/conformance by "go generate ./internal/caserun"; a test holds it true.
+
+Of %d cases %d pass, and %d need a part of the language that is not supported yet.
+"weir check" says so for a query, with the place.
+
+| part of the language | pass | not supported yet |
+|---|---|---|
+`
+
+func TestGroups(t *testing.T) {
+	f := func(file, want string) {
+		t.Helper()
+		if got := caseGroups[groupOf(file)].title; !strings.HasPrefix(got, want) {
+			t.Errorf("%s is in %q; want %q", file, got, want)
+		}
+	}
+	f("x/t-002-tumbling-by-key-with-gap.json", "Windows")
+	f("f-197-error-group-by-without-window.json", "Errors")
+	f("t-102-reference-inner.json", "Joins")
+	f("t-130-avg-over-last-minutes-by-key.json", "Analytic")
+	f("f-020-upper-lower.json", "Steps")
+}

@@ -43,7 +43,7 @@ func (x *exprs) aggregateCall(e *saql.Call, a *fn.Agg) *Expr {
 	inner.aggregate = name
 	var types []vec.Kinds
 	for i, arg := range e.Args {
-		v := fold1(inner.aggregateArg(arg))
+		v := fold1(inner.rowOrValue(arg, isCount))
 		if isCount && !e.Distinct && v.ref != nil && v.ref.kind == refRow {
 			break // COUNT(source) counts rows
 		}
@@ -65,10 +65,10 @@ func (x *exprs) aggregateCall(e *saql.Call, a *fn.Agg) *Expr {
 	return x.b.group.addAgg(call)
 }
 
-// aggregateArg compiles an argument of an aggregate; the name of a source stands for its
+// rowOrValue compiles an argument; if rows is set, the name of a source stands for its
 // row.
-func (x *exprs) aggregateArg(a saql.Expr) *Expr {
-	if p, ok := bare(a).(*saql.Path); ok && len(p.Names) == 1 {
+func (x *exprs) rowOrValue(a saql.Expr, rows bool) *Expr {
+	if p, ok := bare(a).(*saql.Path); ok && len(p.Names) == 1 && rows {
 		return x.bareOrText(p)
 	}
 	return x.valueOf(a)

@@ -307,7 +307,7 @@ func (x *exprs) aggregateOver(e *saql.Call, a *fn.Agg) *Expr {
 		inner := *x
 		inner.analytic = e.Name.Text
 		for _, arg := range e.Args {
-			inner.aggregateArg(arg)
+			inner.rowOrValue(arg, name == "COUNT")
 		}
 	}
 	if x.errors() == before {

@@ -13,6 +13,7 @@ type block struct {
 	step    string
 	sources []*source
 	joined  bool // several sources, so * is not allowed
+	clash   bool // two sources have one name
 	// opaque blocks hold something that does not run yet: they are checked only.
 	opaque bool
 	// parts are the partition keys of PARTITION BY, and their number of shards if given.
@@ -40,6 +41,9 @@ type source struct {
 	span diag.Span
 	rel  relation
 	kind sourceKind
+	// parts are the keys of PARTITION BY, shards the number behind INTO.
+	parts  []*Expr
+	shards int64
 }
 
 // sourceKind says what a source is.
@@ -94,6 +98,7 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 	}
 	b.checkPartition()
 	b.checkOverKeys()
+	b.warnArrival()
 	b.overWindow()
 	b.setSchema()
 	if b.opaque {
@@ -163,6 +168,9 @@ func (b *block) notSupported(at diag.Span, what string) {
 
 // setSchema derives the block's columns from its items.
 func (b *block) setSchema() {
+	if b.passesKnown() {
+		b.sch.hidden = b.sources[0].rel.schema().hidden
+	}
 	if b.group != nil && len(b.group.windows) == 0 {
 		b.opaque = true // reported
 	}

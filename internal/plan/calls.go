@@ -139,13 +139,16 @@ var elsewhere = map[string]string{
 // noFunction reports an unknown name.
 func (x *exprs) noFunction(e *saql.Call) *Expr {
 	hint := ""
+	var fix []diag.Edit
 	if use, ok := elsewhere[strings.ToUpper(e.Name.Text)]; ok {
 		hint = "use " + use
-		if use == "write a UDF" {
+		switch {
+		case use == "write a UDF":
 			hint = use
+		case isBuiltin(use) && use != "CollectTop" && use != "TopOne" && use != "LAST":
+			fix = []diag.Edit{{Span: e.Name.Span, Text: use}}
 		}
 	}
-	var fix []diag.Edit
 	for _, f := range x.env.Functions {
 		if prefix, name, ok := strings.Cut(f, "."); ok && sameName(name, e.Name.Text) {
 			hint = prefix + "." + name

@@ -97,9 +97,9 @@ func (x *explainer) source(op *Source) string {
 		case len(f.Path) == 0:
 			fields = append(fields, "the whole event")
 		case f.Want == vec.AsDatetime:
-			fields = append(fields, strings.Join(f.Path, ".")+" as datetime")
+			fields = append(fields, pathText(f.Path)+" as datetime")
 		default:
-			fields = append(fields, strings.Join(f.Path, "."))
+			fields = append(fields, pathText(f.Path))
 		}
 	}
 	return "read input " + quote(in.Name) + ": " + strings.Join(fields, ", ")
@@ -204,7 +204,7 @@ func (x *explainer) columns(n *Node) []string {
 	switch op := n.Op.(type) {
 	case *Source:
 		for _, f := range x.p.Inputs[op.Input].Fields {
-			name := strings.Join(f.Path, ".")
+			name := pathText(f.Path)
 			if name == "" {
 				name = "event"
 			}

@@ -37,7 +37,9 @@ func resolve(e *Expr, post *grouping) {
 		case refField:
 			e.Col = r.src.rel.column(r.path)
 		case refRow:
-			e.Col = r.src.rel.row()
+			row := rowOf(r.src.rel)
+			row.Span = e.Span
+			*e = *row
 		default:
 			post.resolveRef(e, r)
 		}
@@ -114,14 +116,16 @@ func (e *Expr) write(b *strings.Builder, names []string) {
 		b.WriteString("System.Timestamp()")
 	case OpField:
 		e.Args[0].write(b, names)
-		b.WriteByte('.')
-		b.WriteString(e.Name)
+		b.WriteString("." + bracketed(e.Name))
 	case OpCall:
 		b.WriteString(e.Fn.Name)
 		if e.Fn.Part {
-			b.WriteString("." + e.Part.String())
+			b.WriteString("(" + e.Part.String() + ", ")
+			e.writeList(b, names, e.Args)
+			b.WriteByte(')')
+		} else {
+			e.writeArgs(b, names, ", ")
 		}
-		e.writeArgs(b, names, ", ")
 	case OpCast, OpTryCast:
 		b.WriteString(map[ExprOp]string{OpCast: "CAST(", OpTryCast: "TRY_CAST("}[e.Op])
 		e.Args[0].write(b, names)
@@ -146,21 +150,48 @@ func (e *Expr) write(b *strings.Builder, names []string) {
 		e.writeArgs(b, names, " AND ")
 	case OpOr:
 		e.writeArgs(b, names, " OR ")
+	case OpCase:
+		e.writeCase(b, names)
+	case OpIn:
+		b.WriteByte('(')
+		e.Args[0].write(b, names)
+		b.WriteString(" IN (")
+		e.writeList(b, names, e.Args[1:])
+		b.WriteString("))")
+	case OpLike:
+		e.writeArgs(b, names, " LIKE ")
+		if e.Escape != 0 {
+			fmt.Fprintf(b, " ESCAPE %q", e.Escape)
+		}
+	case OpIsNull:
+		b.WriteByte('(')
+		e.Args[0].write(b, names)
+		b.WriteString(" IS NULL)")
 	default:
 		b.WriteString(exprNames[e.Op])
-		if e.To != vec.Missing {
-			b.WriteString(":" + e.To.String())
-		}
-		if e.Escape != 0 {
-			fmt.Fprintf(b, ":%q", e.Escape)
-		}
 		e.writeArgs(b, names, ", ")
 	}
 }
 
+func (e *Expr) writeCase(b *strings.Builder, names []string) {
+	b.WriteString("CASE")
+	n := len(e.Args) - 1
+	for i := 0; i < n; i += 2 {
+		b.WriteString(" WHEN ")
+		e.Args[i].write(b, names)
+		b.WriteString(" THEN ")
+		e.Args[i+1].write(b, names)
+	}
+	b.WriteString(" ELSE ")
+	e.Args[n].write(b, names)
+	b.WriteString(" END")
+	if e.To != vec.Missing {
+		b.WriteString(" AS " + e.To.String())
+	}
+}
+
 var exprNames = map[ExprOp]string{
-	OpCase: "case", OpCoalesce: "COALESCE", OpPresent: "present", OpNeg: "-", OpBitNot: "~", OpNull: "null",
-	OpNot: "NOT", OpIn: "in", OpLike: "like", OpIsNull: "isnull",
+	OpCoalesce: "COALESCE", OpPresent: "present", OpNeg: "-", OpBitNot: "~", OpNull: "null", OpNot: "NOT ",
 }
 
 func (e *Expr) writeCol(b *strings.Builder, names []string) {
@@ -174,12 +205,21 @@ func (e *Expr) writeCol(b *strings.Builder, names []string) {
 	}
 	switch r := e.ref; r.kind {
 	case refField:
-		fmt.Fprintf(b, "%s.%s", fold(r.src.name), fold(strings.Join(r.path, ".")))
+		fmt.Fprintf(b, "%s.%s", fold(r.src.name), fold(pathText(r.path)))
 	case refRow:
 		b.WriteString(fold(r.src.name))
 	default:
 		fmt.Fprintf(b, "#%d.%d", r.kind, r.n)
 	}
+}
+
+// pathText is a path as a query writes it.
+func pathText(path []string) string {
+	parts := make([]string, len(path))
+	for i, p := range path {
+		parts[i] = bracketed(p)
+	}
+	return strings.Join(parts, ".")
 }
 
 func (e *Expr) writeArgs(b *strings.Builder, names []string, sep string) {
@@ -193,10 +233,21 @@ func (e *Expr) writeArgs(b *strings.Builder, names []string, sep string) {
 	b.WriteByte(')')
 }
 
+func (e *Expr) writeList(b *strings.Builder, names []string, list []*Expr) {
+	for i, a := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		a.write(b, names)
+	}
+}
+
 func writeConst(b *strings.Builder, v vec.Value) {
 	switch v.Kind {
-	case vec.Int, vec.Bit:
+	case vec.Int:
 		fmt.Fprintf(b, "%d", v.Int)
+	case vec.Bit:
+		b.WriteString(map[int64]string{0: "FALSE", 1: "TRUE"}[v.Int])
 	case vec.Datetime:
 		fmt.Fprintf(b, "datetime(%d)", v.Int)
 	case vec.Float:

@@ -21,12 +21,11 @@ const (
 	inTimestampBy
 	inTimestampOver
 	inOver // a part of OVER (...) or an argument of an analytic function
-	inMatch
 )
 
 // String names the place as messages do.
 func (p place) String() string {
-	return [...]string{"SELECT", "WHERE", "HAVING", "GROUP BY", "ON", "APPLY", "PARTITION BY", "TIMESTAMP BY", "TIMESTAMP BY .. OVER", "OVER", "MATCH_RECOGNIZE"}[p]
+	return [...]string{"SELECT", "WHERE", "HAVING", "GROUP BY", "ON", "APPLY", "PARTITION BY", "TIMESTAMP BY", "TIMESTAMP BY .. OVER", "OVER"}[p]
 }
 
 // exprs compiles the expressions of one place of a block.
@@ -38,8 +37,6 @@ type exprs struct {
 	aggregate string
 	// analytic is the name of the analytic function that is being compiled, "" outside.
 	analytic string
-	// aliases guards against a select alias that is defined by itself.
-	aliases map[string]bool
 }
 
 func (b *block) exprs(p place) *exprs { return &exprs{compiler: b.c, b: b, place: p} }

@@ -37,6 +37,7 @@ func (b *block) add(s *source) {
 		if s.name != "" && sameName(other.name, s.name) {
 			d := b.c.fail(diag.SA2007, s.span, "two sources are both called "+quote(s.name), "give one an alias: `JOIN x AS b`")
 			d.Related = append(d.Related, diag.Label{Span: other.span, Text: "the first one"})
+			b.clash = true
 		}
 	}
 	b.sources = append(b.sources, s)
@@ -336,12 +337,32 @@ func (b *block) partitionBy(p *saql.PartitionBy, s *source) {
 	}
 	scope := &block{c: b.c, sources: []*source{s}}
 	for _, k := range p.Keys {
-		b.parts = append(b.parts, scope.exprs(inPartitionBy).value(k))
+		s.parts = append(s.parts, scope.exprs(inPartitionBy).value(k))
 	}
+	b.parts = append(b.parts, s.parts...)
 	if p.Into != nil {
-		b.shards = p.Into.Int
+		b.shards, s.shards = p.Into.Int, p.Into.Int
 		if p.Into.Kind != saql.LitInt || p.Into.Int < 2 {
 			b.c.fail(diag.SA4009, p.Into.Span, "INTO "+p.Into.Raw+": a shard count is 2 or more", "")
+		}
+	}
+}
+
+// warnArrival tells of a window over arrival times where the input has a column of times.
+func (b *block) warnArrival() {
+	if b.group == nil || len(b.sources) != 1 || b.sources[0].kind != fromInput {
+		return
+	}
+	t, ok := b.sources[0].rel.(*timeline)
+	if !ok || t.by != nil {
+		return
+	}
+	for _, col := range t.in.table {
+		if col.Type == vec.Datetime {
+			at := b.sources[0].span
+			d := b.c.warn(diag.W5001, at, "no TIMESTAMP BY: windows use the arrival time", "FROM "+bracketed(t.in.decl.Name)+" TIMESTAMP BY "+bracketed(col.Name))
+			d.Fix = []diag.Edit{{Span: diag.Span{Start: at.End, End: at.End}, Text: " TIMESTAMP BY " + bracketed(col.Name)}}
+			return
 		}
 	}
 }

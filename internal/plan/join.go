@@ -12,9 +12,6 @@ import (
 func (b *block) join(t *saql.Join, left int) {
 	c := b.c
 	before := c.errors()
-	for _, s := range b.sources[left:] {
-		_ = s
-	}
 	if left > 0 && b.sources[0].kind == fromReference && len(b.sources) > left && b.sources[left].kind != fromReference {
 		c.fail(diag.SA6004, b.sources[0].span, "reference data must be on the right side of JOIN", "swap the sides")
 	}
@@ -23,11 +20,45 @@ func (b *block) join(t *saql.Join, left int) {
 	}
 	x := b.exprs(inOn)
 	x.condition(t.On)
-	if c.errors() == before && len(b.sources) > left && b.sources[left].kind != fromReference {
+	if c.errors() == before && !b.clash && len(b.sources) > left && b.sources[left].kind != fromReference {
 		b.checkBounds(t, left)
 	}
 	if c.errors() == before {
+		b.checkPartitionedJoin(t, left)
+	}
+	if c.errors() == before && !b.clash {
 		c.unsupported(t.KeyPos, "JOIN")
+	}
+}
+
+// checkPartitionedJoin demands that ON equates the partition keys of both sides, and that
+// both have as many shards (saql.md 4.6).
+func (b *block) checkPartitionedJoin(t *saql.Join, left int) {
+	l, r := b.sources[0], b.sources[len(b.sources)-1]
+	if left == 0 || left == len(b.sources) || len(l.parts) == 0 || len(r.parts) == 0 {
+		return
+	}
+	x := b.exprs(inOn)
+	for i := range min(len(l.parts), len(r.parts)) {
+		found := false
+		for _, conj := range conjuncts(t.On, nil) {
+			e, ok := conj.(*saql.Binary)
+			if !ok || e.Op != "=" {
+				continue
+			}
+			x.muted++
+			a, c := x.valueOf(e.L), x.valueOf(e.R)
+			x.muted--
+			found = found || same(a, l.parts[i]) && same(c, r.parts[i]) || same(c, l.parts[i]) && same(a, r.parts[i])
+		}
+		if !found {
+			want := l.name + "." + lastName(b.c.textAt(l.parts[i].Span)) + " = " + r.name + "." + lastName(b.c.textAt(r.parts[i].Span))
+			b.c.fail(diag.SA6007, t.KeyPos, "partitioned join without "+quote(want), "add it to ON")
+			return
+		}
+	}
+	if len(l.parts) != len(r.parts) || l.shards != r.shards {
+		b.c.fail(diag.SA6007, t.KeyPos, "partitioned join without equal shard counts", "make the shard counts equal")
 	}
 }
 
@@ -35,6 +66,7 @@ func (b *block) join(t *saql.Join, left int) {
 type bound struct {
 	a, b   *source
 	lo, hi vec.Time
+	at     diag.Span
 }
 
 // checkBounds demands a lower and an upper time bound for the right side (saql.md 6.2).
@@ -43,8 +75,13 @@ func (b *block) checkBounds(t *saql.Join, left int) {
 	var bounds []bound
 	for _, conj := range conjuncts(t.On, nil) {
 		if n, ok := b.timeBound(conj); ok {
+			n.at = conj.Pos()
 			bounds = append(bounds, n)
 		}
+	}
+	at := t.On.Pos()
+	if len(bounds) > 0 {
+		at = bounds[len(bounds)-1].at
 	}
 	lo, hi := distances(b.sources, bounds)
 	right := left
@@ -52,7 +89,7 @@ func (b *block) checkBounds(t *saql.Join, left int) {
 	for i := range b.sources[:left] {
 		bestLo, bestHi = max(bestLo, lo[i][right]), min(bestHi, hi[i][right])
 		if lo[i][right] > hi[i][right] {
-			c.fail(diag.SA6003, t.On.Pos(), "the time bounds of the join exclude each other", "")
+			c.fail(diag.SA6003, at, "the time bounds of the join exclude each other", "")
 			return
 		}
 	}
@@ -68,11 +105,14 @@ func (b *block) checkBounds(t *saql.Join, left int) {
 		hint := "add: AND DATEDIFF(minute, " + b.sources[0].name + ", " + name + ") BETWEEN 0 AND 10; if " + quote(name) + " is a lookup table, declare it as reference input"
 		end := t.On.Pos().End
 		d := c.fail(diag.SA6001, t.KeyPos, "the join has no "+which+" time bound", hint)
+		if e, ok := t.On.(*saql.Binary); ok && e.Op == "OR" {
+			return // the edit would need parentheses
+		}
 		d.Fix = []diag.Edit{{Span: diag.Span{Start: end, End: end}, Text: " AND DATEDIFF(minute, " + b.sources[0].name + ", " + name + ") BETWEEN 0 AND 10"}}
 		return
 	}
 	if bestLo < -longestWindow || bestHi > longestWindow {
-		c.fail(diag.SA6002, t.On.Pos(), "the join spans more than 7 days", "")
+		c.fail(diag.SA6002, at, "the join spans more than 7 days", "")
 	}
 	b.checkEqualities(t)
 }
@@ -300,7 +340,7 @@ func (b *block) apply(t *saql.Apply) {
 	before := c.errors()
 	b.opaque = true
 	x := b.exprs(inApply)
-	arg := x.aggregateArg(t.Arg)
+	arg := x.rowOrValue(t.Arg, sameName(t.Func.Text, "GetRecordProperties"))
 	var cols []Col
 	want := vec.Array
 	switch {

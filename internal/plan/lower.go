@@ -22,6 +22,21 @@ func columnOf(r relation, name string, t vec.Kinds) *Expr {
 	return &Expr{Op: OpCol, Col: r.column([]string{name}), Type: t}
 }
 
+// rowOf is the row of a relation as a record: of its columns if these are known.
+func rowOf(r relation) *Expr {
+	t := vec.KindsOf(vec.Record)
+	sch := r.schema()
+	if sch.open {
+		return &Expr{Op: OpCol, Col: r.row(), Type: t}
+	}
+	e := &Expr{Op: OpRecord, Type: t}
+	for _, c := range sch.cols {
+		e.Names = append(e.Names, c.Name)
+		e.Args = append(e.Args, orNull(columnOf(r, c.Name, c.Type)))
+	}
+	return e
+}
+
 // fieldsOf is e.a.b for the path a, b.
 func fieldsOf(e *Expr, path []string) *Expr {
 	for _, name := range path {
@@ -95,9 +110,8 @@ func (c *compiler) output(st *statement) {
 	n.Span = st.query.Body.Pos()
 	write := &Write{Output: len(c.plan.Outputs), Row: sch.open}
 	if sch.open {
-		t := vec.KindsOf(vec.Record)
-		p.Exprs = []*Expr{{Op: OpCol, Col: st.rel.row(), Type: t}}
-		n.Cols = []Col{{Type: t}}
+		row := rowOf(st.rel)
+		p.Exprs, n.Cols = []*Expr{row}, []Col{{Type: row.Type}}
 	} else {
 		for _, col := range sch.cols {
 			p.Exprs = append(p.Exprs, orNull(columnOf(st.rel, col.Name, col.Type)))
@@ -258,7 +272,7 @@ func (b *block) row() int {
 			e.Names, e.Args = append(e.Names, it.name), append(e.Args, b.itemExpr(it))
 		case it.src != nil:
 			e.Names = append(e.Names, "")
-			e.Args = append(e.Args, &Expr{Op: OpCol, Col: it.src.rel.row(), Type: vec.KindsOf(vec.Record), Span: it.span})
+			e.Args = append(e.Args, rowOf(it.src.rel))
 		default:
 			resolve(it.expr, b.group)
 			e.Names, e.Args = append(e.Names, ""), append(e.Args, it.expr)

@@ -96,7 +96,7 @@ func (x *exprs) aliasedSource(first saql.Name) *Expr {
 // are allowed) a source.
 func (x *exprs) bareName(p *saql.Path, rows bool) *Expr {
 	first := p.Names[0]
-	if x.place == inHaving || x.place == inMatch {
+	if x.place == inHaving {
 		if e := x.selectAlias(p); e != nil {
 			return e
 		}
@@ -210,16 +210,22 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 	}
 	var all, where []string
 	for _, s := range x.b.sources {
-		all = append(all, s.rel.schema().names()...)
+		for _, name := range s.rel.schema().names() {
+			all = append(all, s.name+"."+name)
+		}
 		where = append(where, quote(s.name))
 	}
 	if len(where) == 0 {
 		return bad(p.Span)
 	}
 	d := x.fail(diag.SA2002, n.Span, "no column "+quote(n.Text)+" in "+strings.Join(where, " or "), "the columns are "+someNames(all))
-	if near, ok := diag.Nearest(n.Text, all); ok {
-		d.Hint = "did you mean " + quote(near) + "?"
-		d.Fix = []diag.Edit{{Span: n.Span, Text: bracketed(near)}}
+	for _, s := range x.b.sources {
+		if near, ok := diag.Nearest(n.Text, s.rel.schema().names()); ok {
+			near = bracketed(s.name) + "." + bracketed(near)
+			d.Hint = "did you mean " + near + "?"
+			d.Fix = []diag.Edit{{Span: n.Span, Text: near}}
+			break
+		}
 	}
 	return bad(p.Span)
 }
@@ -251,22 +257,15 @@ func (b *block) aliasItem(name string) *saql.SelectItem {
 }
 
 // selectAlias gives the expression of a select alias, which HAVING may name unless it is
-// a group key or the column of one (saql.md 2.8).
+// a group key or the column of one (saql.md 2.8). In that expression aliases mean nothing.
 func (x *exprs) selectAlias(p *saql.Path) *Expr {
 	n := p.Names[0]
 	it := x.b.aliasItem(n.Text)
-	if it == nil || x.aggregate != "" || x.aliases[fold(n.Text)] || x.place != inHaving {
+	if it == nil || x.aggregate != "" || x.b.group != nil && x.b.group.hasKeyNamed(n.Text) {
 		return nil
-	}
-	if x.b.group != nil && x.b.group.hasKeyNamed(n.Text) {
-		return nil
-	}
-	inner := &exprs{compiler: x.compiler, b: x.b, place: x.place, aliases: map[string]bool{fold(n.Text): true}}
-	for k := range x.aliases {
-		inner.aliases[k] = true
 	}
 	x.muted++ // what is wrong in it has been said where it stands
-	e := inner.valueOf(it.Expr)
+	e := x.b.exprs(inSelect).valueOf(it.Expr)
 	x.muted--
 	e.Span = p.Span
 	for _, more := range p.Names[1:] {

@@ -19,7 +19,7 @@ func (x *exprs) unary(e *saql.Unary) *Expr {
 	t := v.Type.NotNull()
 	verb := map[string]string{"-": "negate", "+": "use + on", "~": "invert"}[e.Op]
 	if t != 0 && t&(numbers|vec.KindsOf(vec.String)) == 0 {
-		x.fail(diag.SA3005, e.Span, "cannot "+verb+" "+typeText(t), castHint(t))
+		x.fail(diag.SA3005, e.Span, "cannot "+verb+" "+typeText(t), unaryHint(t))
 		return bad(e.Span)
 	}
 	if bad := x.notANumber(v, e.X); bad != nil {
@@ -84,7 +84,7 @@ func (x *exprs) arithmetic(e *saql.Binary) *Expr {
 	a, b := l.Type.NotNull(), r.Type.NotNull()
 	operand := numbers | vec.KindsOf(vec.String)
 	if a != 0 && a&operand == 0 || b != 0 && b&operand == 0 {
-		d := x.fail(diag.SA3005, e.Span, "cannot "+verbs[e.Op][0]+" "+typeText(a)+" and "+typeText(b), arithmeticHint(a, b, e.Op))
+		d := x.fail(diag.SA3005, e.Span, "cannot "+verbs[e.Op][0]+" "+typeText(a)+" and "+typeText(b), arithmeticHint(a, b))
 		d.Text = "operand of " + e.Op
 		return bad(e.Span)
 	}
@@ -145,7 +145,7 @@ func arithmeticType(op string, a, b vec.Kinds) vec.Kinds {
 }
 
 // arithmeticHint says what to do about operands that have no arithmetic.
-func arithmeticHint(a, b vec.Kinds, op string) string {
+func arithmeticHint(a, b vec.Kinds) string {
 	if (a | b).Has(vec.Datetime) {
 		if a.Has(vec.Datetime) && b.Has(vec.Datetime) {
 			return "DATEDIFF(second, a, b)"
@@ -153,6 +153,13 @@ func arithmeticHint(a, b vec.Kinds, op string) string {
 		return "DATEADD(second, n, d)"
 	}
 	return castHint(a | b)
+}
+
+func unaryHint(t vec.Kinds) string {
+	if t&containers != 0 {
+		return castHint(t)
+	}
+	return ""
 }
 
 func castHint(t vec.Kinds) string {

@@ -52,7 +52,8 @@ func (p *Plan) remove(n *Node) {
 }
 
 // mergeProjects makes one projection of two that follow each other in the same step, where
-// nobody else reads the first one. Nodes of different steps stay apart, for taps.
+// one of them only picks columns and nobody else reads the first. Nodes of different steps
+// stay apart, for taps. Merging two that compute could double expressions at every level.
 func (p *Plan) mergeProjects() {
 	readers := p.consumers()
 	for _, n := range slices.Clone(p.Nodes) {
@@ -63,7 +64,7 @@ func (p *Plan) mergeProjects() {
 		for {
 			in := n.In[0]
 			inner, ok := in.Op.(*Project)
-			if !ok || in.Step != n.Step || len(readers[in]) != 1 || p.isStep(in) {
+			if !ok || in.Step != n.Step || len(readers[in]) != 1 || p.isStep(in) || !picksOrNull(outer) && !picksOrNull(inner) {
 				break
 			}
 			done := map[*Expr]*Expr{}
@@ -71,7 +72,6 @@ func (p *Plan) mergeProjects() {
 				outer.Exprs[i] = substitute(e, inner.Exprs, done)
 			}
 			p.remove(in)
-			readers[n.In[0]] = []*Node{n}
 			readers = p.consumers()
 		}
 	}
@@ -95,6 +95,13 @@ func substitute(e *Expr, by []*Expr, done map[*Expr]*Expr) *Expr {
 	}
 	done[e] = r
 	return r
+}
+
+// picksOrNull reports whether a projection only picks columns and makes absent fields NULL.
+func picksOrNull(p *Project) bool {
+	return !slices.ContainsFunc(p.Exprs, func(e *Expr) bool {
+		return e.Op != OpCol && !(e.Op == OpNull && e.Args[0].Op == OpCol)
+	})
 }
 
 // isStep reports whether n gives the rows of a step.

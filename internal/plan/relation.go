@@ -24,10 +24,10 @@ type relation interface {
 // schema is what is known of the columns of a relation (saql.md 3.3). An open one has
 // columns that are not known before the rows are seen.
 type schema struct {
-	what   string // for messages: `step "Averages"`
-	name   string // `"Averages"`
-	open   bool
-	cols   []Col
+	what string // for messages: `step "Averages"`
+	name string // `"Averages"`
+	open bool
+	cols []Col
 	// reference is where reference data is named, if the rows come from such data only.
 	reference *diag.Span
 	hidden    []Col // columns that * does not show: the metadata of an input (saql.md 7.9)
@@ -153,6 +153,10 @@ func (in *streamInput) sourceNode() *Node {
 		c.plan.Inputs = append(c.plan.Inputs, in.input)
 		in.source = c.newNode(&Source{Input: in.index})
 		in.source.Span = in.input.Span
+		for _, col := range in.table {
+			// All of them, read or not: an event with a wrong one is dropped (saql.md 3.3).
+			in.field(vec.Field{Path: []string{col.Name}})
+		}
 	}
 	return in.source
 }
@@ -192,8 +196,8 @@ func (in *streamInput) field(f vec.Field) int {
 // resolveTime lets the decoder parse the time where TIMESTAMP BY is a plain field: a text
 // that is no time becomes NULL, and either is an input data error of that event.
 func (in *streamInput) resolveTime(by *Expr) {
-	if by.Op != OpCol || by.ref == nil {
-		return
+	if by.Op != OpCol || by.ref == nil || by.Type.NotNull() == vec.KindsOf(vec.Datetime) {
+		return // no field, or one that CREATE TABLE makes a datetime
 	}
 	i := in.field(vec.Field{Path: in.c.fieldPath(by.ref.path), Want: vec.AsDatetime})
 	*by = Expr{Op: OpCol, Col: i, Type: vec.KindsOf(vec.Datetime) | vec.NullKind, Span: by.Span}

@@ -67,102 +67,148 @@ func (p *Plan) Stages() int {
 	return most
 }
 
-// StageID names a stage by what it computes: two stages with the same ID give the same
-// rows for the same events, whatever the query's layout and names of steps. Snapshots
-// and hot reload find state by it.
+// StageID names a stage by what its stateful nodes compute: two stages with the same ID
+// give the same rows for the same events, whatever the query's layout, the names of its
+// steps and what else the query does. Snapshots and hot reload find state by it.
 func (p *Plan) StageID(stage int) string {
-	ids := map[*Node]string{}
+	ids := newNodeIDs(p)
 	h := sha256.New()
 	for _, n := range p.Nodes {
-		ids[n] = p.nodeID(n, ids)
-		if n.Stage == stage {
-			fmt.Fprintln(h, ids[n])
+		switch n.Op.(type) {
+		case *Stamp, *Order, *Group:
+			if n.Stage == stage {
+				fmt.Fprintln(h, ids.node[n])
+			}
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// nodeID is a hash of what a node computes, with all that it reads.
-func (p *Plan) nodeID(n *Node, ids map[*Node]string) string {
-	h := sha256.New()
-	fmt.Fprintln(h, p.opText(n))
-	for _, in := range n.In {
-		fmt.Fprintln(h, ids[in])
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+// NodeID names a node by what it computes, with all that it reads. It does not depend on
+// which columns others want of the same input or step.
+func (p *Plan) NodeID(n *Node) string { return newNodeIDs(p).node[n] }
+
+// nodeIDs are hashes of what nodes and their columns compute.
+type nodeIDs struct {
+	p    *Plan
+	node map[*Node]string
+	cols map[*Node][]string
 }
 
-// opText writes the operation of a node without names and places.
-func (p *Plan) opText(n *Node) string {
+func newNodeIDs(p *Plan) *nodeIDs {
+	ids := &nodeIDs{p: p, node: map[*Node]string{}, cols: map[*Node][]string{}}
+	for _, n := range p.Nodes {
+		ids.add(n)
+	}
+	return ids
+}
+
+func hashOf(parts ...string) string {
+	h := sha256.New()
+	for _, s := range parts {
+		fmt.Fprintf(h, "%d %s\n", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+func (ids *nodeIDs) add(n *Node) {
+	var in []string // the columns read
+	var from []string
+	for _, i := range n.In {
+		from = append(from, ids.node[i])
+		in = ids.cols[i]
+	}
+	below := strings.Join(from, " ")
+	cols := in
 	switch op := n.Op.(type) {
 	case *Source:
-		in := p.Inputs[op.Input]
-		var b strings.Builder
-		fmt.Fprintf(&b, "source %s", strings.ToLower(in.Name))
-		for _, f := range in.Fields {
-			fmt.Fprintf(&b, " %s", fieldText(f))
+		input := ids.p.Inputs[op.Input]
+		text := strings.ToLower(input.Name)
+		for _, c := range input.Table {
+			text += " " + pathText([]string{c.Name}) + " " + c.Type.String()
 		}
-		for _, c := range in.Table {
-			fmt.Fprintf(&b, " %q %s", c.Name, c.Type)
+		ids.node[n] = hashOf("source", text)
+		cols = nil
+		for _, f := range input.Fields {
+			cols = append(cols, fieldText(f))
 		}
-		return b.String()
 	case *Stamp:
-		if op.By == nil {
-			return "stamp arrival"
+		by := "arrival"
+		if op.By != nil {
+			by = op.By.text(in) + " OVER " + exprNamesText(op.Over, in)
 		}
-		return "stamp " + op.By.String() + " over " + exprsText(op.Over)
+		ids.node[n] = hashOf("stamp", by, below)
 	case *Filter:
-		return "filter " + op.Pred.String()
+		ids.node[n] = hashOf("filter", op.Pred.text(in), below)
 	case *Project:
-		return "project " + exprsText(op.Exprs)
+		ids.node[n] = below
+		cols = nil
+		for _, e := range op.Exprs {
+			cols = append(cols, ids.column(e, in))
+		}
 	case *Order:
-		return "order" + map[bool]string{true: " soft"}[op.Soft] + map[bool]string{true: " concat"}[op.Concat]
+		ids.node[n] = hashOf("order", below)
+		if len(n.In) > 1 {
+			cols = ids.meet(n)
+		}
 	case *Group:
-		return groupText(op)
+		ids.node[n] = hashOf("group", groupText(op, in), below)
+		cols = (&explainer{p: ids.p, names: map[*Node][]string{n.In[0]: in}}).columns(n)
 	case *Write:
-		return "write " + strings.ToLower(p.Outputs[op.Output].Name) + colsText(n.Cols)
+		ids.node[n] = hashOf("write", strings.ToLower(ids.p.Outputs[op.Output].Name), colNames(n.Cols), strings.Join(in, " "), below)
 	}
-	panic("plan: unknown operation")
+	ids.cols[n] = cols
 }
 
-func colsText(cols []Col) string {
-	var b strings.Builder
-	for _, c := range cols {
-		fmt.Fprintf(&b, " %q", c.Name)
+// column names a computed column. Whether an absent field is NULL makes no difference to
+// any state. A long text is hashed, for steps could double it each.
+func (ids *nodeIDs) column(e *Expr, in []string) string {
+	if e.Op == OpNull {
+		e = e.Args[0]
 	}
-	return b.String()
+	text := e.text(in)
+	if len(text) > 64 {
+		return hashOf(text)
+	}
+	return text
+}
+
+// meet names the columns of a union by those of all its branches.
+func (ids *nodeIDs) meet(n *Node) []string {
+	var cols []string
+	for i := range ids.cols[n.In[0]] {
+		var parts []string
+		for _, in := range n.In {
+			parts = append(parts, ids.cols[in][i])
+		}
+		cols = append(cols, hashOf(parts...))
+	}
+	return cols
 }
 
 func fieldText(f vec.Field) string {
 	if len(f.Path) == 0 {
 		return "*"
 	}
-	text := fmt.Sprintf("%q", f.Path)
+	text := pathText(f.Path)
 	if f.Want == vec.AsDatetime {
 		text += " datetime"
 	}
 	return text
 }
 
-func exprsText(exprs []*Expr) string {
-	parts := make([]string, len(exprs))
-	for i, e := range exprs {
-		parts[i] = e.String()
-	}
-	return strings.Join(parts, ", ")
-}
-
-func groupText(g *Group) string {
+// groupText writes a group, its columns by name.
+func groupText(g *Group, in []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "group keys %v", g.Keys)
+	b.WriteString(pick(in, g.Keys))
 	for _, w := range g.Windows {
-		fmt.Fprintf(&b, " window %s %v over %v", windowKinds[w.Kind], []int64{int64(w.Size), int64(w.Hop), int64(w.Offset), int64(w.Timeout), int64(w.Max)}, w.Over)
+		fmt.Fprintf(&b, " window %s %v over %v", windowKinds[w.Kind], []int64{int64(w.Size), int64(w.Hop), int64(w.Offset), int64(w.Timeout), int64(w.Max)}, pick(in, w.Over))
 		if w.HasID {
 			fmt.Fprintf(&b, " id %q", w.ID)
 		}
 	}
 	for _, a := range g.Aggs {
-		fmt.Fprintf(&b, " %s%v", a.Fn.Name, a.Args)
+		b.WriteString(" " + aggText(a, in))
 	}
 	if g.WithID {
 		b.WriteString(" id")

@@ -170,9 +170,7 @@ func (u *union) column(path []string) int {
 }
 
 func (u *union) row() int {
-	return u.ask("", "", func(b relation) *Expr {
-		return &Expr{Op: OpCol, Col: b.row(), Type: vec.KindsOf(vec.Record)}
-	})
+	return u.ask("", "", rowOf)
 }
 
 func (u *union) ask(key, name string, expr func(relation) *Expr) int {

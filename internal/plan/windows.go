@@ -118,7 +118,7 @@ type windowParam struct {
 // parse fills the durations. Offset may be left out and may be negative or zero.
 func (a *windowArgs) parse(into ...windowParam) {
 	if len(a.args) == 0 {
-		a.count(into)
+		a.count(into, true)
 		return
 	}
 	var unit *saql.Name
@@ -139,7 +139,7 @@ func (a *windowArgs) parse(into ...windowParam) {
 	for i, p := range into {
 		if i == len(args) {
 			if p.name != "Offset" {
-				a.count(into)
+				a.count(into, unit != nil)
 			}
 			return
 		}
@@ -148,7 +148,7 @@ func (a *windowArgs) parse(into ...windowParam) {
 		}
 	}
 	if len(into) < len(args) {
-		a.count(into)
+		a.count(into, unit != nil)
 	}
 }
 
@@ -194,9 +194,13 @@ func sizeWord(name string) string {
 	return map[string]string{"Duration": "size", "Hop": "hop", "Offset": "offset", "Timeout": "timeout", "MaxDuration": "maximum duration"}[name]
 }
 
-// count reports a wrong number of arguments.
-func (a *windowArgs) count(into []windowParam) {
-	lo, hi := len(into)+1, len(into)+1
+// count reports a wrong number of arguments; the short form has a unit in front.
+func (a *windowArgs) count(into []windowParam, short bool) {
+	hi := len(into)
+	if short {
+		hi++
+	}
+	lo := hi
 	if into[len(into)-1].name == "Offset" {
 		lo--
 	}
@@ -204,7 +208,12 @@ func (a *windowArgs) count(into []windowParam) {
 	if hi > lo {
 		want += " or " + strconv.Itoa(hi)
 	}
-	a.fail(diag.SA7002, a.w.Span, a.w.Name.Text+" takes "+want+" arguments, not "+strconv.Itoa(len(a.args)), a.signature())
+	if want != "1" {
+		want += " arguments"
+	} else {
+		want += " argument"
+	}
+	a.fail(diag.SA7002, a.w.Span, a.w.Name.Text+" takes "+want+", not "+strconv.Itoa(len(a.args)), a.signature())
 }
 
 func (a *windowArgs) signature() string {
@@ -252,7 +261,10 @@ func (c *compiler) duration(value saql.Expr, unit vec.Time, signed bool) (vec.Ti
 	}
 	var t vec.Time
 	if e.Val.Kind == vec.Int {
-		if e.Val.Int > int64(vec.MaxTime/unit) || e.Val.Int < int64(vec.MinTime/unit) {
+		if e.Val.Int > int64(vec.MaxTime/unit) {
+			return vec.MaxTime, true // too long, whatever it is for
+		}
+		if e.Val.Int < int64(vec.MinTime/unit) {
 			return 0, false
 		}
 		t = vec.Time(e.Val.Int) * unit

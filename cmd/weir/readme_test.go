@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const readmePath = "../../README.md"
+
+// TestReadme types what the README's console blocks say and compares what comes out. A
+// block of SQL that starts with "-- NAME" is a file of that name. With WEIR_UPDATE set the
+// outputs in the README are replaced by what comes out.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile(readmePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var out strings.Builder
+	commands := 0
+	block, lang := []string(nil), ""
+	for line := range strings.Lines(string(readme)) {
+		fence, isFence := strings.CutPrefix(line, "```")
+		switch {
+		case isFence && block == nil:
+			block, lang = []string{}, strings.TrimSpace(fence)
+			out.WriteString(line)
+		case isFence:
+			switch lang {
+			case "sql":
+				writeReadmeFile(t, dir, block)
+			case "console":
+				n := 0
+				block, n = runReadme(t, dir, block)
+				commands += n
+			}
+			out.WriteString(strings.Join(block, "") + line)
+			block = nil
+		case block != nil:
+			block = append(block, line)
+		default:
+			out.WriteString(line)
+		}
+	}
+	if commands < 6 {
+		t.Errorf("the README has %d commands; are they still found?", commands)
+	}
+	if out.String() == string(readme) {
+		return
+	}
+	if os.Getenv("WEIR_UPDATE") == "" {
+		t.Error("the README does not say what its commands print; read above, or run with WEIR_UPDATE=1")
+		return
+	}
+	if err := os.WriteFile(readmePath, []byte(out.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeReadmeFile(t *testing.T, dir string, block []string) {
+	t.Helper()
+	name, ok := strings.CutPrefix(strings.TrimSpace(block[0]), "-- ")
+	if !ok {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(block[1:], "")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runReadme runs the commands of a block. It gives the block with what they print: their
+// standard output or, if there is none, what they say on standard error.
+func runReadme(t *testing.T, dir string, block []string) (lines []string, commands int) {
+	t.Helper()
+	for i := 0; i < len(block); {
+		command, ok := strings.CutPrefix(block[i], "$ ")
+		if !ok {
+			t.Fatalf("a console block must start with a command: %q", block[i])
+		}
+		lines = append(lines, block[i])
+		var want strings.Builder
+		for i++; i < len(block) && !strings.HasPrefix(block[i], "$ "); i++ {
+			want.WriteString(block[i])
+		}
+		commands++
+		got := shell(t, dir, command)
+		if got != want.String() {
+			t.Logf("%sprints\n%sand the README says\n%s", command, got, want.String())
+		}
+		lines = append(lines, got)
+	}
+	return lines, commands
+}
+
+func shell(t *testing.T, dir, command string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", command) // testscript.Main has put weir in PATH
+	cmd.Dir = dir
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if _, failed := err.(*exec.ExitError); err != nil && !failed {
+		t.Fatalf("%s: %v", command, err)
+	}
+	if stdout.Len() == 0 {
+		return withoutClosingLine(stderr.String())
+	}
+	return stdout.String()
+}
+
+// withoutClosingLine leaves out a line of figures that differ from run to run.
+func withoutClosingLine(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		if !strings.Contains(line, " events · ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

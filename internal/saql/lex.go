@@ -24,12 +24,15 @@ type lexer struct {
 	// tail is the place of a text or comment that runs to the end for want of its
 	// closing mark, or -1. Syntax errors behind it tell nothing.
 	tail int
+	// barren is an offset before which no "]" follows any more.
+	barren int
 }
 
 // lex cuts src. The last token is tokEOF.
 func lex(src string) *lexer {
 	l := &lexer{src: src, tail: -1}
 	if l.admit() {
+		l.toks = make([]token, 0, 8+len(src)/6)
 		for l.space(); l.pos < len(src); l.space() {
 			l.next()
 		}
@@ -217,7 +220,7 @@ func (l *lexer) nameLength(start int, name string) {
 func (l *lexer) quoted(start int, kind tokenKind, close byte, what string) {
 	l.pos++
 	from := l.pos
-	for l.pos < len(l.src) {
+	for l.pos < len(l.src) && !(kind == tokBrack && l.pos < l.barren) {
 		c := l.src[l.pos]
 		if c == close {
 			l.pos++
@@ -234,6 +237,9 @@ func (l *lexer) quoted(start int, kind tokenKind, close byte, what string) {
 		l.pos++
 	}
 	l.unclosed(what, string(close), start, from)
+	if kind == tokBrack {
+		l.barren = max(l.barren, l.pos)
+	}
 	l.pos = from
 	if kind == tokString {
 		l.tail = start

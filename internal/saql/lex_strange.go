@@ -15,7 +15,7 @@ var lookalikes = map[rune]string{
 	'≠': "<>", '≤': "<=", '≥': ">=", '、': ",", '。': ".", '；': ";",
 }
 
-// quoteEnds are the marks that close a typographic opening quote.
+// typographic are quotes as text processors write them; each may open and close.
 const typographic = "‘’‚‛´＇“”„‟＂"
 
 // strange reports a character that is no part of the language (SA1003) and goes on
@@ -52,11 +52,8 @@ func (l *lexer) wrongQuote(r rune, n int, closers string, kind tokenKind, open, 
 	d := l.fail(diag.SA1003, start, l.pos, "unexpected character %s", runeText(r))
 	d.Hint = hint
 	rest := l.src[l.pos:]
-	if i := strings.IndexAny(rest, "\r\n"); i >= 0 {
-		rest = rest[:i]
-	}
-	i := strings.IndexAny(rest, closers)
-	if i < 0 {
+	i := strings.IndexAny(rest, closers+"\r\n")
+	if i < 0 || rest[i] == '\r' || rest[i] == '\n' {
 		return
 	}
 	from := l.pos

@@ -25,6 +25,7 @@ type progress struct {
 	thing string // what is counted
 	now   func() time.Time
 	start time.Time
+	count time.Time // since when things are counted
 	last  time.Time
 	shown bool
 }
@@ -35,7 +36,7 @@ func newProgress(con *console, thing string) *progress {
 	if !con.errTTY {
 		return nil
 	}
-	return &progress{w: con.err, width: con.width, thing: thing, now: time.Now, start: time.Now()}
+	return &progress{w: con.err, width: con.width, thing: thing, now: time.Now, start: time.Now(), count: time.Now()}
 }
 
 // update says that done of total is done (total is 0 if nobody knows) and how many things
@@ -51,8 +52,18 @@ func (p *progress) update(done, total, things int64) {
 		return
 	}
 	p.last, p.shown = now, true
-	line := progressLine(done, total, things, p.thing, now.Sub(p.start))
+	line := progressLine(done, total, now.Sub(p.start), counted(things, p.thing, now.Sub(p.count)))
 	fmt.Fprintf(p.w, "\r\x1b[2K%s", fitCell(line, p.width-1))
+}
+
+// recount says that things are counted from 0 again.
+func (p *progress) recount() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count = p.now()
 }
 
 // clear wipes the line: something else is about to be written.
@@ -68,10 +79,13 @@ func (p *progress) clear() {
 	}
 }
 
+// counted is how many things there are and how fast they come.
+func counted(things int64, thing string, elapsed time.Duration) string {
+	return fmt.Sprintf("%s · %s/s", plural(things, thing), short(float64(things)/elapsed.Seconds()))
+}
+
 // progressLine is the text of the line.
-func progressLine(done, total, things int64, thing string, elapsed time.Duration) string {
-	rate := float64(things) / elapsed.Seconds()
-	what := fmt.Sprintf("%s · %s/s", plural(things, thing), short(rate))
+func progressLine(done, total int64, elapsed time.Duration, what string) string {
 	if total <= 0 {
 		return what
 	}

@@ -9,7 +9,7 @@ import (
 func TestProgressWaitsAndIsSparing(t *testing.T) {
 	var b strings.Builder
 	now := time.Unix(0, 0)
-	p := &progress{w: &b, width: 80, thing: "event", now: func() time.Time { return now }, start: now}
+	p := &progress{w: &b, width: 80, thing: "event", now: func() time.Time { return now }, start: now, count: now}
 	step := func(d time.Duration) {
 		now = now.Add(d)
 		p.update(10, 100, 1000)
@@ -41,7 +41,7 @@ func TestNoProgress(t *testing.T) {
 func TestProgressLine(t *testing.T) {
 	f := func(done, total, events int64, elapsed time.Duration, want string) {
 		t.Helper()
-		if got := progressLine(done, total, events, "event", elapsed); got != want {
+		if got := progressLine(done, total, elapsed, counted(events, "event", elapsed)); got != want {
 			t.Errorf("line is\n%s\nwant\n%s", got, want)
 		}
 	}

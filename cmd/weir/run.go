@@ -156,7 +156,7 @@ func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, output
 	o.OnRows = out.Rows
 	o.OnBad = dead.add
 	if bar != nil {
-		o.Progress = bar.show
+		o.Progress = bar.show()
 	}
 	result, err := job.Run(ctx, q.plan, from, o)
 	bar.clear()
@@ -227,16 +227,24 @@ func (r *runCmd) failed(con *console, q *query, err error) error {
 	return &exitError{exitRuntime, err}
 }
 
-// show is the job's progress on the bar.
-func (p *progress) show(at job.Progress) {
-	done, total := at.Read, at.Total
-	if at.Passes > 1 { // the first of two passes reads little of each event
-		done /= 4
-		if at.Pass == 2 {
-			done = total/4 + at.Read*3/4
+// show gives a function that draws the job's progress. A run in two passes reads little of
+// each event in the first.
+func (p *progress) show() func(job.Progress) {
+	pass := 1
+	return func(at job.Progress) {
+		done := at.Read
+		if at.Passes > 1 {
+			done /= 4
+			if at.Pass == 2 {
+				done = at.Total/4 + at.Read*3/4
+			}
 		}
+		if at.Pass != pass {
+			pass = at.Pass
+			p.recount()
+		}
+		p.update(done, at.Total, at.Events)
 	}
-	p.update(done, total, at.Events)
 }
 
 // summary is the closing line.

@@ -53,21 +53,44 @@ func (d *JSONDecoder) run(data []byte, pos, max int) (int, bool) {
 		}
 		start := p
 		s := d.lay.first
+	event:
 		for {
 			if p > safe {
 				d.row = row
 				return pos, false
 			}
-			if (load8(base, p)^s.w0)&s.m0|(load8(base, p+8)^s.w1)&s.m1 == 0 {
-				q := d.value(data, base, p+s.n, safe, row, s)
-				if q >= 0 {
+			q := -1
+			if (load8(base, p)^s.w0)&s.m0|(load8(base, p+8)^s.w1)&s.m1 == 0 && (s.rest == nil || hasRest(data, p, s)) {
+				q = p + s.n
+				switch s.op {
+				case opEnd:
 					p = q
-					if s.op == opEnd {
-						break
+					break event
+				case opSkipString:
+					m := stringStops(load8(base, q))
+					for m == 0 && q <= safe {
+						q += 8
+						m = stringStops(load8(base, q))
 					}
-					s = s.next
-					continue
+					// Without a mark q is now beyond safe, and the 8 bytes behind it exist.
+					if q += bits.TrailingZeros64(m) >> 3; load1(base, q) != '"' {
+						q = d.slowValue(data, p+s.n, row, s)
+					}
+				case opString:
+					q = d.stringValue(data, base, q, row, s)
+				case opSkipNumber, opNumber:
+					q = d.number(data, base, q, row, s)
+				case opSkipWord, opWord:
+					q = d.word(data, base, q, row, s)
+				case opTime:
+					q = d.time(data, base, q, row, s)
+				default:
+					q = d.value(data, base, q, safe, row, s)
 				}
+			}
+			if q >= 0 {
+				p, s = q, s.next
+				continue
 			}
 			if s = s.alt; s == nil {
 				d.row = row
@@ -78,6 +101,9 @@ func (d *JSONDecoder) run(data []byte, pos, max int) (int, bool) {
 			d.row = row
 			return pos, true
 		}
+		if d.shallow || s.absent != nil {
+			d.finish(row, s)
+		}
 		d.offsets[row] = int32(start)
 		row++
 		pos = p
@@ -86,46 +112,29 @@ func (d *JSONDecoder) run(data []byte, pos, max int) (int, bool) {
 	return pos, false
 }
 
-// value takes the value at q, behind the literal of s. It returns the position behind it,
-// -1 if there is no such value.
-func (d *JSONDecoder) value(data []byte, base unsafe.Pointer, q, safe, row int, s *step) int {
-	if s.rest != nil {
-		if len(data)-q < slack || string(data[q-len(s.rest):q]) != string(s.rest) {
-			return -1
-		}
+// hasRest reports whether the literal of s goes on as it should behind its first 16 bytes,
+// and leaves room for a value. Those bytes stand at p.
+func hasRest(data []byte, p int, s *step) bool {
+	return len(data)-p-s.n >= slack && string(data[p+16:p+s.n]) == string(s.rest)
+}
+
+// finish ends an event that ends with s.
+func (d *JSONDecoder) finish(row int, s *step) {
+	for _, c := range s.absent {
+		c.putNull(row, vec.Missing)
 	}
+	if d.shallow {
+		d.finishRecord(row, s)
+	}
+}
+
+// value takes the value at q, behind the literal of s, in the ways that are rare. It
+// returns the position behind it, a negative number if there is no such value.
+func (d *JSONDecoder) value(data []byte, base unsafe.Pointer, q, safe, row int, s *step) int {
 	switch s.op {
 	case opEnd:
-		for _, c := range s.absent {
-			c.putNull(row, vec.Missing)
-		}
-		if d.shallow {
-			d.finishRecord(row, s)
-		}
+		d.finish(row, s)
 		return q
-	case opSkipString:
-		at := q
-		x := load8(base, q)
-		m := stringStops(x)
-		for m == 0 {
-			if q += 8; q > safe {
-				return d.slowValue(data, at, row, s)
-			}
-			m = stringStops(load8(base, q))
-		}
-		q += bits.TrailingZeros64(m) >> 3
-		if load1(base, q) == '"' {
-			return q
-		}
-		return d.slowValue(data, at, row, s)
-	case opSkipWord, opWord:
-		return d.word(data, base, q, row, s)
-	case opSkipNumber, opNumber:
-		return d.number(data, base, q, row, s)
-	case opString:
-		return d.stringValue(data, base, q, row, s)
-	case opTime:
-		return d.time(data, base, q, row, s)
 	case opField:
 		return d.recordValue(data, base, q, safe, row, s)
 	}

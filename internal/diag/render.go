@@ -13,7 +13,13 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-const tabWidth = 4
+const (
+	tabWidth = 4
+	// maxShown is how many columns of a line are drawn: of a longer one the part around
+	// the caret, with an ellipsis where it was cut.
+	maxShown = 240
+	ellipsis = "…"
+)
 
 // The colours of a terminal.
 const (
@@ -138,6 +144,7 @@ func (r *drawing) gutter(number string) {
 // marked writes a line and its marks. The text of the rightmost mark stands beside it,
 // the others below, under their marks.
 func (r *drawing) marked(line string, marks []mark) {
+	line, marks = cut(line, marks)
 	r.gutter(strconv.Itoa(marks[0].line))
 	r.row(line)
 	at := 0
@@ -170,6 +177,50 @@ func (r *drawing) marked(line string, marks []mark) {
 		r.mark(m, clean(m.text))
 		r.WriteByte('\n')
 	}
+}
+
+// cut shortens a long line to the part around its most important mark, and moves the marks.
+// Marks outside of the part go.
+func cut(line string, marks []mark) (string, []mark) {
+	if len(line) <= maxShown || displaywidth.String(line) <= maxShown {
+		return line, marks
+	}
+	main := marks[0]
+	for _, m := range marks {
+		if m.primary {
+			main = m
+		}
+	}
+	lo := max(0, main.from-maxShown/3)
+	hi := lo + maxShown
+	var b strings.Builder
+	if lo > 0 {
+		b.WriteString(ellipsis)
+	}
+	first, at := -1, 0 // the column where the part begins, and the current one
+	for g := displaywidth.StringGraphemes(line); g.Next(); at += g.Width() {
+		if at+g.Width() > hi {
+			b.WriteString(ellipsis)
+			break
+		}
+		if at >= lo {
+			if first < 0 {
+				first = at
+			}
+			b.WriteString(g.Value())
+		}
+	}
+	if lo > 0 {
+		first--
+	}
+	var kept []mark
+	for _, m := range marks {
+		if m.from >= lo && m.from < at {
+			m.from, m.to = m.from-first, min(m.to, at)-first
+			kept = append(kept, m)
+		}
+	}
+	return b.String(), kept
 }
 
 // row writes a line of the text behind its gutter.

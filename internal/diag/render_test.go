@@ -188,3 +188,28 @@ func TestRenderList(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A long line is cut around its caret.
+func TestRenderLongLine(t *testing.T) {
+	f := func(src string, span Span, wantLine, wantMark string) {
+		t.Helper()
+		var b strings.Builder
+		Render(&b, "f", src, &Diagnostic{Code: SA2002, Span: span, Message: "m",
+			Related: []Label{{Span{0, 1}, "related"}}}, false)
+		lines := strings.Split(b.String(), "\n")
+		if got := strings.TrimPrefix(lines[3], " 1 |"); got != wantLine {
+			t.Errorf("line\n%q\nwant\n%q", got, wantLine)
+		}
+		if got := strings.TrimPrefix(lines[4], "   |"); got != wantMark {
+			t.Errorf("mark\n%q\nwant\n%q", got, wantMark)
+		}
+	}
+	x := func(n int) string { return strings.Repeat("x", n) }
+	blank := func(n int) string { return strings.Repeat(" ", n) }
+	f(x(240), Span{239, 240}, " "+x(240), " -"+blank(238)+"^")
+	f(x(5)+"y"+x(500), Span{5, 6}, " "+x(5)+"y"+x(234)+"…", " -    ^")
+	f(x(500)+"y"+x(500), Span{500, 501}, " …"+x(80)+"y"+x(159)+"…", " "+blank(81)+"^")
+	f(x(500)+"y"+x(10), Span{500, 501}, " …"+x(80)+"y"+x(10), " "+blank(81)+"^")
+	f(x(500), Span{0, 500}, " "+x(240)+"…", " "+strings.Repeat("^", 240)+" related")
+	f(strings.Repeat("日", 500), Span{900, 903}, " …"+strings.Repeat("日", 120)+"…", " "+blank(81)+"^^")
+}

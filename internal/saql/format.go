@@ -191,6 +191,59 @@ func (f *formatter) segment(from, to, col int) {
 	if f.long(from, to, col) {
 		f.breakAt(from+1, to, col+indent, layItem)
 		f.breakAt(from+1, to, col+indent, layBool)
+		f.pieces(from, to, col)
+	}
+}
+
+// pieces breaks the CASE expressions in those lines of a clause that are still long.
+// Queries in parentheses have been laid out already.
+func (f *formatter) pieces(from, to, col int) {
+	for k := from; k < to; {
+		t := &f.toks[k]
+		if t.lay == layOpen && int(t.pair) > k {
+			k = int(t.pair)
+		} else {
+			k++
+		}
+		if k < to && f.brk[k].lines == 0 {
+			continue
+		}
+		if f.long(from, k, col) {
+			at := col
+			if lay := f.toks[from].lay; lay != layItem && lay != layWhen {
+				at += indent // behind WHERE, AND and their like
+			}
+			f.cases(from, k, at)
+		}
+		if from = k; k < to {
+			col = f.brk[k].col
+		}
+	}
+}
+
+// cases gives each WHEN, ELSE and END a line, for the CASE expressions in the tokens
+// [from, to), and for those inside of them where that is not enough.
+func (f *formatter) cases(from, to, col int) {
+	depth, first := 0, 0
+	for k := from; k < to; k++ {
+		t := &f.toks[k]
+		switch {
+		case t.role != roleKeyword:
+		case t.text == "case":
+			depth++
+		case t.lay != layWhen:
+		case t.text == "end":
+			if depth--; depth == 0 {
+				f.brk[k] = lineBreak{1, col}
+				f.pieces(first, k, col+indent)
+				first = 0
+			}
+		case depth == 1:
+			f.brk[k] = lineBreak{1, col + indent}
+			if first == 0 {
+				first = k
+			}
+		}
 	}
 }
 

@@ -63,7 +63,7 @@ func TestLex(t *testing.T) {
 	f("a /* b", "a end SA1002")
 	f("a */ b", "a * / b")
 	// Names (1.3).
-	f("abc _a @b #c a1$ é日本 ⅷ e\u0301", "abc _a @b #c a1$ É日本 Ⅷ e\u0301") // folded
+	f("abc _a @b #c a1$ é日本 ⅷ e\u0301", "abc _a @b #c a1$ É日本 Ⅷ e\u0301")      // folded
 	f("SELECT Select ſelect LIKE li\u212Ae", "SELECT SELECT SELECT LIKE LIKE") // long s, Kelvin sign
 	f("1a", "1 a")
 	f("[a]]b] [ x ] [a b]c", "[a]b] [ x ] [a b] c")

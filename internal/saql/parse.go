@@ -119,7 +119,7 @@ func (p *parser) keyword(ws ...string) bool {
 	return true
 }
 
-// clause is keyword for words that start a clause; Format puts them on a line of their own.
+// clause is keyword for words that Format may put at the start of a line.
 func (p *parser) clause(lay layout, ws ...string) bool {
 	t := p.tok()
 	if !p.keyword(ws...) {

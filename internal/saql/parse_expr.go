@@ -402,7 +402,7 @@ func (p *parser) caseExpr() Expr {
 	if !p.word("when") {
 		p.expected("WHEN")
 	}
-	for p.keyword("when") {
+	for p.clause(layWhen, "when") {
 		w := When{Cond: p.nested()}
 		if p.expectKeyword("THEN", "then") {
 			w.Then = p.nested()
@@ -411,10 +411,12 @@ func (p *parser) caseExpr() Expr {
 		}
 		c.Whens = append(c.Whens, w)
 	}
-	if p.keyword("else") {
+	if p.clause(layWhen, "else") {
 		c.Else = p.nested()
 	}
-	p.expectKeyword("END", "end")
+	if !p.clause(layWhen, "end") {
+		p.expected("END")
+	}
 	c.Span = p.since(start)
 	return c
 }

@@ -41,6 +41,7 @@ const (
 	layOn            // ON: a new line, further in, if the join is long
 	layItem          // an item of a list: a line each if the clause is long
 	layBool          // AND or OR of a condition: a line each if the clause is long
+	layWhen          // WHEN, ELSE and END of a CASE: a line each if the CASE is long
 	layOpen          // "(" before a query or a MATCH_RECOGNIZE body
 	layClose         // its ")"
 	layList          // "(" before the columns of CREATE TABLE

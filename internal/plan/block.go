@@ -127,7 +127,8 @@ func (b *block) reference() *diag.Span {
 	return at
 }
 
-// overWindow checks DISTINCT, TOP and ORDER BY (saql.md 5.10).
+// overWindow checks DISTINCT, TOP and ORDER BY (saql.md 5.10). TOP and ORDER BY do not run
+// yet.
 func (b *block) overWindow() {
 	sel, c := b.sel, b.c
 	check := func(at diag.Span, what string) {
@@ -142,7 +143,10 @@ func (b *block) overWindow() {
 		b.notSupported(at, what)
 	}
 	if sel.Distinct {
-		check(headOf(sel), "DISTINCT")
+		if b.group == nil {
+			check(headOf(sel), "DISTINCT")
+		}
+		c.extension(headOf(sel), "SELECT DISTINCT", "GROUP BY the columns")
 	}
 	if sel.Top != nil {
 		check(sel.Top.Span, "TOP")

@@ -5,6 +5,7 @@ import (
 
 	"weir/internal/diag"
 	"weir/internal/vec"
+	"weir/internal/window"
 )
 
 // newNode adds a node to the plan. Nodes get their order at the end.
@@ -142,7 +143,21 @@ func (b *block) node() *Node {
 		n = b.newNode(b.project, n)
 	}
 	b.out = n
-	return n
+	if b.sel.Distinct {
+		b.distinct()
+	}
+	return b.out
+}
+
+// distinct groups the rows of each window end by all their columns (saql.md 5.10).
+func (b *block) distinct() {
+	g := &Group{Windows: []window.Spec{snapshotSpec()}}
+	for _, it := range b.items {
+		g.Keys = append(g.Keys, b.itemColumn(it))
+	}
+	cols := b.out.Cols
+	b.out = b.newNode(g, b.out)
+	b.out.Cols = cols
 }
 
 func (b *block) newNode(op Op, in *Node) *Node {

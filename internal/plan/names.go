@@ -34,6 +34,7 @@ func (x *exprs) path(p *saql.Path) *Expr {
 	}
 	if len(p.Names) > 1 {
 		if s := x.b.sourceNamed(first.Text); s != nil {
+			x.warnColumnSource(first, s)
 			return x.column(s, p.Names[1:], p)
 		}
 		if d := x.aliasedSource(first); d != nil {
@@ -133,6 +134,15 @@ func (x *exprs) bareName(p *saql.Path, rows bool) *Expr {
 func (x *exprs) warnSourceColumn(n saql.Name, s *source) {
 	if x.b.sourceNamed(n.Text) != nil {
 		x.warn(diag.W2003, n.Span, quote(n.Text)+" is a source and also one of its columns; the column is taken", "rename the source with AS")
+	}
+}
+
+// warnColumnSource tells that the name in front of a point, which is a source, could have
+// meant a column with properties, such as the metadata of an input called iothub.
+func (x *exprs) warnColumnSource(n saql.Name, s *source) {
+	_, known := s.rel.schema().find(n.Text)
+	if _, metadata := (&schema{cols: metadataColumns}).find(n.Text); known || metadata && s.kind == fromInput {
+		x.warn(diag.W2003, n.Span, quote(n.Text)+" is a source and also one of its columns; the source is taken", "rename the source with AS")
 	}
 }
 

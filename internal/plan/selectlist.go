@@ -28,6 +28,9 @@ func (b *block) selectList() {
 		switch name, ok := columnNameOf(si.Expr); {
 		case si.Alias != nil:
 			it.name, it.span = b.c.columnName(si.Alias.Text), si.Alias.Span
+			if call, ok := bare(si.Expr).(*saql.Call); ok && b.c.env.Level != Level12 && sameName(call.Name.Text, "GetMetadataPropertyValue") {
+				it.name = strings.ToLower(it.name) // saql.md 7.9
+			}
 		case ok:
 			it.name = b.c.columnName(name)
 		default:

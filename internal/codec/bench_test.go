@@ -109,3 +109,44 @@ func BenchmarkJSON(b *testing.B) {
 	f("record", styleRegular, NewJSON, lines, "*", "@Date")
 	f("generic", styleRegular, NewGenericJSON, lines, "TeamId", "@Date")
 }
+
+func BenchmarkCSV(b *testing.B) {
+	const n = 50_000
+	text := []byte("TeamId,ServiceId,Date,StatusCode,Status\n")
+	for line := range strings.Lines(string(makeEvents(styleRegular, n))) {
+		line = strings.NewReplacer(`"TeamId":"`, "", `","ServiceId":"`, ",", `","Date":"`, ",", `","StatusCode":`, ",", `"Status":`, "", "{", "", "}", "").Replace(line)
+		text = append(text, line...)
+	}
+	var batch vec.Batch
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if rows := decodeAll(NewCSV(fieldsOf("TeamId", "@Date"), CSVOptions{}), &batch, text); rows != n {
+			b.Fatal(rows)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
+}
+
+func BenchmarkEncode(b *testing.B) {
+	const n = 2000
+	text := makeEvents(styleRegular, n)
+	f := func(name string, kind OutputKind, row bool, specs ...string) {
+		b.Run(name, func(b *testing.B) {
+			var batch vec.Batch
+			NewJSON(fieldsOf(specs...), JSONOptions{Lines: true}).Decode(&batch, text, true, n, nil)
+			e := NewEncoder(kind, specs, row)
+			dst := e.Encode(nil, &batch)
+			b.SetBytes(int64(len(dst)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = e.Encode(dst[:0], &batch)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
+		})
+	}
+	f("lines", JSONLines, false, "TeamId", "ServiceId", "StatusCode")
+	f("linesTime", JSONLines, false, "TeamId", "@Date", "StatusCode")
+	f("csv", CSV, false, "TeamId", "ServiceId", "StatusCode")
+	f("row", JSONLines, true, "*")
+}

@@ -18,7 +18,11 @@
 // the text.
 package codec
 
-import "weir/internal/vec"
+import (
+	"bytes"
+
+	"weir/internal/vec"
+)
 
 // Bad is an event that could not be decoded: an input data error (saql.md 0, 13.4).
 type Bad struct {
@@ -80,10 +84,12 @@ func SplitLines(data []byte, approx int) int {
 	if approx <= 0 {
 		return 0
 	}
-	for i := approx - 1; i < len(data); i++ {
-		if data[i] == '\n' {
-			return i + 1
-		}
+	if approx > len(data) {
+		return len(data)
 	}
-	return len(data)
+	i := bytes.IndexByte(data[approx-1:], '\n')
+	if i < 0 {
+		return len(data)
+	}
+	return approx + i
 }

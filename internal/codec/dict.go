@@ -127,11 +127,11 @@ func (d *dict) add(e *dictSlot, lo, hi uint64, s []byte) (uint32, bool) {
 	return uint32(len(d.out.Vals)) - 1, true
 }
 
-// rehash makes the table four times as large.
+// rehash makes the table larger.
 func (d *dict) rehash() {
 	old := d.slots
-	d.slots = make([]dictSlot, 4*len(old))
-	d.shift -= 2
+	d.slots = make([]dictSlot, 2*len(old))
+	d.shift--
 	mask := uint64(len(d.slots) - 1)
 	for _, e := range old {
 		if e.code == 0 {

@@ -43,7 +43,12 @@ func compareDecoders(text []byte, seed uint64) error {
 	if err != nil {
 		return fmt.Errorf("generic: %w", err)
 	}
-	got, err := dump(NewJSON(fields, o), text, size, max)
+	d := NewJSON(fields, o)
+	d.least, d.marker = 0, marker{}
+	if k := rng.IntN(len(markers) + 1); k > 0 {
+		d.marker = markers[k-1]
+	}
+	got, err := dump(d, text, size, max)
 	if err != nil {
 		return fmt.Errorf("fast: %w", err)
 	}

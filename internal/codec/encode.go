@@ -81,7 +81,7 @@ func (e *Encoder) Encode(dst []byte, b *vec.Batch) []byte {
 		return e.encodeCSV(dst, b)
 	}
 	cols := b.Cols[:min(len(b.Cols), max(len(e.keys), 1))]
-	e.prepare(cols, vec.AppendJSONString)
+	e.prepare(cols, appendString)
 	for i := range b.N {
 		if e.kind == JSONArray {
 			dst = append(dst, e.separator()...)
@@ -209,12 +209,12 @@ func (c *cells) text(code uint32) []byte {
 func (c *cells) json(dst []byte, v *vec.Vec, i int) []byte {
 	switch k := v.KindAt(i); k {
 	case vec.Int:
-		return strconv.AppendInt(dst, v.Int[i], 10)
+		return appendInt(dst, v.Int[i])
 	case vec.String:
 		if v.Dict != nil {
 			return append(dst, c.text(v.Code[i])...)
 		}
-		return vec.AppendJSONString(dst, v.Str[i])
+		return appendString(dst, v.Str[i])
 	case vec.Datetime:
 		dst = append(dst, '"')
 		dst = c.time.append(dst, vec.Time(v.Int[i]))
@@ -231,12 +231,42 @@ func (c *cells) json(dst []byte, v *vec.Vec, i int) []byte {
 
 // value appends a field of a record as JSON.
 func (c *cells) value(dst []byte, v *vec.Value) []byte {
-	if v.Kind == vec.Datetime {
+	switch v.Kind {
+	case vec.String:
+		return appendString(dst, v.Str)
+	case vec.Int:
+		return appendInt(dst, v.Int)
+	case vec.Datetime:
 		dst = append(dst, '"')
 		dst = c.time.append(dst, vec.Time(v.Int))
 		return append(dst, '"')
 	}
 	return vec.AppendJSON(dst, *v)
+}
+
+// appendString appends s as a JSON string, at once if it is plain.
+func appendString(dst []byte, s string) []byte {
+	if plainEnd(bytesOf(s), 0) < len(s) {
+		return vec.AppendJSONString(dst, s)
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
+// appendInt appends x in digits. Most numbers in events are small.
+func appendInt(dst []byte, x int64) []byte {
+	if uint64(x) >= 1000 {
+		return strconv.AppendInt(dst, x, 10)
+	}
+	a, b, c := byte('0'+x/100), byte('0'+x/10%10), byte('0'+x%10)
+	switch {
+	case x >= 100:
+		return append(dst, a, b, c)
+	case x >= 10:
+		return append(dst, b, c)
+	}
+	return append(dst, c)
 }
 
 // timeText writes times. It remembers the last second, for rows come in time order.
@@ -259,11 +289,10 @@ func (c *timeText) append(dst []byte, t vec.Time) []byte {
 		copy(c.text[:], vec.AppendTime(b[:0], t))
 	}
 	dst = append(dst, c.text[:]...)
-	var b [8]byte
-	b[7] = 'Z'
-	for i := 6; i >= 0; i-- {
-		b[i] = byte('0' + f%10)
-		f /= 10
+	ms, rest := uint32(f)/10_000, uint32(f)%10_000
+	dst = append(dst, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+	if rest == 0 { // times are mostly whole milliseconds
+		return append(dst, "0000Z"...)
 	}
-	return append(dst, b[:]...)
+	return append(dst, byte('0'+rest/1000), byte('0'+rest/100%10), byte('0'+rest/10%10), byte('0'+rest%10), 'Z')
 }

@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -111,7 +112,17 @@ func TestEncodeTimes(t *testing.T) {
 	f(vec.FromCivil(2024, 2, 29) + 5*vec.Hour)
 	f(vec.FromCivil(2024, 2, 29) + 5*vec.Hour + 9_999_999)
 	f(vec.FromCivil(2024, 2, 29) + 5*vec.Hour - 1)
+	f(vec.FromCivil(2024, 2, 29) + 123_0001)
+	f(vec.FromCivil(2024, 2, 29) + 9_870_000)
 	f(vec.MaxDatetime)
+}
+
+func TestEncodeInts(t *testing.T) {
+	for _, x := range []int64{0, 1, 9, 10, 99, 100, 999, 1000, -1, -999, 1 << 62, -1 << 63} {
+		if got, want := string(appendInt(nil, x)), strconv.FormatInt(x, 10); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
 }
 
 // A dictionary grows between batches, and a column may change its dictionary.

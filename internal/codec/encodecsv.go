@@ -103,7 +103,7 @@ func (e *Encoder) csvCell(dst []byte, c *cells, v *vec.Vec, i int) []byte {
 		}
 		return e.field(dst, v.Str[i])
 	case vec.Int:
-		return strconv.AppendInt(dst, v.Int[i], 10)
+		return appendInt(dst, v.Int[i])
 	case vec.Datetime:
 		return c.time.append(dst, vec.Time(v.Int[i]))
 	}
@@ -117,7 +117,7 @@ func (e *Encoder) csvValue(dst []byte, c *cells, x *vec.Value) []byte {
 	case vec.String:
 		return e.field(dst, x.Str)
 	case vec.Int:
-		return strconv.AppendInt(dst, x.Int, 10)
+		return appendInt(dst, x.Int)
 	case vec.Float:
 		return vec.AppendFloatText(dst, x.Float)
 	case vec.Bit:

@@ -22,9 +22,12 @@ type JSONDecoder struct {
 	framer
 	projector
 	records
-	lay  layouts
-	row  int
-	fast bool
+	lay    layouts
+	marks  marks
+	marker marker // the zero value does without marks
+	least  int    // bytes of text that are worth marking
+	row    int
+	fast   bool
 }
 
 // NewGenericJSON is a decoder that builds the value of every event and looks the fields
@@ -51,6 +54,10 @@ func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 	d.texts.size = 16 << 10
 	d.shallow = len(d.root.cols) > 0
 	d.fast = d.root.simple()
+	d.least = minMarked
+	if len(markers) > 0 {
+		d.marker = markers[0]
+	}
 	return d
 }
 
@@ -62,6 +69,10 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 	d.positions.open(data, max)
 	d.row = 0
 	pos := 0
+	d.marks.n = 0
+	if d.fast && d.mode == framingLines && d.marker.mark != nil && len(data) >= d.least && d.lay.off == 0 {
+		d.marks.mark(data, d.marker)
+	}
 	for {
 		learn := false
 		if d.fast {
@@ -107,7 +118,13 @@ func (d *JSONDecoder) bet(data []byte, pos, max int) (int, bool) {
 		d.lineAt(pos)
 	}
 	row := d.row
-	pos, missed := d.run(data, pos, max)
+	missed := false
+	if pos+slack < d.marks.n {
+		pos, missed = d.walk(data, pos, max)
+	}
+	if !missed && d.row < max {
+		pos, missed = d.run(data, pos, max)
+	}
 	if d.mode == framingLines {
 		d.passed(pos, d.row-row)
 	}

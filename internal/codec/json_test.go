@@ -335,3 +335,42 @@ func TestBatchesOfOneBuffer(t *testing.T) {
 		}
 	}
 }
+
+func TestSplitLines(t *testing.T) {
+	f := func(text string, approx, want int) {
+		t.Helper()
+		if got := SplitLines([]byte(text), approx); got != want {
+			t.Errorf("%q near %d: got %d, want %d", text, approx, got, want)
+		}
+	}
+	f("ab\ncd\n", 0, 0)
+	f("ab\ncd\n", 1, 3)
+	f("ab\ncd\n", 3, 3)
+	f("ab\ncd\n", 4, 6)
+	f("ab\ncd", 4, 5)
+	f("ab\ncd", 9, 5)
+	f("", 1, 0)
+}
+
+// A decoder that begins inside a text reports places in the text.
+func TestBegin(t *testing.T) {
+	for _, d := range []Decoder{NewJSON(fieldsOf("a"), JSONOptions{}), NewCSV(fieldsOf("a"), CSVOptions{NoHeader: true})} {
+		d.Begin(1000, 50)
+		var b vec.Batch
+		text := []byte("{\"a\":1}\n\n{\"a\":2}\n")
+		n, err := d.Decode(&b, text, false, 10, nil)
+		if err != nil || n != len(text) || b.N != 2 {
+			t.Fatalf("%d bytes, %d rows, %v", n, b.N, err)
+		}
+		if offset, line, raw := d.Row(1); offset != 1009 || line != 52 || string(raw) != `{"a":2}` {
+			t.Errorf("offset %d line %d %q", offset, line, raw)
+		}
+		if offset, line, _ := d.Row(0); offset != 1000 || line != 50 {
+			t.Errorf("offset %d line %d", offset, line)
+		}
+		d.Decode(&b, text, true, 10, nil)
+		if offset, line, _ := d.Row(0); offset != 1000+int64(len(text)) || line != 53 {
+			t.Errorf("offset %d line %d", offset, line)
+		}
+	}
+}

@@ -1,70 +1,45 @@
 package codec
 
-import "math/bits"
+import "unsafe"
 
-// masks marks bytes of a text, a bit a byte: where a string may end, where a line ends,
-// and the bytes that keep a string off the fast path. With them the end of a string or an
-// event is a shift and a count of zeros away, and an event does not have to be read to
-// its end before the next one can begin.
+// marks tells of each byte of a text whether a string stops there (a quote, or a byte that
+// keeps a string off the fast path) and whether a line ends there, a bit a byte. With
+// them the end of a string or of an event is a shift and a count of zeros away, and the
+// next event can be begun before this one is read to its end.
 //
-// They are made by vector instructions, 32 or 64 bytes at a time. Without such
-// instructions they would cost more than they bring, and the decoder does without them.
-type masks struct {
-	quotes, newlines, specials []uint64
-	n                          int  // bytes that are marked
-	clean                      bool // there is no special byte
+// They are made by vector instructions. Without such instructions they would cost more
+// than they bring, and the decoder does without them (run instead of walk).
+type marks struct {
+	stops, lines []uint64
+	n            int // bytes that are marked
 }
 
-// mark marks the bytes of data, whole words of 64 bytes only.
-func (m *masks) mark(data []byte, classify func(data *byte, words int, quotes, newlines, specials *uint64) uint64) {
+// marker is vector code that marks words times 64 bytes of data.
+type marker struct {
+	name string
+	mark func(data *byte, words int, stops, lines *uint64)
+}
+
+// minMarked is the least text that is worth marking.
+const minMarked = 1024
+
+// mark marks data, whole words of 64 bytes only.
+func (m *marks) mark(data []byte, with marker) {
 	words := len(data) / 64
-	// A window reads one word more than it starts in.
-	m.quotes = sized(m.quotes, words+2)
-	m.newlines = sized(m.newlines, words+2)
-	m.specials = sized(m.specials, words+2)
+	// A window reads up to 8 bytes behind the word that it starts in.
+	m.stops, m.lines = sized(m.stops, words+1), sized(m.lines, words+1)
+	m.stops[words], m.lines[words] = 0, 0
 	m.n = words * 64
-	m.clean = true
 	if words > 0 {
-		m.clean = classify(&data[0], words, &m.quotes[0], &m.newlines[0], &m.specials[0]) == 0
-	}
-	for i := words; i < words+2; i++ {
-		m.quotes[i], m.newlines[i], m.specials[i] = 0, 0, 0
+		with.mark(&data[0], words, &m.stops[0], &m.lines[0])
 	}
 }
 
-// window is the 64 marks from byte pos on.
-func window(marks []uint64, pos int) uint64 {
-	i, s := pos>>6, uint(pos&63)
-	return marks[i]>>s | marks[i+1]<<(64-s)
-}
+// windowBits is how many marks a window has at least.
+const windowBits = 57
 
-// distance is how far the first mark at or after pos is, at most limit; limit if there is
-// none.
-func distance(marks []uint64, pos, limit int) int {
-	for d := 0; d < limit; d += 64 {
-		if w := window(marks, pos+d); w != 0 {
-			return min(d+bits.TrailingZeros64(w), limit)
-		}
-		if pos+d+128 > len(marks)*64 {
-			break
-		}
-	}
-	return limit
-}
-
-// classifyPlain is what the vector code does, a byte at a time. Tests hold them equal.
-func classifyPlain(data []byte, quotes, newlines, specials []uint64) (any uint64) {
-	for i, c := range data {
-		bit := uint64(1) << (i & 63)
-		switch {
-		case c == '"':
-			quotes[i>>6] |= bit
-		case c == '\n':
-			newlines[i>>6] |= bit
-		case c == '\\' || c < 0x20 || c >= 0x80:
-			specials[i>>6] |= bit
-			any |= bit
-		}
-	}
-	return any
+// window is the marks from byte pos on, as many as windowBits at least; marks that are
+// not in the window are zero.
+func window(bits unsafe.Pointer, pos int) uint64 {
+	return load8(bits, pos>>3) >> (uint(pos) & 7)
 }

@@ -2,5 +2,5 @@
 
 package codec
 
-// vectorClassify is nil: there is no vector code for this processor.
-var vectorClassify func(data *byte, words int, quotes, newlines, specials *uint64) uint64
+// markers are the vector codes that this processor can run: none here.
+var markers []marker

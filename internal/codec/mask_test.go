@@ -2,72 +2,67 @@ package codec
 
 import (
 	"math/rand/v2"
-	"slices"
 	"testing"
+	"unsafe"
 )
 
-// TestClassify: the vector code marks what the plain code marks.
-func TestClassify(t *testing.T) {
-	if vectorClassify == nil {
+// TestMark: the vector code marks what it should, for every byte at every place.
+func TestMark(t *testing.T) {
+	if len(markers) == 0 {
 		t.Log("this processor has no vector code")
-		return
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	text := make([]byte, 64*1024)
+	text := make([]byte, 40*1024)
 	for i := range text {
-		text[i] = byte(i) // every byte at every place of a word, nearly
-		if i > 16*1024 {
+		text[i] = byte(i)
+		if i > 17*1024 {
 			text[i] = byte(rnd.Uint32())
 		}
 	}
-	for shift := range 70 {
-		data := text[shift*7:]
-		data = data[:len(data)/64*64]
-		words := len(data) / 64
-		want := [3][]uint64{make([]uint64, words), make([]uint64, words), make([]uint64, words)}
-		wantAny := classifyPlain(data, want[0], want[1], want[2])
-		got := [3][]uint64{make([]uint64, words), make([]uint64, words), make([]uint64, words)}
-		for name, f := range vectorClassifiers() {
-			gotAny := f(&data[0], words, &got[0][0], &got[1][0], &got[2][0])
-			for k := range want {
-				if !slices.Equal(got[k], want[k]) {
-					t.Fatalf("%s, shift %d, mask %d differs", name, shift, k)
+	for _, with := range markers {
+		var m marks
+		for shift := range 70 {
+			data := text[shift*7:]
+			m.mark(data, with)
+			if m.n != len(data)/64*64 {
+				t.Fatalf("%s marked %d of %d bytes", with.name, m.n, len(data))
+			}
+			for i, c := range data[:m.n] {
+				stop, line := m.stops[i>>6]>>(i&63)&1 == 1, m.lines[i>>6]>>(i&63)&1 == 1
+				if stop != (c == '"' || c == '\\' || c < 0x20 || c >= 0x80) || line != (c == '\n') {
+					t.Fatalf("%s, shift %d: byte %d is %#x, stop %v, line end %v", with.name, shift, i, c, stop, line)
 				}
 			}
-			if gotAny == 0 != (wantAny == 0) {
-				t.Fatalf("%s, shift %d: any %x, want %x", name, shift, gotAny, wantAny)
-			}
 		}
 	}
 }
 
-func TestDistance(t *testing.T) {
-	marks := []uint64{1<<3 | 1<<63, 0, 1, 0, 0}
-	f := func(pos, limit, want int) {
+func TestWindow(t *testing.T) {
+	bits := []uint64{1<<3 | 1<<63, 1 << 1, 0}
+	f := func(pos int, want uint64) {
 		t.Helper()
-		if got := distance(marks, pos, limit); got != want {
-			t.Errorf("distance from %d is %d, want %d", pos, got, want)
+		got := window(unsafe.Pointer(&bits[0]), pos)
+		if got&(1<<windowBits-1) != want {
+			t.Errorf("window at %d is %b, want %b", pos, got, want)
 		}
 	}
-	f(0, 1000, 3)
-	f(3, 1000, 0)
-	f(4, 1000, 59)
-	f(64, 1000, 64)
-	f(64, 50, 50)
-	f(129, 300, 300)
+	f(0, 1<<3)
+	f(3, 1)
+	f(4, 0)
+	f(7, 1<<56)
+	f(60, 1<<3|1<<5)
+	f(65, 1)
+	f(66, 0)
 }
 
-func BenchmarkClassify(b *testing.B) {
+func BenchmarkMark(b *testing.B) {
 	data := make([]byte, 256<<10)
-	for i := range data {
-		data[i] = 'a'
-	}
-	q, n, s := make([]uint64, 4096), make([]uint64, 4096), make([]uint64, 4096)
-	for name, f := range vectorClassifiers() {
-		b.Run(name, func(b *testing.B) {
+	for _, with := range markers {
+		b.Run(with.name, func(b *testing.B) {
+			var m marks
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
-				f(&data[0], 4096, &q[0], &n[0], &s[0])
+				m.mark(data, with)
 			}
 		})
 	}

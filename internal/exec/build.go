@@ -121,7 +121,11 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 		case *plan.Project:
 			v.op = newProject(g, op)
 		case *plan.Order:
-			v.op = newOrder(len(n.In), op.Concat || op.Soft && !o.Sample, live[n])
+			if isLoose(op, o.Sample) {
+				v.op = newJoin(n, o.Sample)
+			} else {
+				v.op = newOrder(len(n.In), live[n])
+			}
 		case *plan.Group:
 			op2, err := newGrouping(g, n, op)
 			if err != nil {

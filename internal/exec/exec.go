@@ -26,3 +26,12 @@ type Operator interface {
 	Snapshot(w *state.Writer)
 	Restore(r *state.Reader) error
 }
+
+// limits are the sizes at which operators change how they work; no result depends on
+// them. Only tests set them.
+var limits = struct {
+	idleGroups int   // groups without state that are kept before they are forgotten
+	results    int   // result rows that gather before they are passed on
+	ring       int64 // panes of the dense table of open panes
+	table      int64 // its cells
+}{idleGroups: 1 << 16, results: 2048, ring: 4096, table: 1 << 22}

@@ -17,10 +17,29 @@ type grouping struct {
 	op      *plan.Group
 	keys    *keyTable
 	windows []windower
-	args    [][]*vec.Vec // per aggregate the argument columns of the batch at hand
-	rowNo   int64        // rows seen: orders rows of equal T
+	in      groupedRows
+	rowNo   int64 // rows seen: orders rows of equal T
 	res     results
 	load    vec.Batch
+}
+
+// groupedRows is a batch with the groups of its rows.
+type groupedRows struct {
+	*vec.Batch
+	groups []int32
+	// tuples is the keys of the rows as they are written: a group shows the key of its first
+	// row in the window (saql.md 3.7).
+	tuples []int32
+	rowNo  int64        // of the first row
+	args   [][]*vec.Vec // per aggregate the argument columns
+}
+
+// rank orders row i among all rows.
+func (in *groupedRows) rank(i int) rank {
+	if in.Seq != nil {
+		return rank{in.Time[i], in.Seq[i]}
+	}
+	return rank{in.Time[i], in.rowNo + int64(i)}
 }
 
 // windower computes one window kind for all groups. Rows come with add. The results up
@@ -28,13 +47,13 @@ type grouping struct {
 // give, emit gives it and forgets it. The caller emits a result only when the watermark
 // is greater than its T, so no row can change it any more.
 type windower interface {
-	// add takes rows with their groups. Row i is ordered among rows of equal T by
-	// b.Seq[i], or by rowNo+i if there is no Seq. args are the columns of the aggregates.
-	add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec)
+	add(in *groupedRows)
 	next() (vec.Time, bool)
 	emit(to *results)
-	// held is how many pairs of window and group have state: no fewer than groups.
+	// held is how many pairs of window and group have state: no fewer than groups. known is
+	// how many keys of its own the windower remembers.
 	held() int
+	known() int
 	// owner says that the grouping has moved to o.
 	owner(o *grouping)
 	snapshot(w *state.Writer)
@@ -49,8 +68,9 @@ func newGrouping(g *Graph, n *plan.Node, op *plan.Group) (Operator, error) {
 }
 
 func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
-	o := &grouping{g: g, node: n, op: op, keys: newKeyTable(op.Keys), args: make([][]*vec.Vec, len(op.Aggs))}
-	ordered := isOrdered(n.In[0])
+	o := &grouping{g: g, node: n, op: op, keys: newKeyTable(op.Keys)}
+	o.in.args = make([][]*vec.Vec, len(op.Aggs))
+	ordered := isOrdered(n.In[0], g.opts.Sample)
 	for _, spec := range op.Windows {
 		switch spec.Kind {
 		case window.Sliding:
@@ -65,15 +85,16 @@ func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
 	return o
 }
 
-// isOrdered tells whether a node gives rows in the order of T.
-func isOrdered(n *plan.Node) bool {
+// isOrdered tells whether a node gives rows in the order of T, and those of equal T in
+// the order of arrival.
+func isOrdered(n *plan.Node, sample bool) bool {
 	switch op := n.Op.(type) {
 	case *plan.Group:
 		return true
 	case *plan.Order:
-		return !op.Concat
+		return !isLoose(op, sample)
 	case *plan.Filter, *plan.Project:
-		return isOrdered(n.In[0])
+		return isOrdered(n.In[0], sample)
 	}
 	return false
 }
@@ -96,15 +117,16 @@ func (o *grouping) argTypes(a plan.GroupAgg) []fn.Types {
 }
 
 func (o *grouping) Push(_ int, b *vec.Batch, _ Emit) error {
-	groups := o.keys.groups(b)
+	o.in.Batch, o.in.rowNo = b, o.rowNo
+	o.in.groups, o.in.tuples = o.keys.groups(b)
 	for i, a := range o.op.Aggs {
-		o.args[i] = o.args[i][:0]
+		o.in.args[i] = o.in.args[i][:0]
 		for _, c := range a.Args {
-			o.args[i] = append(o.args[i], &b.Cols[c])
+			o.in.args[i] = append(o.in.args[i], &b.Cols[c])
 		}
 	}
 	for _, w := range o.windows {
-		w.add(b, groups, o.rowNo, o.args)
+		w.add(&o.in)
 	}
 	o.rowNo += int64(b.N)
 	return nil
@@ -130,7 +152,7 @@ func (o *grouping) Advance(_ int, t vec.Time, emit Emit) error {
 		if o.res.failed != nil {
 			return o.res.failed
 		}
-		if len(o.res.groups) >= maxResults {
+		if len(o.res.tuples) >= limits.results {
 			if err := o.res.flush(emit); err != nil {
 				return err
 			}
@@ -138,17 +160,15 @@ func (o *grouping) Advance(_ int, t vec.Time, emit Emit) error {
 	}
 }
 
-// idleGroups is how many groups without state are kept before they are forgotten.
-const idleGroups = 1 << 16
-
 // forget drops the keys of groups that hold no state (saql.md 4.5), once they are many: it
 // numbers the groups anew by writing and reading the state.
 func (o *grouping) forget() {
-	held := 0
+	held, known := 0, int(o.keys.n)
 	for _, w := range o.windows {
 		held += w.held()
+		known = max(known, w.known())
 	}
-	if int(o.keys.n) < 4*held+idleGroups {
+	if known < 4*held+limits.idleGroups {
 		return
 	}
 	w := state.NewWriter()
@@ -181,9 +201,6 @@ func (o *grouping) Restore(r *state.Reader) error {
 	return r.Err()
 }
 
-// maxResults is how many result rows gather before they are passed on.
-const maxResults = 2048
-
 // results gathers rows of results until there are enough for a batch.
 type results struct {
 	o      *grouping
@@ -192,7 +209,7 @@ type results struct {
 	failed error
 
 	time    []vec.Time
-	groups  []int32
+	tuples  []int32
 	ids     []int32 // window of each row, if there are several or the node has a window id
 	keepIDs bool
 	firsts  []rank // first row of each result, if shards are to be merged
@@ -228,10 +245,10 @@ func (r *results) init(o *grouping) {
 	}
 }
 
-// take adds the results of a window: groups, the slots of their aggregates in accs, and
+// take adds the results of a window: keys, the slots of their aggregates in accs, and
 // the first row of each (only read if results are ranked).
-func (r *results) take(groups []int32, accs []fn.Acc, slots []int32, first func(i int) rank) {
-	if len(groups) == 0 || r.failed != nil {
+func (r *results) take(tuples []int32, accs []fn.Acc, slots []int32, first func(i int) rank) {
+	if len(tuples) == 0 || r.failed != nil {
 		return
 	}
 	for j, acc := range accs {
@@ -246,8 +263,8 @@ func (r *results) take(groups []int32, accs []fn.Acc, slots []int32, first func(
 		}
 		appendVec(&r.aggs[j], &r.tmp)
 	}
-	r.groups = append(r.groups, groups...)
-	for i := range groups {
+	r.tuples = append(r.tuples, tuples...)
+	for i := range tuples {
 		r.time = append(r.time, r.at)
 		if r.keepIDs {
 			r.ids = append(r.ids, int32(r.window))
@@ -260,7 +277,7 @@ func (r *results) take(groups []int32, accs []fn.Acc, slots []int32, first func(
 
 // flush passes the gathered rows on.
 func (r *results) flush(emit Emit) error {
-	if len(r.groups) == 0 {
+	if len(r.tuples) == 0 {
 		return nil
 	}
 	r.build()
@@ -273,7 +290,7 @@ func (r *results) flush(emit Emit) error {
 func (r *results) build() {
 	k := len(r.o.op.Keys)
 	for p := range k {
-		r.o.keys.column(p, r.groups, &r.out.Cols[p])
+		r.o.keys.column(p, r.tuples, &r.out.Cols[p])
 	}
 	for j := range r.aggs {
 		r.out.Cols[k+j] = r.aggs[j]
@@ -290,11 +307,11 @@ func (r *results) build() {
 			}
 		}
 	}
-	r.out.N, r.out.Time = len(r.groups), r.time
+	r.out.N, r.out.Time = len(r.tuples), r.time
 }
 
 func (r *results) clear() {
-	r.time, r.groups, r.ids, r.firsts = r.time[:0], r.groups[:0], r.ids[:0], r.firsts[:0]
+	r.time, r.tuples, r.ids, r.firsts = r.time[:0], r.tuples[:0], r.ids[:0], r.firsts[:0]
 	for j := range r.aggs {
 		r.aggs[j].Reset()
 	}

@@ -20,8 +20,9 @@ type hops struct {
 	count  []int32      // per group: panes of the window that have it
 	run    []int32      // per group: its slot + 1, 0 without rows in the window
 	last   []entryRef   // per group: its newest pane
-	groups []int32
-	tops   []entryRef
+	shown  []int32
+	tops   []int32 // slots of the first panes
+	result []int32 // running slots
 	slots  []int32
 	gone   []int32
 }
@@ -108,24 +109,20 @@ func (h *hops) leave() *pane {
 
 // emit gives the window's result for every group that has a row in it.
 func (h *hops) emit(to *results) {
-	h.groups, h.tops = h.groups[:0], h.tops[:0]
+	h.shown, h.tops, h.result = h.shown[:0], h.tops[:0], h.result[:0]
 	for _, p := range h.window {
 		for k, word := range p.isTop {
 			for ; word != 0; word &= word - 1 {
 				pos := k<<6 + bits.TrailingZeros64(word)
-				h.groups = append(h.groups, p.groups[pos])
-				h.tops = append(h.tops, entryRef{p, int32(pos)})
+				top := p.slots[pos]
+				h.tops = append(h.tops, top)
+				h.shown = append(h.shown, h.w.tuple[top])
+				h.result = append(h.result, h.run[p.groups[pos]]-1)
 			}
 		}
 	}
 	h.remerge()
-	h.slots = h.slots[:0]
-	for _, g := range h.groups {
-		h.slots = append(h.slots, h.run[g]-1)
-	}
-	to.take(h.groups, h.w.accs, h.slots, func(i int) rank {
-		return h.w.first[h.tops[i].p.slots[h.tops[i].pos]]
-	})
+	to.take(h.shown, h.w.accs, h.result, func(i int) rank { return h.w.first[h.tops[i]] })
 }
 
 // remerge computes the aggregates that cannot be taken back.
@@ -134,12 +131,8 @@ func (h *hops) remerge() {
 		if inv != nil {
 			continue
 		}
-		h.slots = h.slots[:0]
-		for _, g := range h.groups {
-			h.slots = append(h.slots, h.run[g]-1)
-		}
 		acc := h.w.accs[j]
-		acc.Reset(h.slots)
+		acc.Reset(h.result)
 		for _, p := range h.window {
 			acc.Merge(h.runSlots(p), p.slots)
 		}

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"weir/internal/state"
@@ -9,16 +10,21 @@ import (
 )
 
 // keyColumn numbers the distinct values of one key column: 0, 1, 2... in order of
-// appearance. Equal keys (saql.md 3.7) have one number; the value shown is the first one.
+// appearance. Values that are equal as keys and look different, such as 1 and 1.0
+// (saql.md 3.7), have numbers of their own; same leads from each to the first of them.
 //
 // Numbers of dictionary codes are found once per code. Whole numbers go through a hash
-// table of their own; everything else through the canonical bytes of vec.AppendKey.
+// table of their own; everything else through the bytes of the value.
 type keyColumn struct {
 	vals   []vec.Value
+	same   []int32   // per number: the first that is equal to it; nil while all differ
 	text   bool      // all values are texts: dict holds them too
 	dict   *vec.Dict // Vals[id] is the text of value id
-	ints   intTable
+	ints   intTable  // of bigints
+	floats intTable  // of floats, by their bits
+	bits   [2]int32  // of bits, + 1
 	others map[string]int32
+	equals map[string]int32      // the first of records and arrays, by vec.AppendKey
 	caches map[*vec.Dict][]int32 // code -> id + 1
 	recent *vec.Dict
 	cache  []int32
@@ -38,9 +44,9 @@ func (k *keyColumn) ids(v *vec.Vec, out []int32) {
 	switch {
 	case v.Tag == nil && v.Dict != nil:
 		k.byCode(v, out)
-	case v.Tag == nil && (v.Kind == vec.Int || v.Kind == vec.Bit):
+	case v.Tag == nil && v.Kind == vec.Int:
 		for i := range out {
-			out[i] = k.int(v.Int[i], v.Kind)
+			out[i] = k.int(v.Int[i])
 		}
 	default:
 		for i := range out {
@@ -75,46 +81,133 @@ func (k *keyColumn) byCode(v *vec.Vec, out []int32) {
 
 // id is the number of one row.
 func (k *keyColumn) id(v *vec.Vec, i int) int32 {
-	switch kind := v.KindAt(i); kind {
-	case vec.Int, vec.Bit:
-		return k.int(v.Int[i], kind)
-	case vec.Float:
-		if x := v.Float[i]; x >= -1<<62 && x <= 1<<62 && x == float64(int64(x)) {
-			if id, ok := k.ints.get(int64(x)); ok {
-				return id
-			}
-			id := k.add(v.At(i))
-			k.ints.put(int64(x), id)
-			return id
+	switch v.KindAt(i) {
+	case vec.Int:
+		return k.int(v.Int[i])
+	case vec.Bit:
+		x := v.Int[i] & 1
+		if k.bits[x] == 0 {
+			k.bits[x] = k.add(v.At(i)) + 1
 		}
+		return k.bits[x] - 1
+	case vec.Float:
+		bits := int64(math.Float64bits(v.Float[i]))
+		id, ok := k.floats.get(bits)
+		if !ok {
+			id = k.add(v.At(i))
+			k.floats.put(bits, id)
+		}
+		return id
+	case vec.Record, vec.Array:
+		k.buf = appendExact(k.buf[:0], v.At(i))
+	default:
+		k.buf = vec.AppendKeyRow(k.buf[:0], v, i)
 	}
-	k.buf = vec.AppendKeyRow(k.buf[:0], v, i)
 	if id, ok := k.others[string(k.buf)]; ok {
 		return id
 	}
+	text := string(k.buf)
 	id := k.add(v.At(i))
-	k.others[string(k.buf)] = id
+	k.others[text] = id
 	return id
 }
 
-func (k *keyColumn) int(x int64, kind vec.Kind) int32 {
-	if id, ok := k.ints.get(x); ok {
-		return id
+func (k *keyColumn) int(x int64) int32 {
+	id, ok := k.ints.get(x)
+	if !ok {
+		id = k.add(vec.IntValue(x))
+		k.ints.put(x, id)
 	}
-	id := k.add(vec.Value{Kind: kind, Int: x})
-	k.ints.put(x, id)
 	return id
 }
 
+// add numbers a value that has no number yet.
 func (k *keyColumn) add(v vec.Value) int32 {
 	v = keep(v)
 	id := int32(len(k.vals))
+	first := k.equal(v)
 	k.vals = append(k.vals, v)
+	k.same = appendSame(k.same, id, first)
 	if v.Kind != vec.String {
 		k.text = false
 	}
 	k.dict.Vals = append(k.dict.Vals, v.Str)
 	return id
+}
+
+// appendSame notes that number id is the same as number first; first < 0 means that it is
+// the same as no other.
+func appendSame(same []int32, id, first int32) []int32 {
+	if first < 0 {
+		first = id
+	}
+	if same == nil && first == id {
+		return nil
+	}
+	for n := int32(len(same)); n < id; n++ {
+		same = append(same, n)
+	}
+	return append(same, first)
+}
+
+// equal is the first number of the values that are equal to a new value v, or -1.
+func (k *keyColumn) equal(v vec.Value) int32 {
+	var x int64
+	switch v.Kind {
+	case vec.Bit, vec.Int:
+		x = v.Int
+	case vec.Float:
+		if v.Float != math.Trunc(v.Float) || v.Float < -1<<63 || v.Float >= 1<<63 {
+			return -1
+		}
+		x = int64(v.Float)
+	case vec.Record, vec.Array:
+		return k.equalNested(v)
+	default:
+		return -1
+	}
+	if id, ok := k.ints.get(x); ok {
+		return k.firstOf(id)
+	}
+	if x>>1 == 0 && k.bits[x] != 0 {
+		return k.firstOf(k.bits[x] - 1)
+	}
+	f := float64(x)
+	if f >= 1<<63 || int64(f) != x {
+		return -1 // no float has the value
+	}
+	for _, f := range [2]float64{f, -f} { // 0.0 and -0.0 are equal
+		if id, ok := k.floats.get(int64(math.Float64bits(f))); ok && k.vals[id].Float == float64(x) {
+			return k.firstOf(id)
+		}
+	}
+	return -1
+}
+
+func (k *keyColumn) equalNested(v vec.Value) int32 {
+	key := string(vec.AppendKey(nil, v))
+	if id, ok := k.equals[key]; ok {
+		return id
+	}
+	if k.equals == nil {
+		k.equals = map[string]int32{}
+	}
+	k.equals[key] = int32(len(k.vals))
+	return -1
+}
+
+func (k *keyColumn) firstOf(id int32) int32 {
+	if k.same == nil {
+		return id
+	}
+	return k.same[id]
+}
+
+// appendExact appends bytes that only values of the same look share.
+func appendExact(dst []byte, v vec.Value) []byte {
+	w := state.NewWriter()
+	saveValue(w, v)
+	return append(dst, w.Bytes()...)
 }
 
 // column sets out to the values of the given numbers.
@@ -136,17 +229,20 @@ func (k *keyColumn) column(ids []int32, out *vec.Vec) {
 	}
 }
 
-// keyTable numbers the groups: the tuples of key values.
+// keyTable numbers the tuples of key values. As in a keyColumn, equal tuples that look
+// different have numbers of their own, and the first of them is the number of the group.
 type keyTable struct {
 	cols  []int // columns of the input
 	parts []*keyColumn
 	ids   [][]int32 // scratch: per part the numbers of the rows at hand
 	pairs []pairTable
-	// of[p][g] is the number in part p of group g. A table of one part has none: the group
+	// of[p][g] is the number in part p of tuple g. A table of one part has none: the tuple
 	// is the value.
-	of   [][]int32
-	n    int32 // groups so far
-	rows []int32
+	of     [][]int32
+	same   []int32 // as in keyColumn, where there are several parts
+	n      int32   // tuples so far
+	rows   []int32
+	firsts []int32
 }
 
 func newKeyTable(cols []int) *keyTable {
@@ -160,63 +256,107 @@ func newKeyTable(cols []int) *keyTable {
 	return t
 }
 
-// groups gives the group of each row. The slice is valid until the next call.
-func (t *keyTable) groups(b *vec.Batch) []int32 {
+// groups gives the group of each row, and the tuple of its key as it is written in the
+// row. The slices are valid until the next call.
+func (t *keyTable) groups(b *vec.Batch) (groups, tuples []int32) {
 	t.rows = resizeInts(t.rows, b.N)
-	if len(t.cols) == 0 {
+	switch len(t.cols) {
+	case 0:
 		clear(t.rows)
 		t.n = 1
-		return t.rows
+		return t.rows, t.rows
+	case 1:
+		t.parts[0].ids(&b.Cols[t.cols[0]], t.rows)
+		t.n, t.same = int32(len(t.parts[0].vals)), t.parts[0].same
+	default:
+		t.tuples(b)
 	}
+	if t.same == nil {
+		return t.rows, t.rows
+	}
+	t.firsts = resizeInts(t.firsts, b.N)
+	for i, id := range t.rows {
+		t.firsts[i] = t.same[id]
+	}
+	return t.firsts, t.rows
+}
+
+// tuples sets t.rows to the tuples of the rows, for several parts.
+func (t *keyTable) tuples(b *vec.Batch) {
 	t.parts[0].ids(&b.Cols[t.cols[0]], t.rows)
-	if len(t.cols) == 1 {
-		t.n = int32(len(t.parts[0].vals))
-		return t.rows
-	}
 	t.ids[0] = append(t.ids[0][:0], t.rows...)
-	for p := 1; p < len(t.cols); p++ {
+	last := len(t.cols) - 1
+	for p := 1; p <= last; p++ {
 		t.ids[p] = resizeInts(t.ids[p], b.N)
 		t.parts[p].ids(&b.Cols[t.cols[p]], t.ids[p])
-		last := p == len(t.cols)-1
 		for i := range t.rows {
 			id, isNew := t.pairs[p-1].number(t.rows[i], t.ids[p][i])
 			t.rows[i] = id
-			if isNew && last {
-				for q := range t.of {
-					t.of[q] = append(t.of[q], t.ids[q][i])
-				}
-				t.n++
+			if isNew && p == last {
+				t.addTuple(id, func(q int) int32 { return t.ids[q][i] })
 			}
 		}
 	}
-	return t.rows
 }
 
-// column sets out to key part p of the groups.
-func (t *keyTable) column(p int, groups []int32, out *vec.Vec) {
+// addTuple notes tuple id, whose part p is the number part(p).
+func (t *keyTable) addTuple(id int32, part func(p int) int32) {
+	differs := false
+	for p := range t.of {
+		t.of[p] = append(t.of[p], part(p))
+		differs = differs || t.parts[p].firstOf(part(p)) != part(p)
+	}
+	t.n++
+	first := id
+	if differs {
+		first = t.parts[0].firstOf(part(0))
+		isNew := false
+		for p := 1; p < len(t.cols); p++ {
+			first, isNew = t.pairs[p-1].number(first, t.parts[p].firstOf(part(p)))
+		}
+		if isNew { // of a tuple that no row has had yet
+			t.same = appendSame(t.same, id, first)
+			t.addTuple(first, func(p int) int32 { return t.parts[p].firstOf(part(p)) })
+			return
+		}
+	}
+	t.same = appendSame(t.same, id, first)
+}
+
+// column sets out to key part p of the tuples.
+func (t *keyTable) column(p int, tuples []int32, out *vec.Vec) {
 	if len(t.cols) == 1 {
-		t.parts[0].column(groups, out)
+		t.parts[0].column(tuples, out)
 		return
 	}
-	t.rows = resizeInts(t.rows, len(groups))
-	for i, g := range groups {
+	t.rows = resizeInts(t.rows, len(tuples))
+	for i, g := range tuples {
 		t.rows[i] = t.of[p][g]
 	}
 	t.parts[p].column(t.rows, out)
 }
 
-// saveKey writes the key values of a group, loadKey reads them and gives their group.
-func (t *keyTable) saveKey(w *state.Writer, group int32) {
+// group is the group of a tuple.
+func (t *keyTable) group(tuple int32) int32 {
+	if t.same == nil {
+		return tuple
+	}
+	return t.same[tuple]
+}
+
+// saveKey writes the key values of a tuple, loadKey reads them and gives their group and
+// tuple.
+func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
 	for p := range t.cols {
-		id := group
+		id := tuple
 		if len(t.cols) > 1 {
-			id = t.of[p][group]
+			id = t.of[p][tuple]
 		}
 		saveValue(w, t.parts[p].vals[id])
 	}
 }
 
-func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) int32 {
+func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32) {
 	row.N = 1
 	need := 0
 	for _, c := range t.cols {
@@ -229,7 +369,8 @@ func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) int32 {
 		row.Cols[c].Reset()
 		row.Cols[c].Append(loadValue(r))
 	}
-	return t.groups(row)[0]
+	groups, tuples := t.groups(row)
+	return groups[0], tuples[0]
 }
 
 func resizeInts(s []int32, n int) []int32 {

@@ -8,9 +8,8 @@ import (
 )
 
 // order merges its inputs by (T, input, arrival). Rows wait until no earlier one can come
-// (saql.md 4.3 step 4). In loose mode it only joins streams whose order nobody sees.
+// (saql.md 4.3 step 4).
 type order struct {
-	loose   bool
 	live    []bool
 	ports   []vec.Time // watermark of each
 	chunks  []*chunk
@@ -53,8 +52,8 @@ func (a *waiting) compare(b *waiting) int {
 	return 1
 }
 
-func newOrder(ports int, loose bool, live []bool) *order {
-	o := &order{loose: loose, live: live, ports: make([]vec.Time, ports)}
+func newOrder(ports int, live []bool) *order {
+	o := &order{live: live, ports: make([]vec.Time, ports)}
 	for i := range o.ports {
 		o.ports[i] = vec.MinTime
 	}
@@ -62,9 +61,6 @@ func newOrder(ports int, loose bool, live []bool) *order {
 }
 
 func (o *order) Push(port int, b *vec.Batch, emit Emit) error {
-	if o.loose {
-		return emit(b)
-	}
 	c := o.newChunk(len(b.Cols))
 	for i, live := range o.live {
 		if live {
@@ -93,9 +89,6 @@ func (o *order) newChunk(cols int) *chunk {
 }
 
 func (o *order) Advance(port int, t vec.Time, emit Emit) error {
-	if o.loose {
-		return nil
-	}
 	o.ports[port] = t
 	low := o.ports[0]
 	for _, p := range o.ports[1:] {
@@ -121,8 +114,8 @@ func (o *order) Advance(port int, t vec.Time, emit Emit) error {
 	}
 	o.waiting = rest
 	sortWaiting(o.due)
-	for from := 0; from < len(o.due); from += maxResults {
-		if err := o.release(o.due[from:min(from+maxResults, len(o.due))], emit); err != nil {
+	for from := 0; from < len(o.due); from += limits.results {
+		if err := o.release(o.due[from:min(from+limits.results, len(o.due))], emit); err != nil {
 			return err
 		}
 	}

@@ -26,14 +26,15 @@ type panes struct {
 	ordered bool // rows come in the order of T
 	ranked  bool // the first row of each slot is looked for: order, or shards, ask for it
 
-	open    []*pane // panes that may still get rows, by time
-	accs    []fn.Acc
-	free    []int32
-	nslots  int32
-	first   []rank // per slot
-	slots   []int32
-	started bool
-	last    vec.Time // end of the last window given
+	open   []*pane // panes that may still get rows, by time
+	accs   []fn.Acc
+	free   []int32
+	nslots int32
+	first  []rank  // per slot
+	tuple  []int32 // per slot: the key of its first row
+	slots  []int32
+	shown  []int32
+	last   vec.Time // end of the last window given
 
 	// The slots of open panes, by pane and group. Dense: a ring of rows of width groups.
 	// Sparse, when open panes lie too far apart: a table.
@@ -64,12 +65,6 @@ type entryRef struct {
 	p   *pane
 	pos int32
 }
-
-// Limits of the dense table.
-const (
-	maxRing  = 4096
-	maxTable = 1 << 22
-)
 
 func newPanes(o *grouping, spec window.Spec, ordered bool) *panes {
 	w := &panes{o: o, size: spec.Size, hop: spec.Hop, offset: spec.Offset, ordered: ordered, accs: o.newAccs()}
@@ -119,33 +114,34 @@ func (w *panes) quotient(rel uint64) uint64 {
 	return hi >> w.shift
 }
 
-func (w *panes) add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec) {
-	w.slots = resizeInts(w.slots, b.N)
-	w.ranked = !w.ordered || b.Seq != nil
+func (w *panes) add(in *groupedRows) {
+	w.slots = resizeInts(w.slots, in.N)
+	w.ranked = !w.ordered || in.Seq != nil
 	w.reserve(int(w.o.keys.n))
 	if w.dense {
-		w.addDense(b, groups)
+		w.addDense(in)
 	} else {
-		w.addRest(b, groups, 0)
+		w.addRest(in, 0)
 	}
 	if w.ranked {
-		w.rank(b, rowNo)
+		w.rank(in)
 	}
 	for j, acc := range w.accs {
-		acc.Add(w.slots, args[j])
+		acc.Add(w.slots, in.args[j])
 	}
 }
 
 // addDense finds the slot of each row in the ring.
-func (w *panes) addDense(b *vec.Batch, groups []int32) {
+func (w *panes) addDense(in *groupedRows) {
+	groups := in.groups
 	base, span := w.ringBase()
 	mask, width := uint64(w.ring-1), uint64(w.width)
 	low, tab := uint64(w.low), w.tab
-	for i, t := range b.Time[:b.N] {
+	for i, t := range in.Time[:in.N] {
 		rel := uint64(t-base) - 1
 		if rel >= span {
 			if !w.reach(w.number(t)) {
-				w.addRest(b, groups, i)
+				w.addRest(in, i)
 				return
 			}
 			base, span = w.ringBase()
@@ -157,42 +153,36 @@ func (w *panes) addDense(b *vec.Batch, groups []int32) {
 		cell := (num&mask)*width + uint64(groups[i])
 		s := tab[cell]
 		if s == 0 {
-			s = w.enter(int64(num), groups[i], t) + 1
+			s = w.enter(int64(num), groups[i], in.tuples[i], t) + 1
 			tab[cell] = s
 		}
 		w.slots[i] = s - 1
 	}
 }
 
-// ringBase is the start of the ring's panes and the length of time that they cover; no
-// time before the first row.
+// ringBase is the start of the ring's panes and the length of time that they cover.
 func (w *panes) ringBase() (base vec.Time, span uint64) {
-	if !w.started {
-		return 0, 0
-	}
 	return w.end(w.low - 1), uint64(w.ring) * uint64(w.step)
 }
 
 // addRest goes on with the sparse table from row i on.
-func (w *panes) addRest(b *vec.Batch, groups []int32, i int) {
-	for ; i < b.N; i++ {
-		w.slots[i] = w.lookup(w.number(b.Time[i]), groups[i], b.Time[i])
+func (w *panes) addRest(in *groupedRows, i int) {
+	for ; i < in.N; i++ {
+		num := w.number(in.Time[i])
+		s, ok := w.sparse.get(num, in.groups[i])
+		if !ok {
+			s = w.enter(num, in.groups[i], in.tuples[i], in.Time[i])
+			w.sparse.put(num, in.groups[i], s)
+		}
+		w.slots[i] = s
 	}
-}
-
-func (w *panes) lookup(num int64, group int32, t vec.Time) int32 {
-	s, ok := w.sparse.get(num, group)
-	if !ok {
-		s = w.enter(num, group, t)
-		w.sparse.put(num, group, s)
-	}
-	return s
 }
 
 // enter gives a group a slot in a pane, making the pane if need be.
-func (w *panes) enter(num int64, group int32, t vec.Time) int32 {
+func (w *panes) enter(num int64, group, tuple int32, t vec.Time) int32 {
 	p := w.paneOf(num)
 	s := w.newSlot()
+	w.tuple[s] = tuple
 	w.first[s] = rank{vec.MaxTime, 0}
 	if !w.ranked {
 		w.first[s] = rank{t, 0}
@@ -212,6 +202,7 @@ func (w *panes) newSlot() int32 {
 	s := w.nslots
 	w.nslots++
 	w.first = append(w.first, rank{})
+	w.tuple = append(w.tuple, 0)
 	for _, acc := range w.accs {
 		acc.Grow(int(w.nslots))
 	}
@@ -256,14 +247,13 @@ func (w *panes) paneOf(num int64) *pane {
 // reach makes the ring cover pane num. It reports false when that would take too much
 // memory; from then on the table is sparse.
 func (w *panes) reach(num int64) bool {
-	if !w.started || len(w.open) == 0 {
-		w.started = true
+	if len(w.open) == 0 {
 		w.low = num
 		return true
 	}
 	lo, hi := min(w.open[0].num, num), max(w.open[len(w.open)-1].num, num)
 	need := hi - lo + 1
-	if need > maxRing || need*int64(w.width) > maxTable {
+	if need > limits.ring || need*int64(w.width) > limits.table {
 		w.toSparse()
 		return false
 	}
@@ -287,7 +277,7 @@ func (w *panes) reserve(n int) {
 	for width < n {
 		width *= 2
 	}
-	if w.ring*int64(width) > maxTable {
+	if w.ring*int64(width) > limits.table {
 		w.toSparse()
 		return
 	}
@@ -312,7 +302,7 @@ func (w *panes) layout(low, ring int64, width int) {
 
 func (w *panes) toSparse() {
 	w.dense, w.tab = false, nil
-	w.started = true
+	clear(w.sparse.m)
 	for _, p := range w.open {
 		for i, g := range p.groups {
 			w.sparse.put(p.num, g, p.slots[i])
@@ -346,19 +336,14 @@ func (w *panes) close() *pane {
 }
 
 // rank notes the first row of each slot.
-func (w *panes) rank(b *vec.Batch, rowNo int64) {
+func (w *panes) rank(in *groupedRows) {
 	first := w.first
-	for i, s := range w.slots[:b.N] {
-		t := b.Time[i]
-		if t > first[s].t {
+	for i, s := range w.slots[:in.N] {
+		if in.Time[i] > first[s].t {
 			continue
 		}
-		seq := rowNo + int64(i)
-		if b.Seq != nil {
-			seq = b.Seq[i]
-		}
-		if r := (rank{t, seq}); r.less(first[s]) {
-			first[s] = r
+		if r := in.rank(i); r.less(first[s]) {
+			first[s], w.tuple[s] = r, in.tuples[i]
 		}
 	}
 }
@@ -438,7 +423,11 @@ func (w *panes) emit(to *results) {
 		return
 	}
 	p := w.close()
-	to.take(p.groups, w.accs, p.slots, func(i int) rank { return w.first[p.slots[i]] })
+	w.shown = w.shown[:0]
+	for _, s := range p.slots {
+		w.shown = append(w.shown, w.tuple[s])
+	}
+	to.take(w.shown, w.accs, p.slots, func(i int) rank { return w.first[p.slots[i]] })
 	w.drop(p)
 }
 
@@ -483,10 +472,11 @@ func (w *panes) owner(o *grouping) { w.o = o }
 
 func (w *panes) held() int { return int(w.nslots) - len(w.free) }
 
+func (w *panes) known() int { return 0 }
+
 // snapshot writes the panes of the window and the open ones; the running aggregates
 // follow from them.
 func (w *panes) snapshot(sw *state.Writer) {
-	sw.Bool(w.started)
 	sw.Int(int64(w.last))
 	var in []*pane
 	if w.hopping != nil {
@@ -497,12 +487,12 @@ func (w *panes) snapshot(sw *state.Writer) {
 		for _, p := range list {
 			sw.Int(p.num)
 			sw.Uint(uint64(len(p.groups)))
-			for i, g := range p.groups {
-				w.o.keys.saveKey(sw, g)
-				sw.Int(int64(w.first[p.slots[i]].t))
-				sw.Int(w.first[p.slots[i]].seq)
+			for _, s := range p.slots {
+				w.o.keys.saveKey(sw, w.tuple[s])
+				sw.Int(int64(w.first[s].t))
+				sw.Int(w.first[s].seq)
 				for _, acc := range w.accs {
-					acc.Save(p.slots[i], sw)
+					acc.Save(s, sw)
 				}
 			}
 		}
@@ -510,7 +500,6 @@ func (w *panes) snapshot(sw *state.Writer) {
 }
 
 func (w *panes) restore(r *state.Reader) {
-	w.started = r.Bool()
 	w.last = vec.Time(r.Int())
 	for list := range 2 {
 		prev := int64(-1 << 62)
@@ -537,9 +526,8 @@ func (w *panes) restore(r *state.Reader) {
 		}
 	}
 	w.reserve(int(w.o.keys.n))
-	w.started = len(w.open) > 0
 	switch {
-	case !w.started:
+	case len(w.open) == 0:
 	case !w.dense:
 		w.toSparse()
 	default:
@@ -548,9 +536,9 @@ func (w *panes) restore(r *state.Reader) {
 }
 
 func (w *panes) restoreEntry(r *state.Reader, num int64) {
-	group := w.o.keys.loadKey(r, &w.o.load)
+	group, tuple := w.o.keys.loadKey(r, &w.o.load)
 	w.reserve(int(w.o.keys.n))
-	s := w.enter(num, group, 0)
+	s := w.enter(num, group, tuple, 0)
 	w.first[s] = rank{vec.Time(r.Int()), r.Int()}
 	for _, acc := range w.accs {
 		acc.Load(s, r)

@@ -5,13 +5,13 @@ import (
 	"weir/internal/vec"
 )
 
-// rowLog keeps rows of aggregate arguments in time order, with their groups, for windows
+// rowLog keeps rows of aggregate arguments in time order, with their keys, for windows
 // that give rows back. Rows have absolute numbers; the oldest are trimmed away.
 type rowLog struct {
 	base  int64 // number of row 0
 	time  []vec.Time
 	seq   []int64
-	group []int32
+	tuple []int32 // their keys as written
 	next  []int64 // the group's next row, or -1
 	args  [][]vec.Vec
 	arena *vec.Arena
@@ -34,18 +34,14 @@ func newRowLog(args [][]int) *rowLog {
 
 func (l *rowLog) end() int64 { return l.base + int64(len(l.time)) }
 
-func (l *rowLog) add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec) {
-	l.time = append(l.time, b.Time[:b.N]...)
-	l.group = append(l.group, groups[:b.N]...)
-	for i := range b.N {
+func (l *rowLog) add(in *groupedRows) {
+	l.time = append(l.time, in.Time[:in.N]...)
+	l.tuple = append(l.tuple, in.tuples[:in.N]...)
+	for i := range in.N {
 		l.next = append(l.next, -1)
-		if b.Seq != nil {
-			l.seq = append(l.seq, b.Seq[i])
-		} else {
-			l.seq = append(l.seq, rowNo+int64(i))
-		}
+		l.seq = append(l.seq, in.rank(i).seq)
 	}
-	for j, cols := range args {
+	for j, cols := range in.args {
 		for c, v := range cols {
 			l.args[j][c].AppendRows(v, nil, l.arena)
 		}
@@ -93,7 +89,7 @@ func (l *rowLog) trim(to int64) {
 	l.base = to
 	l.time = append(l.time[:0], l.time[n:]...)
 	l.seq = append(l.seq[:0], l.seq[n:]...)
-	l.group = append(l.group[:0], l.group[n:]...)
+	l.tuple = append(l.tuple[:0], l.tuple[n:]...)
 	l.next = append(l.next[:0], l.next[n:]...)
 	sel := make([]int32, len(l.time))
 	for i := range sel {
@@ -116,7 +112,7 @@ func (l *rowLog) snapshot(w *state.Writer, keys *keyTable, from int64) {
 	for i := lo; i < len(l.time); i++ {
 		w.Int(int64(l.time[i]))
 		w.Int(l.seq[i])
-		keys.saveKey(w, l.group[i])
+		keys.saveKey(w, l.tuple[i])
 		for j := range l.args {
 			for c := range l.args[j] {
 				saveValue(w, l.args[j][c].At(i))
@@ -129,7 +125,8 @@ func (l *rowLog) restore(r *state.Reader, keys *keyTable, row *vec.Batch) {
 	for range r.Count() {
 		l.time = append(l.time, vec.Time(r.Int()))
 		l.seq = append(l.seq, r.Int())
-		l.group = append(l.group, keys.loadKey(r, row))
+		_, tuple := keys.loadKey(r, row)
+		l.tuple = append(l.tuple, tuple)
 		l.next = append(l.next, -1)
 		for j := range l.args {
 			for c := range l.args[j] {

@@ -25,7 +25,8 @@ type sessions struct {
 	n     int32 // slots
 	// The newest session of each group and its slot there.
 	recent []sessionSlot
-	first  []rank
+	first  []rank  // per slot
+	tuple  []int32 // per slot: the key of its first row
 	slots  []int32
 	load   vec.Batch
 }
@@ -38,9 +39,12 @@ type sessionSlot struct {
 // session is a session of a partition, open or waiting for its end to pass.
 type session struct {
 	window.SessionState
-	id     int64
-	part   int32
-	due    vec.Time // its place in the heap
+	id   int64
+	part int32
+	due  vec.Time // its place in the heap
+	// ended says that its results are out. A session that its limit has cut stays for as long
+	// as a row may come that continues it: the next session then begins at the cut.
+	ended  bool
 	groups []int32
 	slots  []int32
 	// byGroup finds the slots of groups that were last seen in another session.
@@ -66,11 +70,11 @@ func newSessions(o *grouping, spec window.Spec) *sessions {
 	return &sessions{o: o, spec: spec, parts: newKeyTable(spec.Over), accs: o.newAccs()}
 }
 
-func (w *sessions) add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec) {
-	parts := w.parts.groups(b)
+func (w *sessions) add(in *groupedRows) {
+	parts, _ := w.parts.groups(in.Batch)
 	w.reserve()
-	w.slots = resizeInts(w.slots, b.N)
-	for i, t := range b.Time[:b.N] {
+	w.slots = resizeInts(w.slots, in.N)
+	for i, t := range in.Time[:in.N] {
 		s := w.open[parts[i]]
 		if s == nil {
 			s = w.begin(parts[i], w.spec.OpenSession(t))
@@ -79,19 +83,15 @@ func (w *sessions) add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.
 		} else {
 			s = w.begin(parts[i], x)
 		}
-		at := w.recent[groups[i]]
+		at := w.recent[in.groups[i]]
 		if at.s != s {
-			seq := rowNo + int64(i)
-			if b.Seq != nil {
-				seq = b.Seq[i]
-			}
-			at = sessionSlot{s, w.slotOf(s, groups[i], rank{t, seq})}
-			w.recent[groups[i]] = at
+			at = sessionSlot{s, w.slotOf(s, in.groups[i], in.tuples[i], in.rank(i))}
+			w.recent[in.groups[i]] = at
 		}
 		w.slots[i] = at.slot
 	}
 	for j, acc := range w.accs {
-		acc.Add(w.slots, args[j])
+		acc.Add(w.slots, in.args[j])
 	}
 }
 
@@ -114,7 +114,7 @@ func (w *sessions) begin(part int32, x window.SessionState) *session {
 }
 
 // slotOf gives a group its slot in a session.
-func (w *sessions) slotOf(s *session, group int32, first rank) int32 {
+func (w *sessions) slotOf(s *session, group, tuple int32, first rank) int32 {
 	if slot, ok := s.byGroup[group]; ok {
 		return slot
 	}
@@ -125,11 +125,12 @@ func (w *sessions) slotOf(s *session, group int32, first rank) int32 {
 		slot = w.n
 		w.n++
 		w.first = append(w.first, rank{})
+		w.tuple = append(w.tuple, 0)
 		for _, acc := range w.accs {
 			acc.Grow(int(w.n))
 		}
 	}
-	w.first[slot] = first
+	w.first[slot], w.tuple[slot] = first, tuple
 	s.groups = append(s.groups, group)
 	s.slots = append(s.slots, slot)
 	if s.byGroup == nil {
@@ -139,11 +140,20 @@ func (w *sessions) slotOf(s *session, group int32, first rank) int32 {
 	return slot
 }
 
-// next is the end of the session that ends first, as far as the rows so far tell.
+// due is when something happens to a session if no row comes.
+func (w *sessions) due(s *session) vec.Time {
+	if s.ended {
+		return s.Last + w.spec.Timeout
+	}
+	return w.spec.Close(s.SessionState)
+}
+
+// next is the end of the session that ends first, as far as the rows so far tell. When a
+// session that has ended goes, next tells that too; it has no results.
 func (w *sessions) next() (vec.Time, bool) {
 	for len(w.ends) > 0 {
 		s := w.ends[0]
-		end := w.spec.Close(s.SessionState)
+		end := w.due(s)
 		if end == s.due {
 			return end, true
 		}
@@ -154,43 +164,49 @@ func (w *sessions) next() (vec.Time, bool) {
 }
 
 func (w *sessions) emit(to *results) {
-	type entry struct{ group, slot int32 }
-	var all []entry
+	var all []int32
 	for {
 		if e, ok := w.next(); !ok || e != to.at {
 			break
 		}
-		s := heap.Pop(&w.ends).(*session)
-		if w.open[s.part] == s {
-			w.open[s.part] = nil
-		}
+		s := w.ends[0]
 		for i, g := range s.groups {
-			all = append(all, entry{g, s.slots[i]})
+			all = append(all, s.slots[i])
 			if w.recent[g].s == s {
 				w.recent[g] = sessionSlot{}
 			}
 		}
+		if !s.ended && w.open[s.part] == s && s.Last+w.spec.Timeout > s.Limit {
+			s.ended, s.groups, s.slots, s.byGroup = true, nil, nil, nil
+			continue // next finds its new place
+		}
+		heap.Pop(&w.ends)
+		if w.open[s.part] == s {
+			w.open[s.part] = nil
+		}
 	}
-	slices.SortFunc(all, func(a, b entry) int {
-		if w.first[a.slot].less(w.first[b.slot]) {
+	slices.SortFunc(all, func(a, b int32) int {
+		if w.first[a].less(w.first[b]) {
 			return -1
 		}
 		return 1
 	})
-	groups, slots := make([]int32, len(all)), make([]int32, len(all))
-	for i, e := range all {
-		groups[i], slots[i] = e.group, e.slot
+	shown := make([]int32, len(all))
+	for i, s := range all {
+		shown[i] = w.tuple[s]
 	}
-	to.take(groups, w.accs, slots, func(i int) rank { return w.first[slots[i]] })
+	to.take(shown, w.accs, all, func(i int) rank { return w.first[all[i]] })
 	for _, acc := range w.accs {
-		acc.Reset(slots)
+		acc.Reset(all)
 	}
-	w.free = append(w.free, slots...)
+	w.free = append(w.free, all...)
 }
 
 func (w *sessions) owner(o *grouping) { w.o = o }
 
-func (w *sessions) held() int { return int(w.n) - len(w.free) }
+func (w *sessions) held() int { return int(w.n) - len(w.free) + len(w.ends) }
+
+func (w *sessions) known() int { return int(w.parts.n) }
 
 func (w *sessions) snapshot(sw *state.Writer) {
 	all := slices.Clone(w.ends)
@@ -199,16 +215,17 @@ func (w *sessions) snapshot(sw *state.Writer) {
 	for _, s := range all {
 		w.parts.saveKey(sw, s.part)
 		sw.Bool(w.open[s.part] == s)
+		sw.Bool(s.ended)
 		sw.Int(int64(s.Start))
 		sw.Int(int64(s.Last))
 		sw.Int(int64(s.Limit))
 		sw.Uint(uint64(len(s.groups)))
-		for i, g := range s.groups {
-			w.o.keys.saveKey(sw, g)
-			sw.Int(int64(w.first[s.slots[i]].t))
-			sw.Int(w.first[s.slots[i]].seq)
+		for _, slot := range s.slots {
+			w.o.keys.saveKey(sw, w.tuple[slot])
+			sw.Int(int64(w.first[slot].t))
+			sw.Int(w.first[slot].seq)
 			for _, acc := range w.accs {
-				acc.Save(s.slots[i], sw)
+				acc.Save(slot, sw)
 			}
 		}
 	}
@@ -216,11 +233,12 @@ func (w *sessions) snapshot(sw *state.Writer) {
 
 func (w *sessions) restore(r *state.Reader) {
 	for range r.Count() {
-		part := w.parts.loadKey(r, &w.load)
+		part, _ := w.parts.loadKey(r, &w.load)
 		w.reserve()
 		was := w.open[part]
-		isOpen := r.Bool()
+		isOpen, ended := r.Bool(), r.Bool()
 		s := w.begin(part, window.SessionState{Start: vec.Time(r.Int()), Last: vec.Time(r.Int()), Limit: vec.Time(r.Int())})
+		s.ended = ended
 		if !isOpen {
 			w.open[part] = was
 		}
@@ -228,9 +246,9 @@ func (w *sessions) restore(r *state.Reader) {
 			if r.Err() != nil {
 				return
 			}
-			group := w.o.keys.loadKey(r, &w.o.load)
+			group, tuple := w.o.keys.loadKey(r, &w.o.load)
 			w.reserve()
-			slot := w.slotOf(s, group, rank{vec.Time(r.Int()), r.Int()})
+			slot := w.slotOf(s, group, tuple, rank{vec.Time(r.Int()), r.Int()})
 			for _, acc := range w.accs {
 				acc.Load(slot, r)
 			}

@@ -142,8 +142,8 @@ func (s *sharded) Advance(_ int, t vec.Time, emit Emit) error {
 		}
 		return 1
 	})
-	for from := 0; from < len(s.merged); from += maxResults {
-		rows := s.merged[from:min(from+maxResults, len(s.merged))]
+	for from := 0; from < len(s.merged); from += limits.results {
+		rows := s.merged[from:min(from+limits.results, len(s.merged))]
 		s.out.Reset(len(s.node.Cols))
 		for _, m := range rows {
 			s.out.Time = append(s.out.Time, m.t)

@@ -26,6 +26,7 @@ type sliding struct {
 	free    []int32
 	nslots  int32
 	changed []int32
+	shown   []int32
 	slots   []int32
 	one     [1]int32
 	pair    [1]int32
@@ -58,11 +59,15 @@ func newSliding(o *grouping, spec window.Spec) *sliding {
 	return w
 }
 
-func (w *sliding) add(b *vec.Batch, groups []int32, rowNo int64, args [][]*vec.Vec) {
+func (w *sliding) add(in *groupedRows) {
+	w.reserve()
+	w.log.add(in)
+}
+
+func (w *sliding) reserve() {
 	if n := int(w.o.keys.n); n > len(w.groups) {
 		w.groups = append(w.groups, make([]slidingGroup, n-len(w.groups))...)
 	}
-	w.log.add(b, groups, rowNo, args)
 }
 
 func (w *sliding) next() (vec.Time, bool) {
@@ -96,14 +101,15 @@ func (w *sliding) emit(to *results) {
 	if len(live) > 1 {
 		slices.SortFunc(live, func(a, b int32) int { return int(w.groups[a].head - w.groups[b].head) })
 	}
-	w.slots = w.slots[:0]
+	w.slots, w.shown = w.slots[:0], w.shown[:0]
 	for _, g := range live {
 		w.slots = append(w.slots, w.groups[g].slot-1)
+		w.shown = append(w.shown, w.log.tuple[w.groups[g].head-w.log.base])
 		if w.stacked {
 			w.combine(&w.groups[g])
 		}
 	}
-	to.take(live, w.accs, w.slots, func(i int) rank {
+	to.take(w.shown, w.accs, w.slots, func(i int) rank {
 		head := w.groups[live[i]].head - w.log.base
 		return rank{w.log.time[head], w.log.seq[head]}
 	})
@@ -118,8 +124,7 @@ func (w *sliding) touch(group int32) {
 }
 
 func (w *sliding) enter() {
-	i := w.in - w.log.base
-	group := w.log.group[i]
+	group := w.o.keys.group(w.log.tuple[w.in-w.log.base])
 	g := &w.groups[group]
 	w.touch(group)
 	if g.slot == 0 {
@@ -157,7 +162,7 @@ func (w *sliding) feed(slot int32, row int64) {
 
 func (w *sliding) leave() {
 	i := w.out - w.log.base
-	group := w.log.group[i]
+	group := w.o.keys.group(w.log.tuple[i])
 	g := &w.groups[group]
 	w.touch(group)
 	g.rows--
@@ -270,6 +275,8 @@ func (w *sliding) owner(o *grouping) { w.o = o }
 
 func (w *sliding) held() int { return int(w.log.end() - w.out) }
 
+func (w *sliding) known() int { return 0 }
+
 // snapshot writes the rows in the windows and those still to enter. The aggregates follow
 // from the rows.
 func (w *sliding) snapshot(sw *state.Writer) {
@@ -286,7 +293,7 @@ func (w *sliding) restore(r *state.Reader) {
 	if r.Err() != nil {
 		return
 	}
-	w.groups = append(w.groups, make([]slidingGroup, int(w.o.keys.n)-len(w.groups))...)
+	w.reserve()
 	for w.in < inside {
 		w.enter()
 	}

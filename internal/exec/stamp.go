@@ -47,12 +47,11 @@ type stamp struct {
 	sample    bool
 	live      []bool
 
-	newest  vec.Time // largest T accepted
-	clock   vec.Time // latest arrival
-	mark    vec.Time
-	keys    map[string]*timeline
-	keyBuf  []byte
-	arrived bool // some event had an arrival time
+	newest vec.Time // largest T accepted
+	clock  vec.Time // latest arrival
+	mark   vec.Time
+	keys   map[string]*timeline
+	keyBuf []byte
 	// Behind is the furthest that an event lay behind the newest before it: what Sample
 	// runs need to know of their input.
 	behind vec.Time
@@ -78,7 +77,7 @@ func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
 	if op.By != nil {
 		s.by = c.value(op.By)
 	}
-	if len(op.Over) > 0 && !s.sample {
+	if len(op.Over) > 0 {
 		s.over = c.all(op.Over)
 		s.keys = map[string]*timeline{}
 	}
@@ -270,6 +269,9 @@ func (s *stamp) timelineOf(keys []*vec.Vec, i int) (*timeline, bool) {
 			return nil, false
 		}
 		s.keyBuf = vec.AppendKeyRow(s.keyBuf, k, i)
+	}
+	if s.sample {
+		return nil, true
 	}
 	line := s.keys[string(s.keyBuf)]
 	if line == nil {

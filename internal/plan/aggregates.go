@@ -43,7 +43,7 @@ func (x *exprs) aggregateCall(e *saql.Call, a *fn.Agg) *Expr {
 	inner.aggregate = name
 	var types []vec.Kinds
 	for i, arg := range e.Args {
-		v := fold1(inner.rowOrValue(arg, isCount))
+		v := foldConstants(inner.rowOrValue(arg, isCount))
 		if isCount && !e.Distinct && v.ref != nil && v.ref.kind == refRow {
 			break // COUNT(source) counts rows
 		}

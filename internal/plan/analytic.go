@@ -174,7 +174,7 @@ func (x *exprs) checkAnomaly(e *saql.Call, name string) {
 // literalInt is the value of an integer constant.
 func (x *exprs) literalInt(e saql.Expr) (int64, bool) {
 	x.muted++
-	v := fold1(x.valueOf(e))
+	v := foldConstants(x.valueOf(e))
 	x.muted--
 	return v.Val.Int, v.Op == OpConst && v.Val.Kind == vec.Int
 }
@@ -182,7 +182,7 @@ func (x *exprs) literalInt(e saql.Expr) (int64, bool) {
 // literalNumber is the value of a number constant.
 func (x *exprs) literalNumber(e saql.Expr) (float64, bool) {
 	x.muted++
-	v := fold1(x.valueOf(e))
+	v := foldConstants(x.valueOf(e))
 	x.muted--
 	if !isNumber(v) {
 		return 0, false

@@ -89,7 +89,7 @@ func (x *exprs) ignoreArgs(e *saql.Call) *Expr {
 			x.bareOrText(p)
 			continue
 		}
-		x.any(a)
+		x.expr(a)
 	}
 	return bad(e.Span)
 }

@@ -77,7 +77,7 @@ func (c *compiler) declareLater(s *saql.Script) {
 	for _, st := range s.Stmts {
 		if q, ok := st.(*saql.Query); ok {
 			for _, step := range q.With {
-				key := fold(step.Name.Text)
+				key := saql.Fold(step.Name.Text)
 				if _, ok := c.later[key]; !ok {
 					c.later[key] = step.Name.Span
 				}
@@ -122,7 +122,7 @@ func (c *compiler) query(q *saql.Query) {
 
 // step compiles a step and makes it visible to what follows.
 func (c *compiler) step(s *saql.Step) {
-	key := fold(s.Name.Text)
+	key := saql.Fold(s.Name.Text)
 	rel := c.queryExpr(s.Body, s.Name.Text, false)
 	sch := *rel.schema()
 	sch.what, sch.name = "step "+quote(s.Name.Text), quote(s.Name.Text)
@@ -252,7 +252,7 @@ func (c *compiler) finishChecks(s *saql.Script) {
 		c.fail(diag.SA2001, diag.Span{Start: len(s.Src), End: len(s.Src)}, "the query writes to no output", "add a SELECT after the WITH steps")
 	}
 	for _, st := range c.order {
-		if !st.used && !c.early[fold(st.name.Text)] {
+		if !st.used && !c.early[saql.Fold(st.name.Text)] {
 			c.warn(diag.W2001, st.name.Span, "step "+quote(st.name.Text)+" is never used", "")
 		}
 	}

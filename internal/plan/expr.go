@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/internal/saql"
 	"weir/internal/vec"
 )
 
@@ -116,7 +117,7 @@ func (e *Expr) write(b *strings.Builder, names []string) {
 		b.WriteString("System.Timestamp()")
 	case OpField:
 		e.Args[0].write(b, names)
-		b.WriteString("." + bracketed(e.Name))
+		b.WriteString("." + saql.Quote(e.Name))
 	case OpCall:
 		b.WriteString(e.Fn.Name)
 		if e.Fn.Part {
@@ -205,9 +206,9 @@ func (e *Expr) writeCol(b *strings.Builder, names []string) {
 	}
 	switch r := e.ref; r.kind {
 	case refField:
-		fmt.Fprintf(b, "%s.%s", fold(r.src.name), fold(pathText(r.path)))
+		fmt.Fprintf(b, "%s.%s", saql.Fold(r.src.name), saql.Fold(pathText(r.path)))
 	case refRow:
-		b.WriteString(fold(r.src.name))
+		b.WriteString(saql.Fold(r.src.name))
 	default:
 		fmt.Fprintf(b, "#%d.%d", r.kind, r.n)
 	}
@@ -217,7 +218,7 @@ func (e *Expr) writeCol(b *strings.Builder, names []string) {
 func pathText(path []string) string {
 	parts := make([]string, len(path))
 	for i, p := range path {
-		parts[i] = bracketed(p)
+		parts[i] = saql.Quote(p)
 	}
 	return strings.Join(parts, ".")
 }

@@ -68,7 +68,7 @@ func (x *exprs) condition(e saql.Expr) *Expr {
 // finish replaces keys and aggregates by the columns of the group where the place is
 // behind the group.
 func (x *exprs) finish(e *Expr) *Expr {
-	e = fold1(e)
+	e = foldConstants(e)
 	if x.b.group != nil && (x.place == inSelect || x.place == inHaving) && x.aggregate == "" {
 		return x.b.group.behind(e)
 	}
@@ -77,7 +77,7 @@ func (x *exprs) finish(e *Expr) *Expr {
 
 // valueOf compiles a value without looking at groups.
 func (x *exprs) valueOf(e saql.Expr) *Expr {
-	r := x.any(e)
+	r := x.expr(e)
 	if r.Truth() {
 		d := x.fail(diag.SA3001, e.Pos(), "a condition cannot be used as a value", "CASE WHEN "+x.text(e)+" THEN 1 ELSE 0 END")
 		d.Fix = []diag.Edit{{Span: e.Pos(), Text: "CASE WHEN " + x.text(e) + " THEN 1 ELSE 0 END"}}
@@ -88,7 +88,7 @@ func (x *exprs) valueOf(e saql.Expr) *Expr {
 
 // truth compiles a predicate without looking at groups.
 func (x *exprs) truth(e saql.Expr) *Expr {
-	r := x.any(e)
+	r := x.expr(e)
 	if !r.Truth() && !isBad(r) {
 		d := x.fail(diag.SA3002, e.Pos(), "a value cannot be used as a condition", "compare it: `= 1`")
 		d.Fix = []diag.Edit{{Span: diag.Span{Start: e.Pos().End, End: e.Pos().End}, Text: " = 1"}}
@@ -99,8 +99,8 @@ func (x *exprs) truth(e saql.Expr) *Expr {
 	return r
 }
 
-// any compiles an expression of either sort.
-func (x *exprs) any(e saql.Expr) *Expr {
+// expr compiles an expression of either sort.
+func (x *exprs) expr(e saql.Expr) *Expr {
 	switch e := e.(type) {
 	case *saql.Literal:
 		return x.literal(e)
@@ -127,7 +127,7 @@ func (x *exprs) any(e saql.Expr) *Expr {
 	case *saql.IsNull:
 		return x.isNull(e)
 	case *saql.Paren:
-		return x.any(e.X)
+		return x.expr(e.X)
 	default:
 		return bad(e.Pos())
 	}

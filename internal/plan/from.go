@@ -66,7 +66,7 @@ func (b *block) fromName(t *saql.Source) {
 // lookupSource finds the step or input of a name; an unknown one gets an open schema, so
 // that no follow-up errors come up.
 func (c *compiler) lookupSource(s *source, t *saql.Source) {
-	key := fold(t.Name.Text)
+	key := saql.Fold(t.Name.Text)
 	if st, ok := c.steps[key]; ok {
 		st.used = true
 		s.kind, s.rel = fromStep, st.rel
@@ -113,7 +113,7 @@ func (c *compiler) lookupSource(s *source, t *saql.Source) {
 
 // stream finds an input by name, or reports that there is none.
 func (c *compiler) stream(name saql.Name) *streamInput {
-	key := fold(name.Text)
+	key := saql.Fold(name.Text)
 	if in, ok := c.inputs[key]; ok {
 		return in
 	}
@@ -172,7 +172,7 @@ func (c *compiler) timeline(in *streamInput, alias string, at diag.Span, by *saq
 			t.over = append(t.over, e)
 			t.key += " OVER " + e.String()
 		}
-		t.key = strings.ReplaceAll(t.key, fold(alias)+".", "")
+		t.key = strings.ReplaceAll(t.key, saql.Fold(alias)+".", "")
 	}
 	c.noteOver(by, at)
 	for _, other := range c.lines {
@@ -208,7 +208,7 @@ type timestampOnStep struct {
 // original is the path in the events of a path in the columns of the step.
 func (t *timestampOnStep) original(path []saql.Name) []saql.Name {
 	for _, m := range t.renames {
-		if p, ok := m[fold(path[0].Text)]; ok {
+		if p, ok := m[saql.Fold(path[0].Text)]; ok {
 			path = append(slices.Clone(p), path[1:]...)
 		}
 	}
@@ -274,7 +274,7 @@ func renames(sel *saql.Select) map[string][]saql.Name {
 		if it.Alias != nil {
 			name = *it.Alias
 		}
-		m[fold(name.Text)] = names
+		m[saql.Fold(name.Text)] = names
 	}
 	return m
 }
@@ -300,11 +300,11 @@ func (c *compiler) passThrough(q saql.QueryExpr) (*saql.Select, bool) {
 	if !plain {
 		return nil, false
 	}
-	if st, ok := c.steps[fold(src.Name.Text)]; ok {
+	if st, ok := c.steps[saql.Fold(src.Name.Text)]; ok {
 		if _, ok := c.passThrough(st.body); !ok {
 			return nil, false
 		}
-	} else if in := c.inputs[fold(src.Name.Text)]; in == nil || in.decl.Reference {
+	} else if in := c.inputs[saql.Fold(src.Name.Text)]; in == nil || in.decl.Reference {
 		return nil, false
 	}
 	return sel, true
@@ -360,8 +360,8 @@ func (b *block) warnArrival() {
 	for _, col := range t.in.table {
 		if col.Type == vec.Datetime {
 			at := b.sources[0].span
-			d := b.c.warn(diag.W5001, at, "no TIMESTAMP BY: windows use the arrival time", "FROM "+bracketed(t.in.decl.Name)+" TIMESTAMP BY "+bracketed(col.Name))
-			d.Fix = []diag.Edit{{Span: diag.Span{Start: at.End, End: at.End}, Text: " TIMESTAMP BY " + bracketed(col.Name)}}
+			d := b.c.warn(diag.W5001, at, "no TIMESTAMP BY: windows use the arrival time", "FROM "+saql.Quote(t.in.decl.Name)+" TIMESTAMP BY "+saql.Quote(col.Name))
+			d.Fix = []diag.Edit{{Span: diag.Span{Start: at.End, End: at.End}, Text: " TIMESTAMP BY " + saql.Quote(col.Name)}}
 			return
 		}
 	}

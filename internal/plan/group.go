@@ -79,7 +79,7 @@ const windowHint = "GROUP BY TumblingWindow(minute, 1); for rows with equal time
 // groupKey compiles a key, once if it stands there twice.
 func (b *block) groupKey(e saql.Expr) {
 	x := b.exprs(inGroupBy)
-	k := fold1(x.valueOf(e))
+	k := foldConstants(x.valueOf(e))
 	if !slices.ContainsFunc(b.group.keys, func(other *Expr) bool { return same(other, k) }) {
 		b.group.keys = append(b.group.keys, k)
 	}

@@ -101,14 +101,14 @@ func (b *block) checkBounds(t *saql.Join, left int) {
 		case bestHi == vec.MaxTime:
 			which = "upper"
 		}
-		name := b.sources[right].name
-		hint := "add: AND DATEDIFF(minute, " + b.sources[0].name + ", " + name + ") BETWEEN 0 AND 10; if " + quote(name) + " is a lookup table, declare it as reference input"
+		add := " AND DATEDIFF(minute, " + saql.Quote(b.sources[0].name) + ", " + saql.Quote(b.sources[right].name) + ") BETWEEN 0 AND 10"
+		hint := "add:" + add + "; if " + quote(b.sources[right].name) + " is a lookup table, declare it as reference input"
 		end := t.On.Pos().End
 		d := c.fail(diag.SA6001, t.KeyPos, "the join has no "+which+" time bound", hint)
 		if e, ok := t.On.(*saql.Binary); ok && e.Op == "OR" {
 			return // the edit would need parentheses
 		}
-		d.Fix = []diag.Edit{{Span: diag.Span{Start: end, End: end}, Text: " AND DATEDIFF(minute, " + b.sources[0].name + ", " + name + ") BETWEEN 0 AND 10"}}
+		d.Fix = []diag.Edit{{Span: diag.Span{Start: end, End: end}, Text: add}}
 		return
 	}
 	if bestLo < -longestWindow || bestHi > longestWindow {

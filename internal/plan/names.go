@@ -188,7 +188,7 @@ func (x *exprs) noColumnIn(s *source, n saql.Name) *Expr {
 	d.Text = "not a column of " + sch.name
 	if near, ok := diag.Nearest(n.Text, names); ok {
 		d.Hint = "did you mean " + quote(near) + "?"
-		d.Fix = []diag.Edit{{Span: n.Span, Text: bracketed(near)}}
+		d.Fix = []diag.Edit{{Span: n.Span, Text: saql.Quote(near)}}
 	}
 	return bad(n.Span)
 }
@@ -211,7 +211,7 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 		}
 		if near, ok := diag.Nearest(n.Text, sources); ok {
 			d := x.fail(diag.SA2005, n.Span, "no input or step named "+quote(n.Text), "did you mean "+quote(near)+"?")
-			d.Fix = []diag.Edit{{Span: n.Span, Text: bracketed(near)}}
+			d.Fix = []diag.Edit{{Span: n.Span, Text: saql.Quote(near)}}
 			return bad(p.Span)
 		}
 	}
@@ -221,7 +221,7 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 	var all, where []string
 	for _, s := range x.b.sources {
 		for _, name := range s.rel.schema().names() {
-			all = append(all, s.name+"."+name)
+			all = append(all, saql.Quote(s.name)+"."+saql.Quote(name))
 		}
 		where = append(where, quote(s.name))
 	}
@@ -231,7 +231,7 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 	d := x.fail(diag.SA2002, n.Span, "no column "+quote(n.Text)+" in "+strings.Join(where, " or "), "the columns are "+someNames(all))
 	for _, s := range x.b.sources {
 		if near, ok := diag.Nearest(n.Text, s.rel.schema().names()); ok {
-			near = bracketed(s.name) + "." + bracketed(near)
+			near = saql.Quote(s.name) + "." + saql.Quote(near)
 			d.Hint = "did you mean " + near + "?"
 			d.Fix = []diag.Edit{{Span: n.Span, Text: near}}
 			break
@@ -246,7 +246,7 @@ func (x *exprs) ambiguous(p *saql.Path, sources []*source) *Expr {
 	var names, full []string
 	for _, s := range sources {
 		names = append(names, quote(s.name))
-		full = append(full, s.name+"."+x.textAt(n.Span))
+		full = append(full, saql.Quote(s.name)+"."+x.textAt(n.Span))
 	}
 	d := x.fail(diag.SA2004, n.Span, quote(n.Text)+" could be a column of "+strings.Join(names, " or "), "write "+strings.Join(full, " or "))
 	d.Text = "ambiguous"
@@ -282,29 +282,4 @@ func (x *exprs) selectAlias(p *saql.Path) *Expr {
 		e = &Expr{Op: OpField, Name: x.columnName(more.Text), Args: []*Expr{e}, Type: vec.AnyKind, Span: p.Span}
 	}
 	return e
-}
-
-// bracketed is a name as a query can write it.
-func bracketed(name string) string {
-	plain := name != ""
-	for i, r := range name {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'
-		if !letter && (i == 0 || r < '0' || r > '9') {
-			plain = false
-		}
-	}
-	if plain && !reserved[strings.ToUpper(name)] {
-		return name
-	}
-	return "[" + strings.ReplaceAll(name, "]", "]]") + "]"
-}
-
-// reserved are the words that must be bracketed to be names (saql.md 1.7).
-var reserved = map[string]bool{}
-
-func init() {
-	for _, w := range strings.Fields(`AND AS BETWEEN BY CASE CREATE CROSS DISTINCT ELSE END FROM FULL GROUP HAVING IN INNER
-		INTO IS JOIN LEFT LIKE NOT NULL ON OR ORDER OUTER OVER RIGHT SELECT THEN UNION WHEN WHERE WITH`) {
-		reserved[w] = true
-	}
 }

@@ -262,7 +262,7 @@ func (x *exprs) in(e *saql.In) *Expr {
 	for _, item := range e.List {
 		v := x.valueOf(item)
 		x.checkComparison("=", out.Args[0], v, item.Pos(), nil)
-		out.Args = append(out.Args, fold1(v))
+		out.Args = append(out.Args, foldConstants(v))
 	}
 	return negate(out, e.Not)
 }
@@ -296,11 +296,11 @@ func negate(e *Expr, not bool) *Expr {
 	return &Expr{Op: OpNot, Args: []*Expr{e}, Span: e.Span}
 }
 
-// fold1 computes what is constant in e: arithmetic and casts of literals. What would
+// foldConstants computes what is constant in e: arithmetic and casts of literals. What would
 // fail or give NULL stays as it is, so that it fails when and if it is evaluated.
-func fold1(e *Expr) *Expr {
+func foldConstants(e *Expr) *Expr {
 	for i, a := range e.Args {
-		e.Args[i] = fold1(a)
+		e.Args[i] = foldConstants(a)
 	}
 	var v vec.Value
 	message := "not constant"

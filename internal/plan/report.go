@@ -9,8 +9,9 @@ import (
 // report gathers the findings of a compilation. A muted report forgets what it is told:
 // it serves to compile a text a second time.
 type report struct {
-	list  []*diag.Diagnostic
-	muted int
+	list   []*diag.Diagnostic
+	failed int // errors in list
+	muted  int
 }
 
 // fail adds an error and gives it back, so that the caller can add labels or a fix.
@@ -24,8 +25,12 @@ func (r *report) warn(code diag.Code, at diag.Span, message, hint string) *diag.
 }
 
 func (r *report) add(d *diag.Diagnostic) *diag.Diagnostic {
-	if r.muted == 0 {
-		r.list = append(r.list, d)
+	if r.muted > 0 {
+		return d
+	}
+	r.list = append(r.list, d)
+	if d.Severity == diag.SeverityError {
+		r.failed++
 	}
 	return d
 }
@@ -35,16 +40,8 @@ func (r *report) unsupported(at diag.Span, what string) {
 	r.fail(diag.NotSupported, at, what+" is not supported yet", "")
 }
 
-// errors counts the errors so far.
-func (r *report) errors() int {
-	n := 0
-	for _, d := range r.list {
-		if d.Severity == diag.SeverityError {
-			n++
-		}
-	}
-	return n
-}
+// errors is the number of errors so far.
+func (r *report) errors() int { return r.failed }
 
 // result is the findings as they are shown. "Not supported" is left out where the same
 // construct has an error of its own, for that one is to be repaired first.
@@ -69,9 +66,6 @@ func (r *report) hasErrorWithin(at diag.Span) bool {
 
 // quote puts a name in double quotes, as messages show names.
 func quote(name string) string { return `"` + name + `"` }
-
-// fold is the form under which names without case are compared (saql.md 1.2).
-func fold(name string) string { return strings.ToUpper(strings.ToLower(name)) }
 
 // sameName compares names without case.
 func sameName(a, b string) bool { return strings.EqualFold(a, b) }

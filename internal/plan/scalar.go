@@ -43,7 +43,7 @@ func (x *exprs) scalarCall(e *saql.Call, f *fn.Scalar) *Expr {
 	failed := false
 	for i, a := range args {
 		p := f.Params[min(i, len(f.Params)-1)]
-		v := fold1(x.argument(a, f, i))
+		v := foldConstants(x.argument(a, f, i))
 		out.Args = append(out.Args, v)
 		types = append(types, v.Type.NotNull())
 		if !anyAccepted(p, v.Type) {

@@ -124,7 +124,7 @@ func (b *block) star(si *saql.SelectItem) {
 	case len(si.StarOf) == 0 && b.joined:
 		var all []string
 		for _, s := range b.sources {
-			all = append(all, bracketed(s.name)+".*")
+			all = append(all, saql.Quote(s.name)+".*")
 		}
 		list := strings.Join(all, ", ")
 		c.fail(diag.SA4014, si.Span, "SELECT * is not allowed with JOIN", list).Fix = []diag.Edit{{Span: si.Span, Text: list}}

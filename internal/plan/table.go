@@ -9,7 +9,7 @@ import (
 
 // createTable declares the columns of an input (saql.md 2.2, 3.3).
 func (c *compiler) createTable(t *saql.CreateTable) {
-	if in, ok := c.inputs[fold(t.Name.Text)]; ok {
+	if in, ok := c.inputs[saql.Fold(t.Name.Text)]; ok {
 		if in.table != nil {
 			d := c.fail(diag.SA2006, t.Name.Span, "the name "+quote(t.Name.Text)+" is already a table", "keep one CREATE TABLE per input")
 			d.Related = []diag.Label{{Span: in.tableAt, Text: "the first one"}}

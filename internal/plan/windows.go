@@ -26,7 +26,7 @@ func (g *grouping) window(w *saql.WindowSpec, id *saql.Literal) {
 	if len(w.Over) > 0 {
 		last := len(g.overs) - 1
 		for _, k := range w.Over {
-			g.overs[last] = append(g.overs[last], fold1(g.b.exprs(inOver).valueOf(k)))
+			g.overs[last] = append(g.overs[last], foldConstants(g.b.exprs(inOver).valueOf(k)))
 		}
 	}
 }
@@ -49,11 +49,11 @@ func (g *grouping) windowSet(set *saql.WindowSet) {
 			named++
 			if e.ID.Kind != saql.LitString {
 				c.fail(diag.SA5008, e.ID.Span, "give all windows an id or none", "Window('name', ..)")
-			} else if first, ok := ids[fold(e.ID.Str)]; ok {
+			} else if first, ok := ids[saql.Fold(e.ID.Str)]; ok {
 				d := c.fail(diag.SA5009, e.ID.Span, "window id "+quote(e.ID.Str)+" is used twice", "ids ignore case")
 				d.Related = []diag.Label{{Span: first, Text: "the first one"}}
 			} else {
-				ids[fold(e.ID.Str)] = e.ID.Span
+				ids[saql.Fold(e.ID.Str)] = e.ID.Span
 			}
 		}
 		switch {

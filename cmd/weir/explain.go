@@ -35,7 +35,7 @@ func (e *explainCmd) Run(con *console) error {
 	case e.What == "":
 		return usage("say what to explain: a query file, a code such as SA5001, or a name such as LEN")
 	case messageCode.MatchString(e.What):
-		return explainCode(con, diag.Code(strings.ToUpper(e.What)))
+		return explainCode(con, e.What)
 	}
 	if text, ok := manual(e.What); ok {
 		_, err := fmt.Fprint(con.out, text)
@@ -49,6 +49,20 @@ func (e *explainCmd) Run(con *console) error {
 		return err
 	}
 	return explainQuery(con, e.What, src)
+}
+
+// explainCode prints what a code of a message means.
+func explainCode(con *console, code string) error {
+	info, ok := diag.Lookup(code)
+	if ok {
+		info.Write(con.out)
+		return nil
+	}
+	var known []string
+	for _, i := range diag.All() {
+		known = append(known, string(i.Code))
+	}
+	return usage("no message has the code %s%s", strings.ToUpper(code), didYouMean(code, known))
 }
 
 func explainQuery(con *console, file, src string) error {
@@ -76,15 +90,11 @@ func manual(name string) (string, bool) {
 		}
 		return text, true
 	}
-	for _, f := range fn.Forms {
-		if strings.EqualFold(f.Name, strings.TrimSuffix(name, "()")) {
-			return entry(f.Syntax, f.Kind, f.Doc), true
-		}
+	if f, ok := fn.LookupForm(strings.TrimSuffix(name, "()")); ok {
+		return entry(f.Syntax, f.Kind, f.Doc), true
 	}
-	for _, l := range fn.Later {
-		if strings.EqualFold(l.Name, name) {
-			return fmt.Sprintf("%s\n  %s\n\n%s", l.Name, l.Kind, laterText), true
-		}
+	if l, ok := fn.LookupLater(name); ok {
+		return fmt.Sprintf("%s\n  %s\n\n%s", l.Name, l.Kind, laterText), true
 	}
 	return "", false
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -49,6 +50,9 @@ func TestConformanceQueriesParse(t *testing.T) {
 		s, errs := Parse(c.Query)
 		if want := syntaxErrors[c.Name]; want != errs.HasErrors() {
 			t.Errorf("%s: error wanted %v, got %v\n%s", file, want, errs, c.Query)
+		}
+		if text := strings.ToLower(errs.Error()); !strings.Contains(text, strings.ToLower(c.Error)) && errs.HasErrors() {
+			t.Errorf("%s: the errors do not say %q: %v", file, c.Error, errs)
 		}
 		if len(s.Stmts) == 0 {
 			t.Errorf("%s: no statement", file)

@@ -105,7 +105,12 @@ func checkFormat(t testing.TB, src string) string {
 		t.Errorf("another tree: from\n%s\nto\n%s\nbefore\n%s\nafter\n%s", src, out, b, a)
 	}
 	if len(before.Comments) != len(after.Comments) {
-		t.Errorf("%d comments became %d: from\n%s\nto\n%s", len(before.Comments), len(after.Comments), src, out)
+		t.Fatalf("%d comments became %d: from\n%s\nto\n%s", len(before.Comments), len(after.Comments), src, out)
+	}
+	for i, c := range before.Comments {
+		if want, got := strings.TrimRightFunc(c.Text, isSpace), after.Comments[i].Text; got != want {
+			t.Errorf("the comment %q became %q", want, got)
+		}
 	}
 	return out
 }

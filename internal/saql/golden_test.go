@@ -3,6 +3,7 @@ package saql
 import (
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +110,43 @@ func TestPrint(t *testing.T) {
 				checkPrint(t, e)
 				checkPlaces(t, q, e)
 			}
+		}
+	}
+}
+
+// TestErrorsCoverTheCodes holds the golden file to every code that the parser reports.
+func TestErrorsCoverTheCodes(t *testing.T) {
+	data, err := os.ReadFile("testdata/errors.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range syntaxCodes {
+		if !strings.Contains(string(data), "error["+string(code)+"]") {
+			t.Errorf("%s is not tested", code)
+		}
+	}
+}
+
+// syntaxCodes are the codes that the parser reports.
+var syntaxCodes = []diag.Code{diag.SA1001, diag.SA1002, diag.SA1003, diag.SA1004, diag.SA2001, diag.SA2101,
+	diag.SA2102, diag.SA2103, diag.SA3003, diag.SA4001, diag.SA4010, diag.SA5011, diag.SA6005, diag.SA6006,
+	diag.SA7003, diag.SA8003}
+
+// TestExamplesOfCodes parses the examples that weir explain shows.
+func TestExamplesOfCodes(t *testing.T) {
+	for _, i := range diag.All() {
+		if _, errs := Parse(i.Good); errs.HasErrors() {
+			t.Errorf("%s: the good example is wrong: %v", i.Code, errs)
+		}
+		if i.Bad == "" {
+			continue
+		}
+		_, errs := Parse(i.Bad)
+		found := slices.ContainsFunc(errs, func(d *diag.Diagnostic) bool { return d.Code == i.Code })
+		// The plan reports TIMESTAMP BY on steps and unknown prefixes too.
+		ours := slices.Contains(syntaxCodes, i.Code) && i.Code != diag.SA7003
+		if found != ours || !ours && errs.HasErrors() {
+			t.Errorf("%s: the bad example gives %v", i.Code, errs)
 		}
 	}
 }

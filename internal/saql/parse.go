@@ -371,7 +371,8 @@ func (p *parser) fail(code diag.Code, at diag.Span, format string, args ...any) 
 // nowhere.
 func (p *parser) note(code diag.Code, at diag.Span, format string, args ...any) *diag.Diagnostic {
 	d := &diag.Diagnostic{Code: code, Span: at, Message: fmt.Sprintf(format, args...)}
-	if !p.lost && len(p.errs) < p.lexErrs+maxReported && (p.tail < 0 || at.Start <= p.tail) {
+	swallowed := p.tail >= 0 && (at.Start > p.tail || p.at(tokEOF))
+	if !p.lost && !swallowed && len(p.errs) < p.lexErrs+maxReported {
 		p.errs = append(p.errs, d)
 	}
 	return d

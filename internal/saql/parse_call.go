@@ -116,7 +116,7 @@ func (p *parser) over(at diag.Span) *Over {
 			o.PartitionBy = p.keys()
 		case p.keyword("order", "by"):
 			slot, name = &o.OrderAt, "ORDER BY"
-			o.OrderBy = p.overOrder()
+			o.OrderBy = p.orderItems()
 		case p.words("limit", "duration"):
 			slot, name = &o.LimitAt, "LIMIT DURATION"
 			o.Limit = p.limit()
@@ -135,11 +135,6 @@ func (p *parser) over(at diag.Span) *Over {
 	p.closing(open.span)
 	o.Span = at.To(p.prev().span)
 	return o
-}
-
-func (p *parser) overOrder() []OrderItem {
-	items := p.orderItems()
-	return items
 }
 
 // limit reads LIMIT DURATION(unit, n).

@@ -184,7 +184,11 @@ func (b *block) setSchema() {
 			b.sch.open = true
 			continue
 		}
-		b.sch.cols = append(b.sch.cols, Col{it.name, notMissing(it.expr.Type)})
+		t := notMissing(it.expr.Type)
+		if b.sch.open {
+			t = vec.AnyKind // a field of the same name of the * to the left wins
+		}
+		b.sch.cols = append(b.sch.cols, Col{it.name, t})
 	}
 }
 

@@ -231,8 +231,14 @@ func (b *block) openColumn(path []string) *Expr {
 	if whole {
 		take = path
 	}
+	// What can never be missing ends the list.
+	ended := func() bool {
+		n := len(out.Args)
+		return n > 0 && !out.Args[n-1].Type.Has(vec.Missing)
+	}
 	for _, it := range b.items {
 		switch {
+		case ended():
 		case it.splice:
 			out.Args = append(out.Args, b.spliced(it, take))
 		case it.name == path[0]:
@@ -240,15 +246,8 @@ func (b *block) openColumn(path []string) *Expr {
 		}
 	}
 	for _, it := range b.items {
-		if !it.splice && it.name != path[0] && sameName(it.name, path[0]) {
+		if !ended() && !it.splice && it.name != path[0] && sameName(it.name, path[0]) {
 			out.Args = append(out.Args, b.itemExpr(it))
-		}
-	}
-	// What can never be missing ends the list.
-	for i, a := range out.Args {
-		if !a.Type.Has(vec.Missing) {
-			out.Args = out.Args[:i+1]
-			break
 		}
 	}
 	if len(out.Args) == 1 {

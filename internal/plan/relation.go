@@ -34,7 +34,8 @@ type schema struct {
 }
 
 // find gives the known column of a name: the exact one, else the first that is equal
-// without case (saql.md 1.6).
+// without case (saql.md 1.6). Beside columns that are not known only the exact name counts,
+// for one of them may have it.
 func (s *schema) find(name string) (Col, bool) {
 	for _, list := range [][]Col{s.cols, s.hidden} {
 		for _, c := range list {
@@ -43,7 +44,7 @@ func (s *schema) find(name string) (Col, bool) {
 			}
 		}
 		for _, c := range list {
-			if sameName(c.Name, name) {
+			if !s.open && sameName(c.Name, name) {
 				return c, true
 			}
 		}

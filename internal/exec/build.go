@@ -72,6 +72,7 @@ type Graph struct {
 	opts    Options
 	nodes   []*vertex
 	sources [][]*vertex // per input: its source nodes
+	rows    [][]int32   // per input: where its rows stood in the batch at hand; nil: where they stand
 	Counts  Counts
 }
 
@@ -95,7 +96,7 @@ type clocked interface{ Watermark() vec.Time }
 
 // Build makes a graph from a plan.
 func Build(p *plan.Plan, o Options) (*Graph, error) {
-	g := &Graph{plan: p, opts: o, sources: make([][]*vertex, len(p.Inputs))}
+	g := &Graph{plan: p, opts: o, sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
 	g.Counts.Rows = make([]int64, len(p.Outputs))
 	live := liveColumns(p)
 	byNode := map[*plan.Node]*vertex{}

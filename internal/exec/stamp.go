@@ -28,6 +28,7 @@ func newSource(g *Graph, input int, in plan.Input) *source {
 func (s *source) Push(_ int, b *vec.Batch, emit Emit) error {
 	if s.table != nil {
 		b = s.table.convert(b)
+		s.g.rows[s.input] = s.table.sel
 	}
 	return emit(b)
 }
@@ -213,6 +214,9 @@ func (s *stamp) keep(sel []int32, n int) {
 func (s *stamp) dropped(row int, why Reason) {
 	s.g.Counts.Dropped[why]++
 	if s.g.opts.OnDrop != nil {
+		if rows := s.g.rows[s.input]; rows != nil {
+			row = int(rows[row])
+		}
 		s.g.opts.OnDrop(s.input, row, why)
 	}
 }

@@ -313,7 +313,18 @@ func (f *feeder) batch(input int, events []twinEvent) *vec.Batch {
 
 // fieldOf is what a decoder gives for a field of an event.
 func fieldOf(e twinEvent, field vec.Field) vec.Value {
-	v := e.cols[field.Path[0]]
+	v, ok := e.cols[field.Path[0]]
+	for name, x := range e.cols {
+		if !ok && strings.EqualFold(name, field.Path[0]) {
+			v = x
+		}
+	}
+	for _, name := range field.Path[1:] {
+		if v.Kind != vec.Record {
+			return vec.Value{}
+		}
+		v, _ = v.Rec.Get(name)
+	}
 	v.Str = strings.Clone(v.Str)
 	if field.Want == vec.AsDatetime && v.Kind == vec.String {
 		t, ok := vec.ParseTime(v.Str)

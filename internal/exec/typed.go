@@ -2,6 +2,7 @@ package exec
 
 import (
 	"math"
+	"strings"
 
 	"weir/internal/plan"
 	"weir/internal/vec"
@@ -10,69 +11,87 @@ import (
 // typed enforces the types of a CREATE TABLE on the events of an input (saql.md 3.3): it
 // converts what the table of that section converts, and drops events with anything else.
 type typed struct {
-	g     *Graph
-	input int
-	types []vec.Kind // per field; Missing: not declared
-	out   vec.Batch
-	kept  vec.Batch
-	sel   []int32
-	all   []bool
+	g         *Graph
+	input     int
+	types     []vec.Kind // per field; Missing: not declared
+	converted []vec.Vec  // per field
+	all       []bool
+	bad       []bool
+	out       vec.Batch
+	kept      vec.Batch
+	sel       []int32 // events that fit; nil: all
 }
 
 func newTyped(g *Graph, input int, in plan.Input) *typed {
-	t := &typed{g: g, input: input, types: make([]vec.Kind, len(in.Fields)), all: make([]bool, len(in.Fields))}
+	t := &typed{g: g, input: input, types: make([]vec.Kind, len(in.Fields)), all: make([]bool, len(in.Fields)),
+		converted: make([]vec.Vec, len(in.Fields))}
 	for i, f := range in.Fields {
 		t.all[i] = true
-		if len(f.Path) != 1 || f.Want != vec.AsValue {
-			continue
-		}
-		for _, c := range in.Table {
-			if c.Name == f.Path[0] {
-				t.types[i] = c.Type
-			}
+		if len(f.Path) == 1 && f.Want == vec.AsValue {
+			t.types[i] = declaredType(in.Table, f.Path[0])
 		}
 	}
 	return t
 }
 
-// convert gives the events that fit the table. The result is valid until the next call.
-func (t *typed) convert(b *vec.Batch) *vec.Batch {
-	t.out.Reset(len(b.Cols))
-	t.out.N, t.out.Arrival = b.N, append(t.out.Arrival[:0], b.Arrival...)
-	var bad []bool
-	for c := range b.Cols {
-		want := t.types[c]
-		if want == vec.Missing || b.Cols[c].Tag == nil && b.Cols[c].Kind == want && want != vec.Float {
-			t.out.Cols[c] = b.Cols[c]
-			continue
+// declaredType finds a column by its exact name, else without case (saql.md 1.6).
+func declaredType(table []plan.TableCol, name string) vec.Kind {
+	for _, c := range table {
+		if c.Name == name {
+			return c.Type
 		}
-		out := &vec.Vec{}
-		out.Tagged(b.N)
-		for i := range b.N {
-			v, ok := declared(b.Cols[c].At(i), want)
-			if !ok {
-				if bad == nil {
-					bad = make([]bool, b.N)
-				}
-				bad[i] = true
-				continue
-			}
-			out.Set(i, v)
+	}
+	for _, c := range table {
+		if strings.EqualFold(c.Name, name) {
+			return c.Type
 		}
-		t.out.Cols[c] = *out
 	}
-	if b.Arrival == nil {
-		t.out.Arrival = nil
-	}
-	if bad == nil {
-		return &t.out
-	}
-	return t.without(bad)
+	return vec.Missing
 }
 
-func (t *typed) without(bad []bool) *vec.Batch {
-	t.sel = t.sel[:0]
-	for i, b := range bad {
+// convert gives the events that fit the table. The result is valid until the next call.
+func (t *typed) convert(b *vec.Batch) *vec.Batch {
+	t.out.N, t.out.Arrival, t.out.Cols = b.N, b.Arrival, t.out.Cols[:0]
+	t.sel = nil
+	failed := false
+	t.bad = resize(t.bad, b.N)
+	clear(t.bad)
+	for c := range b.Cols {
+		want, col := t.types[c], &b.Cols[c]
+		if want == vec.Missing || col.Tag == nil && col.Kind == want && want != vec.Float {
+			t.out.Cols = append(t.out.Cols, *col)
+			continue
+		}
+		if !t.column(&t.converted[c], col, want) {
+			failed = true
+		}
+		t.out.Cols = append(t.out.Cols, t.converted[c])
+	}
+	if !failed {
+		return &t.out
+	}
+	return t.without(b.N)
+}
+
+// column converts a column, notes the rows that do not fit, and reports whether all do.
+func (t *typed) column(out, col *vec.Vec, want vec.Kind) bool {
+	fits := true
+	out.Tagged(col.N)
+	for i := range col.N {
+		v, ok := declared(col.At(i), want)
+		if ok {
+			out.Set(i, v)
+			continue
+		}
+		fits, t.bad[i] = false, true
+	}
+	return fits
+}
+
+// without drops the events that do not fit.
+func (t *typed) without(n int) *vec.Batch {
+	t.sel = make([]int32, 0, n)
+	for i, b := range t.bad {
 		if !b {
 			t.sel = append(t.sel, int32(i))
 			continue

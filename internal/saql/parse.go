@@ -44,8 +44,10 @@ type parser struct {
 	depth   int // nesting of expressions and queries
 	open    int // parentheses that are open
 	cases   int // CASE expressions that are open
-	steps   int
-	script  *Script
+	// inTimestamp tells that the expression of a TIMESTAMP BY is read.
+	inTimestamp bool
+	steps       int
+	script      *Script
 }
 
 func parseTokens(src string) *parser {

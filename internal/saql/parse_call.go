@@ -66,11 +66,22 @@ func (p *parser) call(prefix *Name) Expr {
 	}
 	p.arguments(c)
 	p.closing(open.span)
-	if at := p.tok(); p.keyword("over") {
+	if at := p.tok(); !p.timestampOver() && p.keyword("over") {
 		c.Over = p.over(at.span)
 	}
 	c.Span = p.since(start)
 	return c
+}
+
+// timestampOver tells whether an OVER here belongs to the TIMESTAMP BY around it: no part
+// of the OVER of a function follows.
+func (p *parser) timestampOver() bool {
+	if !p.inTimestamp {
+		return false
+	}
+	part := p.ahead(2)
+	return !p.ahead(1).is("(") || !(part.is(")") || part.isWord("partition") && p.ahead(3).isWord("by") ||
+		part.isWord("order") || part.isWord("limit") && p.ahead(3).isWord("duration") || part.isWord("when"))
 }
 
 // arguments reads * | DISTINCT e | ALL e | e, ...

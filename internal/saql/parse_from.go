@@ -144,7 +144,9 @@ func (p *parser) setOperation(alias Name, as bool) {
 func (p *parser) timestampBy() *TimestampBy {
 	start := p.start()
 	p.keyword("timestamp", "by")
+	p.inTimestamp = true
 	t := &TimestampBy{Expr: p.expr()}
+	p.inTimestamp = false
 	if p.keyword("over") {
 		t.Over = p.keys()
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"weir/internal/saql"
 )
 
 // seeds are the queries of the golden files.
@@ -35,7 +37,13 @@ func tryCompile(t *testing.T, query string) {
 			t.Fatalf("%s\npanic: %v", query, r)
 		}
 	}()
-	p, list := compileText(query, testEnv())
+	script, list := saql.Parse(query)
+	if list.HasErrors() {
+		// An editor checks what could be read of a broken text.
+		Compile(script, testEnv())
+		return
+	}
+	p, list := Compile(script, testEnv())
 	if (p == nil) != list.HasErrors() {
 		t.Fatalf("%s\nplan %v with findings %v", query, p != nil, list)
 	}

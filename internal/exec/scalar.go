@@ -106,7 +106,9 @@ func (e *unaryExpr) eval(f *frame) *vec.Vec {
 	return &e.out
 }
 
-// caseExpr is CASE in the searched form; plan lowers the simple form to it.
+// caseExpr is CASE in the searched form; plan lowers the simple form to it. Like every
+// value it computes all rows, active or not: the same expression may stand elsewhere under
+// another mask, and then it must not take away rows that are in use here.
 type caseExpr struct {
 	conds   []truth
 	thens   []value
@@ -115,6 +117,7 @@ type caseExpr struct {
 	canFail bool
 	open    []bool // rows not decided yet
 	mine    []bool // rows of the branch at hand
+	mask    []bool
 	out     vec.Vec
 }
 
@@ -135,12 +138,12 @@ func (e *caseExpr) eval(f *frame) *vec.Vec {
 	e.open = resize(e.open, f.n)
 	e.mine = resize(e.mine, f.n)
 	for i := range e.open {
-		e.open[i] = outer == nil || outer[i]
+		e.open[i] = true
 	}
 	e.out.Tagged(f.n)
 	for j, cond := range e.conds {
 		if e.canFail {
-			f.active = e.open
+			e.mask = f.within(e.mask, outer, e.open)
 		}
 		t := cond.test(f)
 		for i := range f.n {
@@ -149,19 +152,19 @@ func (e *caseExpr) eval(f *frame) *vec.Vec {
 				e.open[i] = false
 			}
 		}
-		e.take(f, e.thens[j], e.mine)
+		e.take(f, outer, e.thens[j], e.mine)
 	}
-	e.take(f, e.other, e.open)
+	e.take(f, outer, e.other, e.open)
 	return &e.out
 }
 
-// take fills the rows of mask from x.
-func (e *caseExpr) take(f *frame, x value, mask []bool) {
+// take fills the rows of branch from x.
+func (e *caseExpr) take(f *frame, outer []bool, x value, branch []bool) {
 	if e.canFail {
-		f.active = mask
+		e.mask = f.within(e.mask, outer, branch)
 	}
 	col := x.eval(f)
-	for i, m := range mask {
+	for i, m := range branch {
 		if !m {
 			continue
 		}
@@ -176,6 +179,17 @@ func (e *caseExpr) take(f *frame, x value, mask []bool) {
 	}
 }
 
+// within makes the rows of branch that are active outside the active ones. It uses buf for
+// that and gives it back.
+func (f *frame) within(buf, outer, branch []bool) []bool {
+	buf = resize(buf, f.n)
+	for i, b := range branch {
+		buf[i] = b && (outer == nil || outer[i])
+	}
+	f.active = buf
+	return buf
+}
+
 func resize(s []bool, n int) []bool {
 	if cap(s) < n {
 		return make([]bool, n)
@@ -187,7 +201,8 @@ func resize(s []bool, n int) []bool {
 type coalesceExpr struct {
 	args    []value
 	canFail bool
-	open    []bool
+	open    []bool // rows without a value yet
+	mask    []bool
 	out     vec.Vec
 }
 
@@ -196,11 +211,11 @@ func (e *coalesceExpr) eval(f *frame) *vec.Vec {
 	defer func() { f.active = outer }()
 	e.open = resize(e.open, f.n)
 	for i := range e.open {
-		e.open[i] = outer == nil || outer[i]
+		e.open[i] = true
 	}
 	for j, a := range e.args {
 		if e.canFail {
-			f.active = e.open
+			e.mask = f.within(e.mask, outer, e.open)
 		}
 		col := a.eval(f)
 		if j == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"weir/internal/codec"
 	"weir/internal/vec"
@@ -50,15 +51,16 @@ type source struct {
 	offset  int64
 }
 
-// counter counts the bytes read, for the progress bar.
+// counter counts the bytes read, for the progress bar. One goroutine may read while
+// another asks.
 type counter struct {
 	r io.Reader
-	n int64
+	n atomic.Int64
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -66,7 +68,7 @@ func (s *source) position() int64 {
 	if s.raw == nil {
 		return 0
 	}
-	return s.raw.n
+	return s.raw.n.Load()
 }
 
 // prepare opens the input. again says that it will be read twice: a stream is copied to a

@@ -62,11 +62,11 @@ func makeEvents(style eventStyle, n int) []byte {
 	return []byte(out.String())
 }
 
-// decodeAll decodes text in pieces of 1 MiB into one batch and gives the rows.
+// decodeAll decodes text in pieces as the runner does, into one batch, and gives the rows.
 func decodeAll(d Decoder, b *vec.Batch, text []byte) (rows int) {
 	for len(text) > 0 {
-		piece := text[:min(len(text), 1<<20)]
-		n, err := d.Decode(b, piece, len(piece) == len(text), 2048, nil)
+		piece := text[:min(len(text), 256<<10)]
+		n, err := d.Decode(b, piece, len(piece) == len(text), MaxBatchRows, nil)
 		if err != nil || n == 0 {
 			panic(fmt.Sprint("stuck: ", err))
 		}

@@ -28,6 +28,8 @@ type JSONDecoder struct {
 	least  int    // bytes of text that are worth marking
 	row    int
 	fast   bool
+	// typical is the length of an event, as the last batch had them.
+	typical int
 }
 
 // NewGenericJSON is a decoder that builds the value of every event and looks the fields
@@ -55,6 +57,7 @@ func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 	d.shallow = len(d.root.cols) > 0
 	d.fast = d.root.simple()
 	d.least = minMarked
+	d.typical = 256
 	if len(markers) > 0 {
 		d.marker = markers[0]
 	}
@@ -70,8 +73,10 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 	d.row = 0
 	pos := 0
 	d.marks.n = 0
-	if d.fast && d.mode == framingLines && d.marker.mark != nil && len(data) >= d.least && d.lay.off == 0 {
-		d.marks.mark(data, d.marker)
+	// A small batch from a large buffer must not pay for marks on all of it.
+	near := data[:min(len(data), max*2*d.typical)]
+	if d.fast && d.mode == framingLines && d.marker.mark != nil && len(near) >= d.least && d.lay.off == 0 {
+		d.marks.mark(near, d.marker)
 	}
 	for {
 		learn := false
@@ -98,6 +103,9 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 		}
 		d.offsets[d.row] = int32(f.start)
 		d.row++
+	}
+	if d.row > 0 {
+		d.typical = pos/d.row + 1
 	}
 	d.columns.close(b, d.row)
 	d.positions.close(pos, d.row)

@@ -12,7 +12,7 @@ import (
 // compared as two words, without a look at the text itself.
 type dict struct {
 	out   *vec.Dict
-	slots []dictSlot // a power of two, at most half full
+	slots []dictSlot // a power of two, at most half full, at most an eighth while it is small
 	shift uint       // 64 - log2(len(slots))
 	bytes int        // of all texts
 	// judged counts the rows of the trial that decides whether a dictionary pays.
@@ -30,6 +30,9 @@ type dictSlot struct {
 
 const (
 	dictStart = 1 << 8
+	// dictSparse is up to how many texts the table is kept so empty that most are found at
+	// the first look.
+	dictSparse = 1 << 12
 	// maxProbe bounds a look-up: hostile texts that all hash alike end the dictionary.
 	maxProbe = 64
 	// dictTrial rows after which a dictionary with hardly a repeated text is given up.
@@ -121,7 +124,7 @@ func (d *dict) add(e *dictSlot, lo, hi uint64, s []byte) (uint32, bool) {
 	d.bytes += len(s)
 	*e = dictSlot{lo: lo, hi: hi, n: uint32(len(s)), code: uint32(len(d.out.Vals)) + 1}
 	d.out.Vals = append(d.out.Vals, d.texts.keep(s))
-	if 2*len(d.out.Vals) > len(d.slots) {
+	if n := len(d.out.Vals); 2*n > len(d.slots) || n <= dictSparse && 8*n > len(d.slots) {
 		d.rehash()
 	}
 	return uint32(len(d.out.Vals)) - 1, true

@@ -15,6 +15,7 @@ import (
 // deadLetters counts dropped events by reason and, if asked to, writes them to a file.
 type deadLetters struct {
 	counts map[string]int64
+	first  string // the first one in words
 	file   *os.File
 	w      *bufio.Writer
 	err    error
@@ -45,6 +46,9 @@ type deadLetter struct {
 }
 
 func (d *deadLetters) add(x job.Dropped) {
+	if len(d.counts) == 0 {
+		d.first = fmt.Sprintf("input %q, line %d: %s", x.Input, x.Line, x.Reason)
+	}
 	d.counts[x.Name]++
 	if d.w == nil {
 		return

@@ -158,6 +158,45 @@ func nearFile(path string) string {
 	return didYouMean(filepath.Base(path), names)
 }
 
+// distinctFiles refuses to write a file that is read, or written twice: creating it would
+// empty it.
+func distinctFiles(inputs, outputs []endpoint, deadLetters string) error {
+	type use struct {
+		what string
+		info os.FileInfo
+		path string
+	}
+	var uses []use
+	add := func(what, path string, writes bool) error {
+		info, _ := os.Stat(path)
+		regular := info != nil && info.Mode().IsRegular()
+		for _, u := range uses {
+			same := filepath.Clean(u.path) == filepath.Clean(path) && (info == nil || regular)
+			if writes && (same || regular && os.SameFile(u.info, info)) {
+				return usage("%s %s is the file of %s %s too; write to another one", what, path, u.what, u.path)
+			}
+		}
+		uses = append(uses, use{what, info, path})
+		return nil
+	}
+	for _, e := range inputs {
+		if err := add(e.flag, e.path, false); err != nil {
+			return err
+		}
+	}
+	for _, e := range outputs {
+		if e.path != "-" {
+			if err := add(e.flag, e.path, true); err != nil {
+				return err
+			}
+		}
+	}
+	if deadLetters != "" {
+		return add("--dead-letters", deadLetters, true)
+	}
+	return nil
+}
+
 // matchAliases gives each name of the query its endpoint. what is "input" or "output".
 // With only one name left an endpoint without alias is that one's.
 func matchAliases(what string, ends []endpoint, names []string) (map[string]*endpoint, error) {

@@ -143,6 +143,9 @@ func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, output
 	if err != nil {
 		return err
 	}
+	if err := distinctFiles(inputs, outputs, r.DeadLetters); err != nil {
+		return err
+	}
 	bar := newProgress(con, "event")
 	out, err := openSinks(con, q.plan, to, r.OutputFormat, bar.clear)
 	if err != nil {
@@ -166,6 +169,10 @@ func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, output
 	}
 	if !r.Quiet {
 		summary(con, &result, dead)
+	}
+	if result.Events == 0 && result.Bad > 0 {
+		return &exitError{exitRuntime, fmt.Errorf("none of the events could be read (%s); "+
+			"say what the file is with -i ALIAS=FILE,format=csv or format=json", dead.first)}
 	}
 	return nil
 }

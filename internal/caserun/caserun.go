@@ -150,7 +150,6 @@ type collector struct {
 	encoders []*codec.Encoder
 	rows     map[string][]testkit.Row
 	buf      []byte
-	err      error
 }
 
 func newEncoder(o plan.Output) *codec.Encoder {

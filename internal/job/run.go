@@ -123,8 +123,7 @@ type run struct {
 	order   []vec.Time // disorder per timeline, once measured
 	result  Result
 	pass    int
-	at      vec.Batch // full-width batch
-	cur     *source   // whose batch is being pushed
+	cur     *source // whose batch is being pushed
 	told    time.Time
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -234,5 +235,37 @@ func TestRunErrors(t *testing.T) {
 	if _, err := Run(context.Background(), p, []Input{text(many(100))},
 		Options{Sample: true, OnRows: func(int, *vec.Batch) error { return stop }}); !errors.Is(err, stop) {
 		t.Errorf("error %v of the output", err)
+	}
+}
+
+// TestRunLivePipe: rows come out while the writer of a pipe still waits, and an event may
+// come in pieces.
+func TestRunLivePipe(t *testing.T) {
+	for workers := 1; workers <= 2; workers++ {
+		in, out := io.Pipe()
+		seen := make(chan int, 100)
+		done := make(chan error)
+		p := compile(t, `SELECT n FROM e TIMESTAMP BY at`)
+		go func() {
+			_, err := Run(context.Background(), p, []Input{{Name: "e", Reader: in}}, Options{OutOfOrder: time.Second, Workers: workers,
+				OnRows: func(_ int, b *vec.Batch) error { seen <- b.N; return nil }})
+			done <- err
+		}()
+		write := func(s string) {
+			if _, err := out.Write([]byte(s)); err != nil {
+				t.Error(err)
+			}
+		}
+		for i := range 5 {
+			write(fmt.Sprintf(`{"at":"2020-01-01T00:00:0%dZ",`, i))
+			write(fmt.Sprintf("\"n\":%d}\n", i))
+			if n := <-seen; n != 1 {
+				t.Errorf("%d rows after event %d", n, i)
+			}
+		}
+		out.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }

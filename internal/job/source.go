@@ -33,6 +33,7 @@ type source struct {
 	text   io.ReadCloser
 	size   int64 // bytes, 0 if unknown
 	lines  bool  // JSON, an event a line
+	live   bool  // a pipe: bytes come as somebody writes them
 	done   bool
 
 	chosen  []int // the fields that are decoded
@@ -85,6 +86,8 @@ func (s *source) prepare(again bool) error {
 			s.size = info.Size()
 		} else if again {
 			r, s.file = f, nil
+		} else {
+			s.live = true
 		}
 	} else if r == nil {
 		r = os.Stdin
@@ -94,6 +97,7 @@ func (s *source) prepare(again bool) error {
 	}
 	s.Reader = r
 	if !again {
+		s.live = true
 		return nil
 	}
 	f, err := os.CreateTemp("", "weir-input-*")
@@ -177,11 +181,15 @@ func (s *source) readHead() error {
 	return nil
 }
 
-// fill reads text behind data until it is full or the text ends.
+// fill reads text behind data until it is full or the text ends. Of a pipe it takes what is
+// there: rows should come out as events come in.
 func (s *source) fill(data []byte) ([]byte, error) {
 	if len(s.head) > 0 {
 		n := copy(data[len(data):cap(data)], s.head)
 		data, s.head = data[:len(data)+n], s.head[n:]
+		if s.live {
+			return data, nil
+		}
 	}
 	for len(data) < cap(data) && !s.ended {
 		n, err := s.text.Read(data[len(data):cap(data)])
@@ -190,6 +198,9 @@ func (s *source) fill(data []byte) ([]byte, error) {
 			s.ended = true
 		} else if err != nil {
 			return data, err
+		}
+		if s.live && n > 0 {
+			break
 		}
 	}
 	return data, nil
@@ -256,6 +267,9 @@ func (s *source) nextLines(b *block, carry *[]byte) (bool, error) {
 		}
 		if len(data) > maxLine {
 			return true, s.overlong(b, data, carry)
+		}
+		if len(data) < cap(data) {
+			continue
 		}
 		data = append(make([]byte, 0, 2*cap(data)), data...)
 	}

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"cmp"
+
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
@@ -42,14 +44,14 @@ func (in *groupedRows) rank(i int) rank {
 	return rank{in.Time[i], in.rowNo + int64(i)}
 }
 
-// windower computes one window kind for all groups. Rows come with add. The results up
-// to a time come out one by one: next tells T of the earliest one that the rows so far
-// give, emit gives it and forgets it. The caller emits a result only when the watermark
-// is greater than its T, so no row can change it any more.
+// windower computes one window kind for all groups. Rows come with add. next tells T of
+// the earliest result that the rows so far give; emit gives the results of that time, and
+// perhaps later ones before a given time, and forgets them. The caller emits a result only
+// when the watermark is greater than its T, so no row can change it any more.
 type windower interface {
 	add(in *groupedRows)
 	next() (vec.Time, bool)
-	emit(to *results)
+	emit(to *results, before vec.Time)
 	// held is how many pairs of window and group have state: no fewer than groups. known is
 	// how many keys of its own the windower remembers.
 	held() int
@@ -134,12 +136,7 @@ func (o *grouping) Push(_ int, b *vec.Batch, _ Emit) error {
 
 func (o *grouping) Advance(_ int, t vec.Time, emit Emit) error {
 	for {
-		best, at := -1, t
-		for i, w := range o.windows {
-			if e, ok := w.next(); ok && e < at {
-				best, at = i, e
-			}
-		}
+		best, at, before := o.earliest(t)
 		if best < 0 {
 			if err := o.res.flush(emit); err != nil {
 				return err
@@ -148,7 +145,7 @@ func (o *grouping) Advance(_ int, t vec.Time, emit Emit) error {
 			return nil
 		}
 		o.res.window, o.res.at = best, at
-		o.windows[best].emit(&o.res)
+		o.windows[best].emit(&o.res, before)
 		if o.res.failed != nil {
 			return o.res.failed
 		}
@@ -158,6 +155,23 @@ func (o *grouping) Advance(_ int, t vec.Time, emit Emit) error {
 			}
 		}
 	}
+}
+
+// earliest finds the window that gives the next result before t, its time, and the time
+// before which no other window gives one.
+func (o *grouping) earliest(t vec.Time) (best int, at, before vec.Time) {
+	best, at, before = -1, t, t
+	for i, w := range o.windows {
+		e, ok := w.next()
+		switch {
+		case !ok || e >= before:
+		case e < at:
+			best, at, before = i, e, at
+		default:
+			before = e
+		}
+	}
+	return best, at, before
 }
 
 // forget drops the keys of groups that hold no state (saql.md 4.5), once they are many: it
@@ -205,7 +219,7 @@ func (o *grouping) Restore(r *state.Reader) error {
 type results struct {
 	o      *grouping
 	window int      // of the results that come in now
-	at     vec.Time // their T
+	at     vec.Time // T of the first of them
 	failed error
 
 	time    []vec.Time
@@ -232,6 +246,34 @@ type rank struct {
 
 func (a rank) less(b rank) bool { return a.t < b.t || a.t == b.t && a.seq < b.seq }
 
+func (a rank) compare(b rank) int {
+	if c := cmp.Compare(a.t, b.t); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.seq, b.seq)
+}
+
+// resultRows are results that come out together: T, key, slot and first row of each.
+type resultRows struct {
+	time   []vec.Time
+	tuples []int32
+	slots  []int32
+	firsts []rank
+}
+
+func (b *resultRows) len() int { return len(b.slots) }
+
+func (b *resultRows) reset() {
+	b.time, b.tuples, b.slots, b.firsts = b.time[:0], b.tuples[:0], b.slots[:0], b.firsts[:0]
+}
+
+func (b *resultRows) add(t vec.Time, tuple, slot int32, first rank) {
+	b.time = append(b.time, t)
+	b.tuples = append(b.tuples, tuple)
+	b.slots = append(b.slots, slot)
+	b.firsts = append(b.firsts, first)
+}
+
 func (r *results) init(o *grouping) {
 	r.o = o
 	r.keepIDs = o.op.WithID || len(o.op.Windows) > 1
@@ -245,15 +287,14 @@ func (r *results) init(o *grouping) {
 	}
 }
 
-// take adds the results of a window: keys, the slots of their aggregates in accs, and
-// the first row of each (only read if results are ranked).
-func (r *results) take(tuples []int32, accs []fn.Acc, slots []int32, first func(i int) rank) {
-	if len(tuples) == 0 || r.failed != nil {
+// take adds the results of a window. Their slots are in accs.
+func (r *results) take(b *resultRows, accs []fn.Acc) {
+	if b.len() == 0 || r.failed != nil {
 		return
 	}
 	for j, acc := range accs {
 		r.bad = r.bad[:0]
-		acc.Result(&r.call, slots, &r.tmp)
+		acc.Result(&r.call, b.slots, &r.tmp)
 		if len(r.bad) > 0 {
 			if !r.o.g.opts.DropErrors {
 				r.failed = &QueryError{Span: r.o.op.Aggs[j].Span, Message: r.msg}
@@ -263,14 +304,14 @@ func (r *results) take(tuples []int32, accs []fn.Acc, slots []int32, first func(
 		}
 		appendVec(&r.aggs[j], &r.tmp)
 	}
-	r.tuples = append(r.tuples, tuples...)
-	for i := range tuples {
-		r.time = append(r.time, r.at)
-		if r.keepIDs {
+	r.tuples = append(r.tuples, b.tuples...)
+	r.time = append(r.time, b.time...)
+	if r.ranked {
+		r.firsts = append(r.firsts, b.firsts...)
+	}
+	if r.keepIDs {
+		for range b.slots {
 			r.ids = append(r.ids, int32(r.window))
-		}
-		if r.ranked {
-			r.firsts = append(r.firsts, first(i))
 		}
 	}
 }

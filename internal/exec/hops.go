@@ -7,31 +7,39 @@ import (
 )
 
 // hops is the running state of a hopping window: its panes, and per group a slot with the
-// aggregate over them. Aggregates that cannot be taken back are merged anew from the
-// panes for every result.
+// aggregate over them.
+//
+// Aggregates that cannot be taken back are kept in two stacks of panes. When the window is
+// about to lose a pane and the front stack is empty, all panes go there: from the newest
+// back to the oldest, each takes in what its groups have in their next pane, so that it
+// covers the rest of the stack and may leave without a trace. Panes that come later are
+// merged into one slot per group, the back.
 //
 // Groups come out in the order of their first row in the window, which is their place in
 // the first pane that has them. Each pane marks the groups for which it is that pane;
 // when a pane leaves, each of its groups is marked in the group's next pane.
 type hops struct {
-	w      *panes
-	window []*pane
-	undo   []fn.Inverse // per aggregate, nil if it cannot be taken back
-	count  []int32      // per group: panes of the window that have it
-	run    []int32      // per group: its slot + 1, 0 without rows in the window
-	last   []entryRef   // per group: its newest pane
-	shown  []int32
-	tops   []int32 // slots of the first panes
-	result []int32 // running slots
-	slots  []int32
-	gone   []int32
+	w       *panes
+	window  queue[*pane]
+	front   int          // panes of the window in the front stack
+	undo    []fn.Inverse // per aggregate, nil if it cannot be taken back
+	stacked bool         // some cannot
+	count   []int32      // per group: panes of the window that have it
+	run     []int32      // per group: its slot + 1, 0 without rows in the window
+	back    []int32      // per group: its slot of the back + 1, 0 without rows there
+	last    []entryRef   // per group: its newest pane
+	batch   resultRows
+	slots   []int32
+	others  []int32
+	gone    []int32
 }
 
 func newHops(w *panes) *hops {
 	h := &hops{w: w}
 	for _, acc := range w.accs {
-		inv, _ := acc.(fn.Inverse)
+		inv, ok := acc.(fn.Inverse)
 		h.undo = append(h.undo, inv)
+		h.stacked = h.stacked || !ok
 	}
 	return h
 }
@@ -44,12 +52,14 @@ func (h *hops) reserve(n int) {
 	more := max(2*len(h.count), n, 64) - len(h.count)
 	h.count = append(h.count, make([]int32, more)...)
 	h.run = append(h.run, make([]int32, more)...)
+	h.back = append(h.back, make([]int32, more)...)
 	h.last = append(h.last, make([]entryRef, more)...)
 }
 
-// enter adds a closed pane at the end of the window.
-func (h *hops) enter(p *pane) {
-	h.window = append(h.window, p)
+// enter adds a closed pane at the end of the window. inFront says that it stands in the
+// front stack already: restore does that.
+func (h *hops) enter(p *pane, inFront bool) {
+	h.window.push(p)
 	n := len(p.groups)
 	p.next = append(p.next[:0], make([]entryRef, n)...)
 	p.isTop = append(p.isTop[:0], make([]uint64, (n+63)/64)...)
@@ -64,28 +74,76 @@ func (h *hops) enter(p *pane) {
 		h.count[g]++
 		h.last[g] = entryRef{p, int32(i)}
 	}
-	slots := h.runSlots(p)
+	slots := h.slotsOf(p, h.run)
 	for _, inv := range h.undo {
 		if inv != nil {
 			inv.Merge(slots, p.slots)
 		}
 	}
+	if !h.stacked || inFront {
+		return
+	}
+	for _, g := range p.groups {
+		if h.back[g] == 0 {
+			h.back[g] = h.w.newSlot() + 1
+		}
+	}
+	h.merge(h.slotsOf(p, h.back), p.slots)
 }
 
-// runSlots gives the running slot of each group of a pane.
-func (h *hops) runSlots(p *pane) []int32 {
+// slotsOf gives the slot of each group of a pane.
+func (h *hops) slotsOf(p *pane, of []int32) []int32 {
 	h.slots = h.slots[:0]
 	for _, g := range p.groups {
-		h.slots = append(h.slots, h.run[g]-1)
+		h.slots = append(h.slots, of[g]-1)
 	}
 	return h.slots
 }
 
+// merge merges slots of the aggregates that cannot be taken back.
+func (h *hops) merge(dst, src []int32) {
+	for j, inv := range h.undo {
+		if inv == nil {
+			h.w.accs[j].Merge(dst, src)
+		}
+	}
+}
+
+// flip moves all panes to the front stack.
+func (h *hops) flip() {
+	panes := h.window.all()
+	for k := len(panes) - 1; k >= 0; k-- {
+		p := panes[k]
+		h.slots, h.others = h.slots[:0], h.others[:0]
+		for i, to := range p.next {
+			if to.p != nil {
+				h.slots = append(h.slots, p.slots[i])
+				h.others = append(h.others, to.p.slots[to.pos])
+			}
+		}
+		h.merge(h.slots, h.others)
+	}
+	h.gone = h.gone[:0]
+	for _, p := range panes {
+		for _, g := range p.groups {
+			if h.back[g] != 0 {
+				h.gone = append(h.gone, h.back[g]-1)
+				h.back[g] = 0
+			}
+		}
+	}
+	h.w.freeSlots(h.gone)
+	h.front = len(panes)
+}
+
 // leave takes the oldest pane out of the window.
 func (h *hops) leave() *pane {
-	p := h.window[0]
-	h.window = append(h.window[:0], h.window[1:]...)
-	slots := h.runSlots(p)
+	if h.stacked && h.front == 0 {
+		h.flip()
+	}
+	h.front = max(h.front-1, 0)
+	p := h.window.pop()
+	slots := h.slotsOf(p, h.run)
 	for _, inv := range h.undo {
 		if inv != nil {
 			inv.Unmerge(slots, p.slots)
@@ -109,32 +167,42 @@ func (h *hops) leave() *pane {
 
 // emit gives the window's result for every group that has a row in it.
 func (h *hops) emit(to *results) {
-	h.shown, h.tops, h.result = h.shown[:0], h.tops[:0], h.result[:0]
-	for _, p := range h.window {
-		for k, word := range p.isTop {
+	b := &h.batch
+	b.reset()
+	h.slots, h.others = h.slots[:0], h.others[:0] // fronts of groups, and where they go
+	for k, p := range h.window.all() {
+		for j, word := range p.isTop {
 			for ; word != 0; word &= word - 1 {
-				pos := k<<6 + bits.TrailingZeros64(word)
-				top := p.slots[pos]
-				h.tops = append(h.tops, top)
-				h.shown = append(h.shown, h.w.tuple[top])
-				h.result = append(h.result, h.run[p.groups[pos]]-1)
+				pos := j<<6 + bits.TrailingZeros64(word)
+				top, run := p.slots[pos], h.run[p.groups[pos]]-1
+				b.add(to.at, h.w.tuple[top], run, h.w.first[top])
+				if k < h.front {
+					h.slots, h.others = append(h.slots, top), append(h.others, run)
+				}
 			}
 		}
 	}
-	h.remerge()
-	to.take(h.shown, h.w.accs, h.result, func(i int) rank { return h.w.first[h.tops[i]] })
+	if h.stacked {
+		h.combine(b)
+	}
+	to.take(b, h.w.accs)
 }
 
-// remerge computes the aggregates that cannot be taken back.
-func (h *hops) remerge() {
+// combine sets the slots of the results to the aggregates of both stacks.
+func (h *hops) combine(b *resultRows) {
 	for j, inv := range h.undo {
-		if inv != nil {
-			continue
-		}
-		acc := h.w.accs[j]
-		acc.Reset(h.result)
-		for _, p := range h.window {
-			acc.Merge(h.runSlots(p), p.slots)
+		if inv == nil {
+			h.w.accs[j].Reset(b.slots)
 		}
 	}
+	h.merge(h.others, h.slots)
+	h.slots, h.others = h.slots[:0], h.others[:0]
+	for _, p := range h.window.all()[h.front:] {
+		for i, g := range p.groups {
+			if h.last[g] == (entryRef{p, int32(i)}) { // once per group
+				h.slots, h.others = append(h.slots, h.back[g]-1), append(h.others, h.run[g]-1)
+			}
+		}
+	}
+	h.merge(h.others, h.slots)
 }

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -26,27 +27,20 @@ type panes struct {
 	ordered bool // rows come in the order of T
 	ranked  bool // the first row of each slot is looked for: order, or shards, ask for it
 
-	open   []*pane // panes that may still get rows, by time
+	open   queue[*pane] // panes that may still get rows, by time
 	accs   []fn.Acc
 	free   []int32
 	nslots int32
 	first  []rank  // per slot
 	tuple  []int32 // per slot: the key of its first row
 	slots  []int32
-	shown  []int32
 	last   vec.Time // end of the last window given
-
-	// The slots of open panes, by pane and group. Dense: a ring of rows of width groups.
-	// Sparse, when open panes lie too far apart: a table.
-	dense  bool
-	low    int64 // smallest pane number in the ring
-	ring   int64 // its number of rows, a power of two
-	width  int
-	tab    []int32 // slot + 1
-	sparse pairSlots
+	table  paneTable
 
 	hopping *hops
 	pool    []*pane
+	done    []*pane // panes whose results are being given
+	batch   resultRows
 }
 
 // pane holds the groups that have rows in it.
@@ -81,8 +75,7 @@ func newPanes(o *grouping, spec window.Spec, ordered bool) *panes {
 	if w.size != w.hop {
 		w.hopping = newHops(w)
 	}
-	w.dense, w.ring, w.width = true, 4, 16
-	w.tab = make([]int32, w.ring*int64(w.width))
+	w.table.init(ordered)
 	return w
 }
 
@@ -118,10 +111,13 @@ func (w *panes) add(in *groupedRows) {
 	w.slots = resizeInts(w.slots, in.N)
 	w.ranked = !w.ordered || in.Seq != nil
 	w.reserve(int(w.o.keys.n))
-	if w.dense {
+	switch {
+	case w.ordered:
+		w.addOrdered(in)
+	case w.table.dense:
 		w.addDense(in)
-	} else {
-		w.addRest(in, 0)
+	default:
+		w.addSparse(in, 0)
 	}
 	if w.ranked {
 		w.rank(in)
@@ -131,30 +127,54 @@ func (w *panes) add(in *groupedRows) {
 	}
 }
 
+// reserve makes room for n groups.
+func (w *panes) reserve(n int) {
+	if w.hopping != nil {
+		w.hopping.reserve(n)
+	}
+	w.table.reserve(n, w.open.all())
+}
+
+// addOrdered finds the slot of each row when time does not go back: a row is in the pane of
+// the row before or in a later one, and so are all rows of its group.
+func (w *panes) addOrdered(in *groupedRows) {
+	num, end, step := int64(0), vec.MinTime, uint64(w.step)
+	recent := w.table.recent
+	for i, t := range in.Time[:in.N] {
+		if uint64(end-t) >= step {
+			num = w.number(t)
+			end = w.end(num)
+		}
+		r := &recent[in.groups[i]]
+		if r.num != num {
+			*r = recentSlot{num, w.enter(num, in.groups[i], in.tuples[i], t)}
+		}
+		w.slots[i] = r.slot
+	}
+}
+
 // addDense finds the slot of each row in the ring.
 func (w *panes) addDense(in *groupedRows) {
-	groups := in.groups
+	x := &w.table
 	base, span := w.ringBase()
-	mask, width := uint64(w.ring-1), uint64(w.width)
-	low, tab := uint64(w.low), w.tab
+	mask, width, low := uint64(x.ring-1), uint64(x.width), uint64(x.low)
 	for i, t := range in.Time[:in.N] {
 		rel := uint64(t-base) - 1
 		if rel >= span {
-			if !w.reach(w.number(t)) {
-				w.addRest(in, i)
+			if !x.reach(w.number(t), w.open.all()) {
+				w.addSparse(in, i)
 				return
 			}
 			base, span = w.ringBase()
-			mask, width = uint64(w.ring-1), uint64(w.width)
-			low, tab = uint64(w.low), w.tab
+			mask, width, low = uint64(x.ring-1), uint64(x.width), uint64(x.low)
 			rel = uint64(t-base) - 1
 		}
 		num := low + w.quotient(rel)
-		cell := (num&mask)*width + uint64(groups[i])
-		s := tab[cell]
+		cell := (num&mask)*width + uint64(in.groups[i])
+		s := x.cells[cell]
 		if s == 0 {
-			s = w.enter(int64(num), groups[i], in.tuples[i], t) + 1
-			tab[cell] = s
+			s = w.enter(int64(num), in.groups[i], in.tuples[i], t) + 1
+			x.cells[cell] = s
 		}
 		w.slots[i] = s - 1
 	}
@@ -162,17 +182,17 @@ func (w *panes) addDense(in *groupedRows) {
 
 // ringBase is the start of the ring's panes and the length of time that they cover.
 func (w *panes) ringBase() (base vec.Time, span uint64) {
-	return w.end(w.low - 1), uint64(w.ring) * uint64(w.step)
+	return w.end(w.table.low - 1), uint64(w.table.ring) * uint64(w.step)
 }
 
-// addRest goes on with the sparse table from row i on.
-func (w *panes) addRest(in *groupedRows, i int) {
+// addSparse finds the slot of each row from i on in the hash table.
+func (w *panes) addSparse(in *groupedRows, i int) {
 	for ; i < in.N; i++ {
 		num := w.number(in.Time[i])
-		s, ok := w.sparse.get(num, in.groups[i])
+		s, ok := w.table.sparse.get(num, in.groups[i])
 		if !ok {
 			s = w.enter(num, in.groups[i], in.tuples[i], in.Time[i])
-			w.sparse.put(num, in.groups[i], s)
+			w.table.sparse.put(num, in.groups[i], s)
 		}
 		w.slots[i] = s
 	}
@@ -218,20 +238,13 @@ func (w *panes) freeSlots(slots []int32) {
 
 // paneOf finds an open pane or makes it.
 func (w *panes) paneOf(num int64) *pane {
-	if n := len(w.open); n > 0 && w.open[n-1].num == num {
-		return w.open[n-1]
-	}
-	i, found := slices.BinarySearchFunc(w.open, num, func(p *pane, n int64) int {
-		switch {
-		case p.num < n:
-			return -1
-		case p.num > n:
-			return 1
+	open := w.open.all()
+	i := len(open)
+	if i > 0 && open[i-1].num >= num {
+		var found bool
+		if i, found = slices.BinarySearchFunc(open, num, func(p *pane, n int64) int { return cmp.Compare(p.num, n) }); found {
+			return open[i]
 		}
-		return 0
-	})
-	if found {
-		return w.open[i]
 	}
 	var p *pane
 	if n := len(w.pool); n > 0 {
@@ -240,95 +253,14 @@ func (w *panes) paneOf(num int64) *pane {
 		p = &pane{}
 	}
 	p.num, p.end = num, w.end(num)
-	w.open = slices.Insert(w.open, i, p)
+	w.open.insert(i, p)
 	return p
-}
-
-// reach makes the ring cover pane num. It reports false when that would take too much
-// memory; from then on the table is sparse.
-func (w *panes) reach(num int64) bool {
-	if len(w.open) == 0 {
-		w.low = num
-		return true
-	}
-	lo, hi := min(w.open[0].num, num), max(w.open[len(w.open)-1].num, num)
-	need := hi - lo + 1
-	if need > limits.ring || need*int64(w.width) > limits.table {
-		w.toSparse()
-		return false
-	}
-	ring := w.ring
-	for ring < need {
-		ring *= 2
-	}
-	w.layout(lo, ring, w.width)
-	return true
-}
-
-// reserve makes room for n groups.
-func (w *panes) reserve(n int) {
-	if w.hopping != nil {
-		w.hopping.reserve(n)
-	}
-	if !w.dense || n <= w.width {
-		return
-	}
-	width := w.width
-	for width < n {
-		width *= 2
-	}
-	if w.ring*int64(width) > limits.table {
-		w.toSparse()
-		return
-	}
-	w.layout(w.low, w.ring, width)
-}
-
-// layout rebuilds the ring.
-func (w *panes) layout(low, ring int64, width int) {
-	if need := int(ring) * width; ring != w.ring || width != w.width {
-		w.tab = make([]int32, need)
-	} else {
-		clear(w.tab)
-	}
-	w.low, w.ring, w.width = low, ring, width
-	for _, p := range w.open {
-		row := int(p.num&(ring-1)) * width
-		for i, g := range p.groups {
-			w.tab[row+int(g)] = p.slots[i] + 1
-		}
-	}
-}
-
-func (w *panes) toSparse() {
-	w.dense, w.tab = false, nil
-	clear(w.sparse.m)
-	for _, p := range w.open {
-		for i, g := range p.groups {
-			w.sparse.put(p.num, g, p.slots[i])
-		}
-	}
 }
 
 // close takes the first open pane out of the table.
 func (w *panes) close() *pane {
-	p := w.open[0]
-	w.open = append(w.open[:0], w.open[1:]...)
-	if w.dense {
-		row := int(p.num&(w.ring-1)) * w.width
-		for _, g := range p.groups {
-			w.tab[row+int(g)] = 0
-		}
-		if len(w.open) > 0 {
-			w.low = w.open[0].num
-		} else {
-			w.low = p.num + 1
-		}
-	} else {
-		for _, g := range p.groups {
-			w.sparse.remove(p.num, g)
-		}
-	}
+	p := w.open.pop()
+	w.table.remove(p, w.open.all())
 	if !w.ordered {
 		w.sortGroups(p)
 	}
@@ -368,12 +300,7 @@ func (w *panes) sortGroups(p *pane) {
 	for i, s := range p.slots {
 		all[i] = entry{w.first[s], p.groups[i], s}
 	}
-	slices.SortFunc(all, func(a, b entry) int {
-		if a.r.less(b.r) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b entry) int { return a.r.compare(b.r) })
 	for i, e := range all {
 		p.groups[i], p.slots[i] = e.group, e.slot
 	}
@@ -390,51 +317,59 @@ func (w *panes) windowEnd(t vec.Time) vec.Time {
 }
 
 func (w *panes) next() (vec.Time, bool) {
-	if w.hopping != nil {
-		if len(w.hopping.window) > 0 {
-			e := w.last + w.hop
-			w.leave(e)
-			if len(w.hopping.window) > 0 {
-				return e, true
-			}
+	if w.hopping == nil {
+		if w.open.len() == 0 {
+			return 0, false
 		}
-		for len(w.open) > 0 {
-			e := w.windowEnd(w.open[0].end)
-			if w.open[0].end > e-w.size {
-				return e, true
-			}
-			w.drop(w.close()) // lies in the gap between windows
+		return w.open.first().end, true
+	}
+	if w.hopping.window.len() > 0 {
+		e := w.last + w.hop
+		w.leave(e)
+		if w.hopping.window.len() > 0 {
+			return e, true
 		}
-		return 0, false
 	}
-	if len(w.open) == 0 {
-		return 0, false
+	for w.open.len() > 0 {
+		p := w.open.first()
+		e := w.windowEnd(p.end)
+		if p.end > e-w.size {
+			return e, true
+		}
+		w.drop(w.close()) // lies in the gap between windows
 	}
-	return w.open[0].end, true
+	return 0, false
 }
 
-func (w *panes) emit(to *results) {
-	w.last = to.at
+func (w *panes) emit(to *results, before vec.Time) {
 	if w.hopping != nil {
-		for len(w.open) > 0 && w.open[0].end <= to.at {
-			w.hopping.enter(w.close())
+		w.last = to.at
+		for w.open.len() > 0 && w.open.first().end <= to.at {
+			w.hopping.enter(w.close(), false)
 		}
 		w.hopping.emit(to)
 		return
 	}
-	p := w.close()
-	w.shown = w.shown[:0]
-	for _, s := range p.slots {
-		w.shown = append(w.shown, w.tuple[s])
+	b := &w.batch
+	b.reset()
+	for w.open.len() > 0 && (len(w.done) == 0 || w.open.first().end < before && b.len() < limits.results) {
+		p := w.close()
+		w.done = append(w.done, p)
+		for _, s := range p.slots {
+			b.add(p.end, w.tuple[s], s, w.first[s])
+		}
 	}
-	to.take(w.shown, w.accs, p.slots, func(i int) rank { return w.first[p.slots[i]] })
-	w.drop(p)
+	to.take(b, w.accs)
+	for _, p := range w.done {
+		w.drop(p)
+	}
+	w.done = w.done[:0]
 }
 
 // leave takes panes out of a hopping window that its end e has left behind.
 func (w *panes) leave(e vec.Time) {
 	h := w.hopping
-	for len(h.window) > 0 && h.window[0].end <= e-w.size {
+	for h.window.len() > 0 && h.window.first().end <= e-w.size {
 		w.drop(h.leave())
 	}
 }
@@ -446,28 +381,6 @@ func (w *panes) drop(p *pane) {
 	w.pool = append(w.pool, p)
 }
 
-// pairSlots is the sparse table: (pane, group) to slot.
-type pairSlots struct{ m map[paneGroup]int32 }
-
-type paneGroup struct {
-	num   int64
-	group int32
-}
-
-func (s *pairSlots) get(num int64, group int32) (int32, bool) {
-	x, ok := s.m[paneGroup{num, group}]
-	return x, ok
-}
-
-func (s *pairSlots) put(num int64, group, slot int32) {
-	if s.m == nil {
-		s.m = map[paneGroup]int32{}
-	}
-	s.m[paneGroup{num, group}] = slot
-}
-
-func (s *pairSlots) remove(num int64, group int32) { delete(s.m, paneGroup{num, group}) }
-
 func (w *panes) owner(o *grouping) { w.o = o }
 
 func (w *panes) held() int { return int(w.nslots) - len(w.free) }
@@ -478,22 +391,24 @@ func (w *panes) known() int { return 0 }
 // follow from them.
 func (w *panes) snapshot(sw *state.Writer) {
 	sw.Int(int64(w.last))
-	var in []*pane
 	if w.hopping != nil {
-		in = w.hopping.window
+		sw.Uint(uint64(w.hopping.front))
+		w.savePanes(sw, w.hopping.window.all())
 	}
-	for _, list := range [][]*pane{in, w.open} {
-		sw.Uint(uint64(len(list)))
-		for _, p := range list {
-			sw.Int(p.num)
-			sw.Uint(uint64(len(p.groups)))
-			for _, s := range p.slots {
-				w.o.keys.saveKey(sw, w.tuple[s])
-				sw.Int(int64(w.first[s].t))
-				sw.Int(w.first[s].seq)
-				for _, acc := range w.accs {
-					acc.Save(s, sw)
-				}
+	w.savePanes(sw, w.open.all())
+}
+
+func (w *panes) savePanes(sw *state.Writer, list []*pane) {
+	sw.Uint(uint64(len(list)))
+	for _, p := range list {
+		sw.Int(p.num)
+		sw.Uint(uint64(len(p.groups)))
+		for _, s := range p.slots {
+			w.o.keys.saveKey(sw, w.tuple[s])
+			sw.Int(int64(w.first[s].t))
+			sw.Int(w.first[s].seq)
+			for _, acc := range w.accs {
+				acc.Save(s, sw)
 			}
 		}
 	}
@@ -501,43 +416,46 @@ func (w *panes) snapshot(sw *state.Writer) {
 
 func (w *panes) restore(r *state.Reader) {
 	w.last = vec.Time(r.Int())
-	for list := range 2 {
-		prev := int64(-1 << 62)
+	if w.hopping != nil {
+		front := r.Uint()
+		w.restorePanes(r)
+		w.hopping.reserve(int(w.o.keys.n))
+		list := slices.Clone(w.open.all())
+		w.open.clear()
+		if front > uint64(len(list)) || len(list) > 0 && (list[len(list)-1].end > w.last || list[0].end <= w.last-w.size) {
+			r.Fail()
+			return
+		}
+		for i, p := range list {
+			w.hopping.enter(p, uint64(i) < front)
+		}
+		w.hopping.front = int(front)
+	}
+	w.restorePanes(r)
+	w.reserve(int(w.o.keys.n))
+	w.table.rebuild(w.open.all())
+}
+
+func (w *panes) restorePanes(r *state.Reader) {
+	bound := 1 << 62 / int64(w.step)
+	prev := -bound
+	for range r.Count() {
+		num := r.Int()
+		if num <= prev || num > bound {
+			r.Fail()
+		}
+		prev = num
 		for range r.Count() {
-			num := r.Int()
-			if num <= prev || num > 1<<62 {
-				r.Fail()
-			}
-			prev = num
-			for range r.Count() {
-				if r.Err() != nil {
-					return
-				}
-				w.restoreEntry(r, num)
-			}
 			if r.Err() != nil {
 				return
 			}
-			if list == 0 && w.hopping != nil && len(w.open) > 0 {
-				p := w.open[0]
-				w.open = w.open[:0]
-				w.hopping.enter(p)
-			}
+			w.restoreEntry(r, num)
 		}
-	}
-	w.reserve(int(w.o.keys.n))
-	switch {
-	case len(w.open) == 0:
-	case !w.dense:
-		w.toSparse()
-	default:
-		w.reach(w.open[len(w.open)-1].num)
 	}
 }
 
 func (w *panes) restoreEntry(r *state.Reader, num int64) {
 	group, tuple := w.o.keys.loadKey(r, &w.o.load)
-	w.reserve(int(w.o.keys.n))
 	s := w.enter(num, group, tuple, 0)
 	w.first[s] = rank{vec.Time(r.Int()), r.Int()}
 	for _, acc := range w.accs {

@@ -1,7 +1,7 @@
 package exec
 
 import (
-	"container/heap"
+	"cmp"
 	"slices"
 
 	"weir/internal/fn"
@@ -16,10 +16,11 @@ import (
 type sessions struct {
 	o     *grouping
 	spec  window.Spec
-	parts *keyTable
+	parts *keyTable  // the keys of the groups themselves if the partition keys are the same
 	open  []*session // per partition, nil: none
 	ends  sessionHeap
 	made  int64
+	pool  []*session
 	accs  []fn.Acc
 	free  []int32
 	n     int32 // slots
@@ -28,11 +29,19 @@ type sessions struct {
 	first  []rank  // per slot
 	tuple  []int32 // per slot: the key of its first row
 	slots  []int32
+	closed []closedSlot
+	batch  resultRows
 	load   vec.Batch
 }
 
 type sessionSlot struct {
 	s    *session
+	slot int32
+}
+
+// closedSlot is a group of a session that has closed.
+type closedSlot struct {
+	end  vec.Time
 	slot int32
 }
 
@@ -47,40 +56,37 @@ type session struct {
 	ended  bool
 	groups []int32
 	slots  []int32
-	// byGroup finds the slots of groups that were last seen in another session.
+	// byGroup finds the slots of groups, once they are many.
 	byGroup map[int32]int32
 }
 
-type sessionHeap []*session
-
-func (h sessionHeap) Len() int { return len(h) }
-func (h sessionHeap) Less(i, j int) bool {
-	return h[i].due < h[j].due || h[i].due == h[j].due && h[i].id < h[j].id
-}
-func (h sessionHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *sessionHeap) Push(x any)   { *h = append(*h, x.(*session)) }
-func (h *sessionHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
-}
+// manyGroups is from how many groups on a session has a map of them.
+const manyGroups = 16
 
 func newSessions(o *grouping, spec window.Spec) *sessions {
-	return &sessions{o: o, spec: spec, parts: newKeyTable(spec.Over), accs: o.newAccs()}
+	w := &sessions{o: o, spec: spec, parts: o.keys, accs: o.newAccs()}
+	if !slices.Equal(spec.Over, o.op.Keys) {
+		w.parts = newKeyTable(spec.Over)
+	}
+	return w
 }
 
 func (w *sessions) add(in *groupedRows) {
-	parts, _ := w.parts.groups(in.Batch)
+	parts := in.groups
+	if w.parts != w.o.keys {
+		parts, _ = w.parts.groups(in.Batch)
+	}
 	w.reserve()
 	w.slots = resizeInts(w.slots, in.N)
 	for i, t := range in.Time[:in.N] {
 		s := w.open[parts[i]]
-		if s == nil {
+		switch {
+		case s == nil:
 			s = w.begin(parts[i], w.spec.OpenSession(t))
-		} else if x, joined := w.spec.Join(s.SessionState, t); joined {
-			s.SessionState = x
-		} else {
+		case t-s.Last <= w.spec.Timeout && t <= s.Limit: // as Join says, without a call
+			s.Last = t
+		default:
+			x, _ := w.spec.Join(s.SessionState, t)
 			s = w.begin(parts[i], x)
 		}
 		at := w.recent[in.groups[i]]
@@ -105,17 +111,21 @@ func (w *sessions) reserve() {
 }
 
 func (w *sessions) begin(part int32, x window.SessionState) *session {
-	s := &session{SessionState: x, id: w.made, part: part}
+	s := &session{}
+	if n := len(w.pool); n > 0 {
+		s, w.pool = w.pool[n-1], w.pool[:n-1]
+	}
+	*s = session{SessionState: x, id: w.made, part: part, groups: s.groups[:0], slots: s.slots[:0]}
 	w.made++
 	s.due = w.spec.Close(x)
 	w.open[part] = s
-	heap.Push(&w.ends, s)
+	w.ends.push(s)
 	return s
 }
 
 // slotOf gives a group its slot in a session.
 func (w *sessions) slotOf(s *session, group, tuple int32, first rank) int32 {
-	if slot, ok := s.byGroup[group]; ok {
+	if slot, ok := s.find(group); ok {
 		return slot
 	}
 	var slot int32
@@ -131,13 +141,34 @@ func (w *sessions) slotOf(s *session, group, tuple int32, first rank) int32 {
 		}
 	}
 	w.first[slot], w.tuple[slot] = first, tuple
+	s.add(group, slot)
+	return slot
+}
+
+// find is the slot of a group in the session.
+func (s *session) find(group int32) (int32, bool) {
+	if s.byGroup != nil {
+		slot, ok := s.byGroup[group]
+		return slot, ok
+	}
+	if i := slices.Index(s.groups, group); i >= 0 {
+		return s.slots[i], true
+	}
+	return 0, false
+}
+
+func (s *session) add(group, slot int32) {
 	s.groups = append(s.groups, group)
 	s.slots = append(s.slots, slot)
-	if s.byGroup == nil {
+	switch {
+	case s.byGroup != nil:
+		s.byGroup[group] = slot
+	case len(s.groups) > manyGroups:
 		s.byGroup = map[int32]int32{}
+		for i, g := range s.groups {
+			s.byGroup[g] = s.slots[i]
+		}
 	}
-	s.byGroup[group] = slot
-	return slot
 }
 
 // due is when something happens to a session if no row comes.
@@ -158,48 +189,57 @@ func (w *sessions) next() (vec.Time, bool) {
 			return end, true
 		}
 		s.due = end
-		heap.Fix(&w.ends, 0)
+		w.ends.down(0)
 	}
 	return 0, false
 }
 
-func (w *sessions) emit(to *results) {
-	var all []int32
-	for {
-		if e, ok := w.next(); !ok || e != to.at {
-			break
+func (w *sessions) emit(to *results, before vec.Time) {
+	w.closed = w.closed[:0]
+	for at := to.at; ; {
+		end, ok := w.next()
+		if !ok || end != at && (end >= before || len(w.closed) >= limits.results) {
+			break // sessions that end together come out together
 		}
-		s := w.ends[0]
-		for i, g := range s.groups {
-			all = append(all, s.slots[i])
-			if w.recent[g].s == s {
-				w.recent[g] = sessionSlot{}
-			}
-		}
-		if !s.ended && w.open[s.part] == s && s.Last+w.spec.Timeout > s.Limit {
-			s.ended, s.groups, s.slots, s.byGroup = true, nil, nil, nil
-			continue // next finds its new place
-		}
-		heap.Pop(&w.ends)
-		if w.open[s.part] == s {
-			w.open[s.part] = nil
-		}
+		w.end(w.ends[0], end)
+		at = end
 	}
-	slices.SortFunc(all, func(a, b int32) int {
-		if w.first[a].less(w.first[b]) {
-			return -1
+	slices.SortFunc(w.closed, func(a, b closedSlot) int {
+		if c := cmp.Compare(a.end, b.end); c != 0 {
+			return c
 		}
-		return 1
+		return w.first[a.slot].compare(w.first[b.slot])
 	})
-	shown := make([]int32, len(all))
-	for i, s := range all {
-		shown[i] = w.tuple[s]
+	b := &w.batch
+	b.reset()
+	for _, x := range w.closed {
+		b.add(x.end, w.tuple[x.slot], x.slot, w.first[x.slot])
 	}
-	to.take(shown, w.accs, all, func(i int) rank { return w.first[all[i]] })
+	to.take(b, w.accs)
 	for _, acc := range w.accs {
-		acc.Reset(all)
+		acc.Reset(b.slots)
 	}
-	w.free = append(w.free, all...)
+	w.free = append(w.free, b.slots...)
+}
+
+// end ends the session at the top of the heap, or lets go of it if it has ended before.
+func (w *sessions) end(s *session, at vec.Time) {
+	for i, g := range s.groups {
+		w.closed = append(w.closed, closedSlot{at, s.slots[i]})
+		if w.recent[g].s == s {
+			w.recent[g] = sessionSlot{}
+		}
+	}
+	s.groups, s.slots, s.byGroup = s.groups[:0], s.slots[:0], nil
+	if !s.ended && w.open[s.part] == s && s.Last+w.spec.Timeout > s.Limit {
+		s.ended = true // next finds its new place
+		return
+	}
+	w.ends.pop()
+	if w.open[s.part] == s {
+		w.open[s.part] = nil
+	}
+	w.pool = append(w.pool, s)
 }
 
 func (w *sessions) owner(o *grouping) { w.o = o }
@@ -210,7 +250,7 @@ func (w *sessions) known() int { return int(w.parts.n) }
 
 func (w *sessions) snapshot(sw *state.Writer) {
 	all := slices.Clone(w.ends)
-	slices.SortFunc(all, func(a, b *session) int { return int(a.id - b.id) })
+	slices.SortFunc(all, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
 	sw.Uint(uint64(len(all)))
 	for _, s := range all {
 		w.parts.saveKey(sw, s.part)
@@ -246,18 +286,73 @@ func (w *sessions) restore(r *state.Reader) {
 			if r.Err() != nil {
 				return
 			}
-			group, tuple := w.o.keys.loadKey(r, &w.o.load)
-			w.reserve()
-			slot := w.slotOf(s, group, tuple, rank{vec.Time(r.Int()), r.Int()})
-			for _, acc := range w.accs {
-				acc.Load(slot, r)
-			}
-			if isOpen {
-				w.recent[group] = sessionSlot{s, slot}
-			}
+			w.restoreGroup(r, s, isOpen)
 		}
 		if r.Err() != nil {
 			return
 		}
+	}
+}
+
+func (w *sessions) restoreGroup(r *state.Reader, s *session, isOpen bool) {
+	group, tuple := w.o.keys.loadKey(r, &w.o.load)
+	w.reserve()
+	first := rank{vec.Time(r.Int()), r.Int()}
+	if _, ok := s.find(group); ok || s.ended {
+		r.Fail()
+		return
+	}
+	slot := w.slotOf(s, group, tuple, first)
+	for _, acc := range w.accs {
+		acc.Load(slot, r)
+	}
+	if isOpen {
+		w.recent[group] = sessionSlot{s, slot}
+	}
+}
+
+// sessionHeap is a binary heap of sessions by due, then id.
+type sessionHeap []*session
+
+func (h sessionHeap) less(i, j int) bool {
+	return h[i].due < h[j].due || h[i].due == h[j].due && h[i].id < h[j].id
+}
+
+func (h *sessionHeap) push(s *session) {
+	*h = append(*h, s)
+	x := *h
+	for i := len(x) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !x.less(i, up) {
+			break
+		}
+		x[i], x[up] = x[up], x[i]
+		i = up
+	}
+}
+
+// pop takes the first session out.
+func (h *sessionHeap) pop() {
+	x := *h
+	n := len(x) - 1
+	x[0], x[n] = x[n], nil
+	*h = x[:n]
+	h.down(0)
+}
+
+// down moves the session at i, whose due has grown, to its place.
+func (h sessionHeap) down(i int) {
+	for {
+		least := i
+		for _, c := range [2]int{2*i + 1, 2*i + 2} {
+			if c < len(h) && h.less(c, least) {
+				least = c
+			}
+		}
+		if least == i {
+			return
+		}
+		h[i], h[least] = h[least], h[i]
+		i = least
 	}
 }

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"slices"
 
 	"weir/internal/fn"
@@ -13,6 +14,9 @@ import (
 // enters, at its T, and when it leaves, at T + size; each such moment with rows left gives
 // one result. Rows stand in one log in the order of time, so the rows that leave next are
 // always at its start. Aggregates that can be taken back are; the others keep two stacks.
+//
+// Moments are computed in runs: moments that follow each other and have no group in
+// common do not disturb each other, so the aggregates are fed and read once per run.
 type sliding struct {
 	o       *grouping
 	size    vec.Time
@@ -25,24 +29,33 @@ type sliding struct {
 	groups  []slidingGroup
 	free    []int32
 	nslots  int32
-	changed []int32
-	shown   []int32
-	slots   []int32
-	one     [1]int32
-	pair    [1]int32
+
+	run     int64 // numbers the runs
+	batch   resultRows
+	changed []int32 // groups of the moment at hand
+	live    []int32 // groups of the results
+	empty   []int32 // slots of groups that have no rows left
+	gone    []int32 // slots of rows that have left
+	come    []int32 // slots of rows that have entered
+	backs   []int32 // their slots in the back stack
+	dst     []int32
+	src     []int32
+	rows    []int32
+	flipped []vec.Vec
+	views   []*vec.Vec
 }
 
 // slidingGroup is the window of a group at the moment at hand.
 type slidingGroup struct {
-	slot  int32 // + 1; 0: no rows
-	rows  int32
-	head  int64 // its oldest row
-	tail  int64
-	dirty bool
+	slot int32 // + 1; 0: no rows
+	rows int32
+	head int64 // its oldest row
+	tail int64
+	run  int64 // the run that has it last
 	// The two stacks: front[len-1] covers the oldest rows up to the last flip, front[i]
-	// all of them from its row on; back covers the rows since, of which there are backRows.
-	front []int32
+	// all of them from its row on; back covers the rows since.
 	back  int32 // slot + 1
+	front []int32
 }
 
 func newSliding(o *grouping, spec window.Spec) *sliding {
@@ -81,8 +94,44 @@ func (w *sliding) next() (vec.Time, bool) {
 	return at, at != vec.MaxTime
 }
 
-func (w *sliding) emit(to *results) {
-	c := to.at
+func (w *sliding) emit(to *results, before vec.Time) {
+	b := &w.batch
+	b.reset()
+	w.run++
+	w.live, w.empty = w.live[:0], w.empty[:0]
+	w.gone, w.come, w.backs = w.gone[:0], w.come[:0], w.backs[:0]
+	out, in := w.out, w.in
+	for c := to.at; ; {
+		w.moment(c)
+		var ok bool
+		if c, ok = w.next(); !ok || c >= before || b.len() >= limits.results || !w.apart(c) {
+			break
+		}
+	}
+	w.feed(out, in)
+	to.take(b, w.accs)
+	w.freeSlots(w.empty)
+	w.log.trim(w.out)
+}
+
+// apart reports whether no group of moment c has been in this run.
+func (w *sliding) apart(c vec.Time) bool {
+	l := w.log
+	for i := w.out - l.base; i < w.in-l.base && l.time[i]+w.size <= c; i++ {
+		if w.groups[w.o.keys.group(l.tuple[i])].run == w.run {
+			return false
+		}
+	}
+	for i := int(w.in - l.base); i < len(l.time) && l.time[i] == c; i++ {
+		if w.groups[w.o.keys.group(l.tuple[i])].run == w.run {
+			return false
+		}
+	}
+	return true
+}
+
+// moment lets the rows of moment c leave and enter and notes the results.
+func (w *sliding) moment(c vec.Time) {
 	w.changed = w.changed[:0]
 	for w.out < w.in && w.log.time[w.out-w.log.base]+w.size <= c {
 		w.leave()
@@ -92,149 +141,158 @@ func (w *sliding) emit(to *results) {
 	}
 	live := w.changed[:0]
 	for _, g := range w.changed {
-		w.groups[g].dirty = false
 		if w.groups[g].rows > 0 {
 			live = append(live, g)
+		} else {
+			w.release(&w.groups[g])
 		}
 	}
-	w.changed = live
 	if len(live) > 1 {
-		slices.SortFunc(live, func(a, b int32) int { return int(w.groups[a].head - w.groups[b].head) })
+		slices.SortFunc(live, func(a, b int32) int { return cmp.Compare(w.groups[a].head, w.groups[b].head) })
 	}
-	w.slots, w.shown = w.slots[:0], w.shown[:0]
 	for _, g := range live {
-		w.slots = append(w.slots, w.groups[g].slot-1)
-		w.shown = append(w.shown, w.log.tuple[w.groups[g].head-w.log.base])
-		if w.stacked {
-			w.combine(&w.groups[g])
-		}
+		head := w.groups[g].head - w.log.base
+		w.batch.add(c, w.log.tuple[head], w.groups[g].slot-1, rank{w.log.time[head], w.log.seq[head]})
 	}
-	to.take(w.shown, w.accs, w.slots, func(i int) rank {
-		head := w.groups[live[i]].head - w.log.base
-		return rank{w.log.time[head], w.log.seq[head]}
-	})
-	w.log.trim(w.out)
+	w.live = append(w.live, live...)
 }
 
-func (w *sliding) touch(group int32) {
-	if g := &w.groups[group]; !g.dirty {
-		g.dirty = true
+func (w *sliding) touch(group int32) *slidingGroup {
+	g := &w.groups[group]
+	if g.run != w.run {
+		g.run = w.run
 		w.changed = append(w.changed, group)
 	}
+	return g
 }
 
 func (w *sliding) enter() {
-	group := w.o.keys.group(w.log.tuple[w.in-w.log.base])
-	g := &w.groups[group]
-	w.touch(group)
+	g := w.touch(w.o.keys.group(w.log.tuple[w.in-w.log.base]))
 	if g.slot == 0 {
 		g.slot = w.newSlot() + 1
+	}
+	if g.rows == 0 {
 		g.head = w.in
 	} else {
 		w.log.next[g.tail-w.log.base] = w.in
 	}
 	g.tail = w.in
 	g.rows++
-	for j, inv := range w.undo {
-		if inv != nil {
-			w.one[0] = g.slot - 1
-			inv.Add(w.one[:], w.log.view(j, w.in, w.in+1))
-		}
-	}
+	w.come = append(w.come, g.slot-1)
 	if w.stacked {
 		if g.back == 0 {
 			g.back = w.newSlot() + 1
 		}
-		w.feed(g.back-1, w.in)
+		w.backs = append(w.backs, g.back-1)
 	}
 	w.in++
 }
 
-// feed adds a row to the aggregates that cannot be taken back.
-func (w *sliding) feed(slot int32, row int64) {
-	w.one[0] = slot
-	for j, inv := range w.undo {
-		if inv == nil {
-			w.accs[j].Add(w.one[:], w.log.view(j, row, row+1))
-		}
-	}
-}
-
 func (w *sliding) leave() {
 	i := w.out - w.log.base
-	group := w.o.keys.group(w.log.tuple[i])
-	g := &w.groups[group]
-	w.touch(group)
-	g.rows--
-	next := w.log.next[i]
-	if g.rows == 0 {
-		w.release(g)
-		w.out++
-		return
-	}
-	for j, inv := range w.undo {
-		if inv != nil {
-			w.one[0] = g.slot - 1
-			inv.Remove(w.one[:], w.log.view(j, w.out, w.out+1))
-		}
-	}
+	g := w.touch(w.o.keys.group(w.log.tuple[i]))
+	w.gone = append(w.gone, g.slot-1)
 	if w.stacked {
 		w.pop(g)
 	}
-	g.head = next
+	g.rows--
+	g.head = w.log.next[i]
 	w.out++
 }
 
-// pop takes the oldest row off the front stack, which it first fills from the back: an
-// entry per row, each covering its row and all younger ones of the stack.
+// release takes the slots from a group that has no rows left.
+func (w *sliding) release(g *slidingGroup) {
+	w.empty = append(w.empty, g.slot-1)
+	if g.back != 0 {
+		w.empty = append(w.empty, g.back-1)
+	}
+	w.empty = append(w.empty, g.front...)
+	*g = slidingGroup{run: g.run, front: g.front[:0]}
+}
+
+// pop takes the oldest row off the front stack, which it first fills from the back.
 func (w *sliding) pop(g *slidingGroup) {
 	if len(g.front) == 0 {
-		var rows []int64
-		for r := g.head; r >= 0; r = w.log.next[r-w.log.base] {
-			rows = append(rows, r)
-			if r == g.tail {
-				break
-			}
-		}
-		for k := len(rows) - 1; k >= 0; k-- {
-			s := w.newSlot()
-			w.feed(s, rows[k])
-			if n := len(g.front); n > 0 {
-				w.mergeStacked(s, g.front[n-1])
-			}
-			g.front = append(g.front, s)
-		}
-		w.freeSlot(g.back - 1)
-		g.back = 0
+		w.flip(g)
 	}
 	n := len(g.front)
-	w.freeSlot(g.front[n-1])
+	w.empty = append(w.empty, g.front[n-1])
 	g.front = g.front[:n-1]
 }
 
-// combine sets the group's slot to the aggregates of both stacks.
-func (w *sliding) combine(g *slidingGroup) {
-	w.one[0] = g.slot - 1
+// flip moves all rows of a group to the front stack: an entry per row, each covering its
+// row and all younger ones.
+func (w *sliding) flip(g *slidingGroup) {
+	w.rows = w.rows[:0]
+	for r, left := g.head, g.rows; left > 0; left-- {
+		w.rows = append(w.rows, int32(r-w.log.base))
+		r = w.log.next[r-w.log.base]
+	}
+	slices.Reverse(w.rows)
+	for range w.rows {
+		g.front = append(g.front, w.newSlot())
+	}
 	for j, inv := range w.undo {
 		if inv == nil {
-			w.accs[j].Reset(w.one[:])
+			w.accs[j].Add(g.front, w.gather(j))
 		}
 	}
-	if n := len(g.front); n > 0 {
-		w.mergeStacked(g.slot-1, g.front[n-1])
+	for i := 1; i < len(g.front); i++ {
+		w.merge(g.front[i:i+1], g.front[i-1:i])
 	}
-	if g.back != 0 {
-		w.mergeStacked(g.slot-1, g.back-1)
+	w.empty = append(w.empty, g.back-1)
+	g.back = 0
+}
+
+// gather gives the arguments of aggregate j for w.rows.
+func (w *sliding) gather(j int) []*vec.Vec {
+	args := w.log.args[j]
+	for len(w.flipped) < len(args) {
+		w.flipped = append(w.flipped, vec.Vec{})
+	}
+	w.views = w.views[:0]
+	for c := range args {
+		w.flipped[c].Gather(&args[c], w.rows)
+		w.views = append(w.views, &w.flipped[c])
+	}
+	return w.views
+}
+
+// merge merges slots of the aggregates that cannot be taken back.
+func (w *sliding) merge(dst, src []int32) {
+	for j, inv := range w.undo {
+		if inv == nil {
+			w.accs[j].Merge(dst, src)
+		}
 	}
 }
 
-func (w *sliding) mergeStacked(dst, src int32) {
-	w.one[0], w.pair[0] = dst, src
+// feed brings the aggregates up to the end of the run, which began with the rows out and
+// in.
+func (w *sliding) feed(out, in int64) {
 	for j, inv := range w.undo {
 		if inv == nil {
-			w.accs[j].Merge(w.one[:], w.pair[:])
+			w.accs[j].Add(w.backs, w.log.view(j, in, w.in))
+			w.accs[j].Reset(w.batch.slots)
+			continue
+		}
+		inv.Add(w.come, w.log.view(j, in, w.in))
+		inv.Remove(w.gone, w.log.view(j, out, w.out))
+	}
+	if !w.stacked {
+		return
+	}
+	w.dst, w.src = w.dst[:0], w.src[:0]
+	for _, x := range w.live {
+		g := &w.groups[x]
+		if n := len(g.front); n > 0 {
+			w.dst, w.src = append(w.dst, g.slot-1), append(w.src, g.front[n-1])
+		}
+		if g.back != 0 {
+			w.dst, w.src = append(w.dst, g.slot-1), append(w.src, g.back-1)
 		}
 	}
+	w.merge(w.dst, w.src)
 }
 
 func (w *sliding) newSlot() int32 {
@@ -251,24 +309,11 @@ func (w *sliding) newSlot() int32 {
 	return s
 }
 
-func (w *sliding) freeSlot(s int32) {
-	w.one[0] = s
+func (w *sliding) freeSlots(slots []int32) {
 	for _, acc := range w.accs {
-		acc.Reset(w.one[:])
+		acc.Reset(slots)
 	}
-	w.free = append(w.free, s)
-}
-
-// release frees all slots of a group that has no rows left.
-func (w *sliding) release(g *slidingGroup) {
-	w.freeSlot(g.slot - 1)
-	for _, s := range g.front {
-		w.freeSlot(s)
-	}
-	if g.back != 0 {
-		w.freeSlot(g.back - 1)
-	}
-	*g = slidingGroup{dirty: g.dirty, front: g.front[:0]}
+	w.free = append(w.free, slots...)
 }
 
 func (w *sliding) owner(o *grouping) { w.o = o }
@@ -294,11 +339,10 @@ func (w *sliding) restore(r *state.Reader) {
 		return
 	}
 	w.reserve()
+	w.run++
+	w.live, w.come, w.backs = w.live[:0], w.come[:0], w.backs[:0]
 	for w.in < inside {
 		w.enter()
 	}
-	for _, g := range w.changed {
-		w.groups[g].dirty = false
-	}
-	w.changed = w.changed[:0]
+	w.feed(0, 0)
 }

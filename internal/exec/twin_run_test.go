@@ -277,10 +277,6 @@ func (f *feeder) reload(again func() (*exec.Graph, error)) error {
 	if err := g.Restore(snap); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	// The order of distinct values may change; nothing may get lost or be added.
-	if again := g.Snapshot(); len(again) != len(snap) {
-		return fmt.Errorf("a snapshot of %d bytes has %d bytes after restore", len(snap), len(again))
-	}
 	g.Counts = f.graph.Counts
 	f.graph = g
 	return nil
@@ -406,10 +402,14 @@ func (rd *twinRound) diff(p *plan.Plan, want, got twinOutcome) string {
 		slices.Sort(a) // a continuous projection of several inputs promises no order
 		slices.Sort(b)
 	}
-	if !slices.Equal(a, b) {
-		return fmt.Sprintf("%v rows\n  %s\nwant\n  %s", rd.q.output(), strings.Join(a, "\n  "), strings.Join(b, "\n  "))
+	if slices.Equal(a, b) {
+		return ""
 	}
-	return ""
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	return fmt.Sprintf("%v: after %d rows come\n  %s\nwant\n  %s", rd.q.output(), same, strings.Join(a[same:], "\n  "), strings.Join(b[same:], "\n  "))
 }
 
 func rowTexts(rows []twinResult) []string {

@@ -251,7 +251,7 @@ func newColumns(fields []vec.Field) columns {
 		cs.cols[i] = column{want: f.Want, kind: vec.String}
 		if f.Want == vec.AsDatetime {
 			cs.cols[i].kind = vec.Datetime
-		} else if len(f.Path) > 0 {
+		} else if len(f.Path) > 0 && !f.Passed {
 			cs.cols[i].dict = newDict()
 		}
 	}

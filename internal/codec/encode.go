@@ -27,6 +27,7 @@ type Encoder struct {
 	// when several share one text.
 	open, close string
 	keys        []string // `{"name":`, then `,"name":`, for each column
+	quickKeys   []quickKey
 	cells       []cells
 	began       bool
 	// recNames and recKeys are names and keys of the record written last. Rows mostly
@@ -82,6 +83,11 @@ func (e *Encoder) Encode(dst []byte, b *vec.Batch) []byte {
 	}
 	cols := b.Cols[:min(len(b.Cols), max(len(e.keys), 1))]
 	e.prepare(cols, appendString)
+	if e.kind == JSONLines && !e.row {
+		if out, ok := e.quick(dst, cols, b.N); ok {
+			return out
+		}
+	}
 	for i := range b.N {
 		if e.kind == JSONArray {
 			dst = append(dst, e.separator()...)

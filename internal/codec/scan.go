@@ -58,6 +58,11 @@ func load8(p unsafe.Pointer, i int) uint64 {
 	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(p, i))[:])
 }
 
+// load4 reads 4 bytes at p[i], as load8 does.
+func load4(p unsafe.Pointer, i int) uint32 {
+	return binary.LittleEndian.Uint32((*[4]byte)(unsafe.Add(p, i))[:])
+}
+
 // load1 reads the byte at p[i], which the caller has checked to be there.
 func load1(p unsafe.Pointer, i int) byte { return *(*byte)(unsafe.Add(p, i)) }
 

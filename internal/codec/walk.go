@@ -64,10 +64,18 @@ func (d *JSONDecoder) walk(data []byte, pos, max int) (int, bool) {
 					}
 				}
 			case opString:
-				// A text of up to 16 bytes that the dictionary has.
+				// A text of up to 16 bytes that the dictionary has, or one that needs none.
 				n := bits.TrailingZeros64(window(stops, q))
 				c := s.col
-				if n > 16 || load1(base, q+n) != '"' || c.dict == nil || c.kind != vec.String {
+				if n >= windowBits || load1(base, q+n) != '"' || c.kind != vec.String {
+					break
+				}
+				if c.dict == nil {
+					c.strs[row] = text(data[q : q+n])
+					p, s = q+n, s.next
+					continue
+				}
+				if n > 16 {
 					break
 				}
 				lo, hi := load8(base, q), uint64(0)

@@ -15,6 +15,7 @@ func (p *Plan) optimise() {
 		p.orderRows,
 		p.sortNodes,
 		p.passColumns,
+		p.passedFields,
 		p.cutStages,
 		p.nameStepColumns,
 	}
@@ -298,6 +299,94 @@ func (p *Plan) passColumns() {
 		if passesColumns(n) {
 			n.Cols = n.In[0].Cols
 		}
+	}
+}
+
+// passedFields marks the fields of inputs that are only handed on to outputs: no
+// expression, key or order looks at them.
+func (p *Plan) passedFields() {
+	seen := map[*Node][]bool{} // columns that somebody looks at
+	for _, n := range p.Nodes {
+		seen[n] = make([]bool, len(n.Cols))
+	}
+	for i := len(p.Nodes) - 1; i >= 0; i-- {
+		n := p.Nodes[i]
+		for _, in := range n.In {
+			n.look(seen[n], seen[in])
+		}
+		if src, ok := n.Op.(*Source); ok {
+			for c := range p.Inputs[src.Input].Fields {
+				p.Inputs[src.Input].Fields[c].Passed = !seen[n][c]
+			}
+		}
+	}
+}
+
+// look marks the columns of an input that n or its readers look at, given those of n.
+func (n *Node) look(own, in []bool) {
+	mark := func(cols []int) {
+		for _, c := range cols {
+			in[c] = true
+		}
+	}
+	switch op := n.Op.(type) {
+	case *Project:
+		for c, e := range op.Exprs {
+			if own[c] || !e.handsOn() {
+				e.columns(mark)
+			}
+		}
+		return
+	case *Stamp:
+		op.By.columns(mark)
+		for _, e := range op.Over {
+			e.columns(mark)
+		}
+	case *Filter:
+		op.Pred.columns(mark)
+	case *Group:
+		mark(op.Keys)
+		for _, a := range op.Aggs {
+			mark(a.Args)
+		}
+		for _, w := range op.Windows {
+			mark(w.Over)
+		}
+		return
+	case *Order:
+		if !op.Concat && !op.Soft {
+			for c := range in {
+				in[c] = true // rows wait, and codes wait at less cost than texts
+			}
+		}
+	case *Write:
+		return
+	}
+	for c := range own {
+		if own[c] {
+			in[c] = true
+		}
+	}
+}
+
+// handsOn reports whether e is a column as it is, or with absent turned into NULL.
+func (e *Expr) handsOn() bool {
+	for e.Op == OpNull {
+		e = e.Args[0]
+	}
+	return e.Op == OpCol
+}
+
+// columns calls f with every column that e reads. A nil e reads none.
+func (e *Expr) columns(f func(cols []int)) {
+	if e == nil {
+		return
+	}
+	if e.Op == OpCol {
+		f([]int{e.Col})
+	}
+	for _, a := range e.Args {
+		a.columns(f)
 	}
 }
 

@@ -172,4 +172,7 @@ const (
 type Field struct {
 	Path []string
 	Want Want
+	// Passed says that the value is only handed on to an output, neither compared nor
+	// grouped by: a decoder need not look for texts that repeat.
+	Passed bool
 }

@@ -51,8 +51,8 @@ const (
 	maxBadText = 4 << 10
 	// maxDictEntries and maxDictBytes bound the dictionary of a column. A column that
 	// needs more is given as plain strings.
-	maxDictEntries = 1 << 16
-	maxDictBytes   = 4 << 20
+	maxDictEntries = 1 << 18
+	maxDictBytes   = 16 << 20
 )
 
 // Decoder decodes the events of a text into batches. One goroutine uses it. It lives as

@@ -311,8 +311,8 @@ func TestDictLimits(t *testing.T) {
 	f(20_000, func(i int) string { return fmt.Sprint("value of more than sixteen bytes ", i%300) }, true)
 	f(20_000, func(i int) string { return fmt.Sprint("v", i) }, false)
 	f(70_000, func(i int) string { return fmt.Sprint("v", i%10*(i%60_000)) }, true)
-	f(90_000, func(i int) string { return fmt.Sprint("v", i%10*i) }, false)
-	f(20_000, func(i int) string { return strings.Repeat("x", 1000) + fmt.Sprint(i%10_000) }, false)
+	f(400_000, func(i int) string { return fmt.Sprint("v", i%10*i) }, false)
+	f(20_000, func(i int) string { return strings.Repeat("x", 2000) + fmt.Sprint(i%10_000) }, false)
 	f(3_000, func(i int) string { return strings.Repeat("x", i%40) }, true)
 }
 

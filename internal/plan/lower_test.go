@@ -328,3 +328,26 @@ func TestHistory(t *testing.T) {
 	f("SELECT COUNT(*) FROM feed GROUP BY Windows(Tumbling(second, 5), Hopping(second, 10, 2))", 10*vec.Second)
 	f("WITH a AS (SELECT COUNT(*) AS n FROM feed GROUP BY Tumbling(second, 5)) SELECT SUM(n) FROM a GROUP BY Sliding(minute, 1)", 65*vec.Second)
 }
+
+// TestPassedFields: a field that only reaches an output is handed on; one that is looked
+// at on the way is not.
+func TestPassedFields(t *testing.T) {
+	f := func(query, want string) {
+		t.Helper()
+		p := mustCompile(t, query)
+		var passed []string
+		for _, field := range p.Inputs[0].Fields {
+			if field.Passed {
+				passed = append(passed, strings.Join(field.Path, "."))
+			}
+		}
+		if got := strings.Join(passed, " "); got != want {
+			t.Errorf("%s\npassed %q, want %q", query, got, want)
+		}
+	}
+	f(`SELECT a, b.c FROM input TIMESTAMP BY at WHERE d = 1`, "a b.c")
+	f(`SELECT a, UPPER(b) AS u FROM input WHERE a <> 'x'`, "")
+	f(`SELECT a, COUNT(*) AS n FROM input GROUP BY a, TumblingWindow(second, 1)`, "")
+	f(`WITH s AS (SELECT a, b FROM input) SELECT a INTO output FROM s SELECT b INTO alerts FROM s WHERE b = 1`, "a")
+	f(`WITH s AS (SELECT a, b FROM input) SELECT b INTO output FROM s SELECT MAX(b) AS m INTO alerts FROM s GROUP BY SlidingWindow(second, 1)`, "")
+}

@@ -21,6 +21,8 @@ type grouping struct {
 	windows []windower
 	in      groupedRows
 	rowNo   int64 // rows seen: orders rows of equal T
+	peak    int   // most state held since checked
+	checked int64 // rowNo when groups were last looked through for those without state
 	res     results
 	load    vec.Batch
 }
@@ -174,21 +176,28 @@ func (o *grouping) earliest(t vec.Time) (best int, at, before vec.Time) {
 	return best, at, before
 }
 
-// forget drops the keys of groups that hold no state (saql.md 4.5), once they are many: it
-// numbers the groups anew by writing and reading the state.
+// forget drops the keys of groups that hold no state (saql.md 4.5), once they are many and
+// have been for as many rows: it numbers the groups anew by writing and reading the state.
 func (o *grouping) forget() {
 	held, known := 0, int(o.keys.n)
 	for _, w := range o.windows {
 		held += w.held()
 		known = max(known, w.known())
 	}
-	if known < 4*held+limits.idleGroups {
+	o.peak = max(o.peak, held)
+	if o.rowNo-o.checked < int64(known) {
+		return // what forgetting costs has not been saved yet
+	}
+	peak := o.peak
+	o.peak, o.checked = held, o.rowNo
+	if known < 4*peak+limits.idleGroups {
 		return
 	}
 	w := state.NewWriter()
 	o.Snapshot(w)
-	ranked := o.res.ranked
+	ranked, peak, checked := o.res.ranked, o.peak, o.checked
 	*o = *newGroupOp(o.g, o.node, o.op)
+	o.peak, o.checked = peak, checked
 	o.res = results{}
 	o.res.init(o)
 	o.res.ranked = ranked

@@ -1,9 +1,7 @@
 package exec
 
 import (
-	"maps"
 	"math"
-	"slices"
 
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -445,5 +443,3 @@ func (p *pairTable) number(a, b int32) (int32, bool) {
 	p.t.put(key, id)
 	return id, true
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,91 +1,94 @@
 package exec
 
 import (
-	"slices"
-
 	"weir/internal/state"
 	"weir/internal/vec"
 )
 
 // order merges its inputs by (T, input, arrival). Rows wait until no earlier one can come
 // (saql.md 4.3 step 4).
+//
+// Rows are collected in runs of some thousand. A run is sorted by itself once one of its
+// rows may go; from then on the rows of a run that may go are always the next ones, and
+// only those of all runs are sorted together.
 type order struct {
-	live    []bool
-	ports   []vec.Time // watermark of each
-	chunks  []*chunk
-	waiting []waiting
-	due     []waiting
-	seq     int64
-	pool    []*chunk
-	out     vec.Batch
+	live  []bool
+	ports []vec.Time // watermark of each
+	runs  [][]*run   // per port, in order of arrival
+	some  []*run     // the runs that give rows now
+	due   []dueRow
+	spare []dueRow
+	pool  []*run
+	out   vec.Batch
+	merge columnMerge
 }
 
-// chunk is a copy of a batch whose rows wait. It is freed when the last one is gone.
-type chunk struct {
-	b     vec.Batch
-	arena vec.Arena
-	left  int
-	id    int
+// run is rows of one port, copied. Those before at are gone.
+type run struct {
+	b      vec.Batch
+	arena  vec.Arena
+	first  vec.Time // the earliest T
+	sealed bool     // no rows are added any more; sorted holds them in order
+	sorted []dueRow
+	at     int
 }
 
-// waiting is a row: its time, its place among rows of equal time, and where it is.
-type waiting struct {
-	t     vec.Time
-	port  int32
-	row   int32
-	seq   int64
-	chunk *chunk
+// dueRow is a row that is being sorted: its time, and where it is.
+type dueRow struct {
+	t   vec.Time
+	run int32
+	row int32
 }
 
-func (a *waiting) compare(b *waiting) int {
-	switch {
-	case a.t != b.t:
-		if a.t < b.t {
-			return -1
-		}
-		return 1
-	case a.port != b.port:
-		return int(a.port - b.port)
-	case a.seq < b.seq:
-		return -1
-	}
-	return 1
-}
+// runRows is how many rows a run takes.
+const runRows = 4096
 
 func newOrder(ports int, live []bool) *order {
-	o := &order{live: live, ports: make([]vec.Time, ports)}
+	o := &order{live: live, ports: make([]vec.Time, ports), runs: make([][]*run, ports)}
 	for i := range o.ports {
 		o.ports[i] = vec.MinTime
 	}
 	return o
 }
 
-func (o *order) Push(port int, b *vec.Batch, emit Emit) error {
-	c := o.newChunk(len(b.Cols))
+func (o *order) Push(port int, b *vec.Batch, _ Emit) error {
+	r := o.openRun(port)
 	for i, live := range o.live {
 		if live {
-			c.b.Cols[i].AppendRows(&b.Cols[i], nil, &c.arena)
+			r.b.Cols[i].AppendRows(&b.Cols[i], nil, &r.arena)
 		}
 	}
-	c.left = b.N
-	for i, t := range b.Time[:b.N] {
-		o.waiting = append(o.waiting, waiting{t, int32(port), int32(i), o.seq, c})
-		o.seq++
-	}
+	r.add(b.Time[:b.N])
 	return nil
 }
 
-func (o *order) newChunk(cols int) *chunk {
-	if n := len(o.pool); n > 0 {
-		c := o.pool[n-1]
-		o.pool = o.pool[:n-1]
-		for i := range c.b.Cols {
-			c.b.Cols[i].Reset()
+// openRun is the run of a port that takes rows.
+func (o *order) openRun(port int) *run {
+	if n := len(o.runs[port]); n > 0 {
+		if r := o.runs[port][n-1]; !r.sealed && r.b.N < runRows {
+			return r
 		}
-		c.arena.Reset()
-		return c
 	}
-	return &chunk{b: vec.Batch{Cols: make([]vec.Vec, cols)}}
+	var r *run
+	if n := len(o.pool); n > 0 {
+		r, o.pool = o.pool[n-1], o.pool[:n-1]
+		r.b.Reset(len(o.live))
+		r.arena.Reset()
+		r.sealed, r.at = false, 0
+	} else {
+		r = &run{b: vec.Batch{Cols: make([]vec.Vec, len(o.live))}}
+	}
+	r.first = vec.MaxTime
+	o.runs[port] = append(o.runs[port], r)
+	return r
+}
+
+func (r *run) add(times []vec.Time) {
+	r.b.Time = append(r.b.Time, times...)
+	r.b.N += len(times)
+	for _, t := range times {
+		r.first = min(r.first, t)
+	}
 }
 
 func (o *order) Advance(port int, t vec.Time, emit Emit) error {
@@ -103,17 +106,8 @@ func (o *order) Advance(port int, t vec.Time, emit Emit) error {
 	if len(o.ports) > 1 && low != vec.MaxTime {
 		limit--
 	}
-	o.due = o.due[:0]
-	rest := o.waiting[:0]
-	for _, w := range o.waiting {
-		if w.t <= limit {
-			o.due = append(o.due, w)
-		} else {
-			rest = append(rest, w)
-		}
-	}
-	o.waiting = rest
-	sortWaiting(o.due)
+	o.take(limit)
+	defer o.free()
 	for from := 0; from < len(o.due); from += limits.results {
 		if err := o.release(o.due[from:min(from+limits.results, len(o.due))], emit); err != nil {
 			return err
@@ -122,123 +116,133 @@ func (o *order) Advance(port int, t vec.Time, emit Emit) error {
 	return nil
 }
 
-// sortWaiting sorts rows; runs that are in order already cost one look.
-func sortWaiting(rows []waiting) {
-	for i := 1; i < len(rows); i++ {
-		if rows[i].compare(&rows[i-1]) < 0 {
-			slices.SortFunc(rows, func(a, b waiting) int { return a.compare(&b) })
-			return
+// take sets due to the rows that may go, in order: those of equal time by port, run, and
+// place in the run.
+func (o *order) take(limit vec.Time) {
+	o.due, o.some = o.due[:0], o.some[:0]
+	for _, runs := range o.runs {
+		for _, r := range runs {
+			if r.first > limit {
+				continue
+			}
+			if !r.sealed {
+				o.seal(r)
+			}
+			k := int32(len(o.some))
+			o.some = append(o.some, r)
+			for r.at < len(r.sorted) && r.sorted[r.at].t <= limit {
+				o.due = append(o.due, dueRow{r.sorted[r.at].t, k, r.sorted[r.at].row})
+				r.at++
+			}
+			if r.first = vec.MaxTime; r.at < len(r.sorted) {
+				r.first = r.sorted[r.at].t
+			}
 		}
+	}
+	if len(o.some) > 1 {
+		o.due, o.spare = sortDue(o.due, o.spare)
 	}
 }
 
-// release emits rows and frees the chunks that they were the last rows of.
-func (o *order) release(rows []waiting, emit Emit) error {
-	o.out.Reset(len(o.live))
+// seal sorts a run.
+func (o *order) seal(r *run) {
+	r.sealed = true
+	r.sorted = r.sorted[:0]
+	for i, t := range r.b.Time {
+		r.sorted = append(r.sorted, dueRow{t, 0, int32(i)})
+	}
+	r.sorted, o.spare = sortDue(r.sorted, o.spare)
+}
+
+// free takes back the runs whose rows are gone.
+func (o *order) free() {
+	for p, runs := range o.runs {
+		kept := runs[:0]
+		for _, r := range runs {
+			if r.sealed && r.at == len(r.sorted) {
+				o.pool = append(o.pool, r)
+			} else {
+				kept = append(kept, r)
+			}
+		}
+		clear(runs[len(kept):])
+		o.runs[p] = kept
+	}
+}
+
+// release emits rows.
+func (o *order) release(rows []dueRow, emit Emit) error {
+	o.out.Time = o.out.Time[:0]
 	for i := range rows {
 		o.out.Time = append(o.out.Time, rows[i].t)
 	}
 	o.out.N = len(rows)
+	if len(o.out.Cols) < len(o.live) {
+		o.out.Cols = make([]vec.Vec, len(o.live))
+	}
 	for c, live := range o.live {
 		if live {
-			collect(&o.out.Cols[c], c, rows)
+			o.merge.column(&o.out.Cols[c], c, o.some, rows)
 		}
 	}
-	o.out.Seq = nil
-	err := emit(&o.out)
-	for i := range rows {
-		c := rows[i].chunk
-		if c.left--; c.left == 0 {
-			o.pool = append(o.pool, c)
-		}
-	}
-	return err
+	return emit(&o.out)
 }
 
-// collect gathers column c of the rows from their chunks.
-func collect(out *vec.Vec, c int, rows []waiting) {
-	first := &rows[0].chunk.b.Cols[c]
-	same := true
-	for i := range rows {
-		v := &rows[i].chunk.b.Cols[c]
-		if v.Tag != nil || v.Kind != first.Kind || v.Dict != first.Dict {
-			same = false
-			break
-		}
-	}
-	if !same {
-		for i := range rows {
-			out.Append(rows[i].chunk.b.Cols[c].At(int(rows[i].row)))
-		}
-		return
-	}
-	out.Fixed(first.Kind, len(rows))
-	switch first.Kind {
-	case vec.Bit, vec.Int, vec.Datetime:
-		for i := range rows {
-			out.Int[i] = rows[i].chunk.b.Cols[c].Int[rows[i].row]
-		}
-	case vec.Float:
-		for i := range rows {
-			out.Float[i] = rows[i].chunk.b.Cols[c].Float[rows[i].row]
-		}
-	case vec.String:
-		if first.Dict != nil {
-			out.Str, out.Dict = out.Str[:0], first.Dict
-			for i := range rows {
-				out.Code = append(out.Code, rows[i].chunk.b.Cols[c].Code[rows[i].row])
-			}
-			return
-		}
-		for i := range rows {
-			out.Str[i] = rows[i].chunk.b.Cols[c].Str[rows[i].row]
-		}
-	case vec.Record, vec.Array:
-		for i := range rows {
-			out.Rec[i] = rows[i].chunk.b.Cols[c].Rec[rows[i].row]
-		}
-	}
-}
-
+// Snapshot writes the waiting rows per port, in order of arrival.
 func (o *order) Snapshot(w *state.Writer) {
-	for _, t := range o.ports {
-		w.Int(int64(t))
-	}
-	w.Uint(uint64(len(o.waiting)))
-	for i := range o.waiting {
-		x := &o.waiting[i]
-		w.Int(int64(x.t))
-		w.Int(int64(x.port))
-		for c, live := range o.live {
-			if live {
-				saveValue(w, x.chunk.b.Cols[c].At(int(x.row)))
+	for p, runs := range o.runs {
+		w.Int(int64(o.ports[p]))
+		n := 0
+		for _, r := range runs {
+			n += r.b.N - r.at
+		}
+		w.Uint(uint64(n))
+		for _, r := range runs {
+			for i, waits := range r.waiting() {
+				if waits {
+					o.saveRow(w, r, i)
+				}
 			}
 		}
 	}
+}
+
+func (o *order) saveRow(w *state.Writer, r *run, i int) {
+	w.Int(int64(r.b.Time[i]))
+	for c, live := range o.live {
+		if live {
+			saveValue(w, r.b.Cols[c].At(i))
+		}
+	}
+}
+
+// waiting tells for each row whether it is still there.
+func (r *run) waiting() []bool {
+	waits := make([]bool, r.b.N)
+	for i := range waits {
+		waits[i] = true
+	}
+	for _, x := range r.sorted[:r.at] {
+		waits[x.row] = false
+	}
+	return waits
 }
 
 func (o *order) Restore(r *state.Reader) error {
-	for i := range o.ports {
-		o.ports[i] = vec.Time(r.Int())
-	}
-	n := r.Count()
-	c := o.newChunk(len(o.live))
-	for i := range n {
-		t, port := vec.Time(r.Int()), r.Int()
-		if port < 0 || port >= int64(len(o.ports)) {
-			r.Fail()
-		}
-		for k, live := range o.live {
-			if live {
-				c.b.Cols[k].Append(loadValue(r))
+	for p := range o.ports {
+		o.ports[p] = vec.Time(r.Int())
+		for range r.Count() {
+			x := o.openRun(p)
+			x.add([]vec.Time{vec.Time(r.Int())})
+			for c, live := range o.live {
+				if live {
+					x.b.Cols[c].Append(loadValue(r))
+				}
+			}
+			if r.Err() != nil {
+				return r.Err()
 			}
 		}
-		if r.Err() != nil {
-			return r.Err()
-		}
-		o.waiting = append(o.waiting, waiting{t, int32(port), int32(i), o.seq, c})
-		o.seq++
 	}
-	c.left = n
 	return r.Err()
 }

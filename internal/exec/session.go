@@ -111,9 +111,11 @@ func (w *sessions) reserve() {
 }
 
 func (w *sessions) begin(part int32, x window.SessionState) *session {
-	s := &session{}
+	var s *session
 	if n := len(w.pool); n > 0 {
 		s, w.pool = w.pool[n-1], w.pool[:n-1]
+	} else {
+		s = &session{}
 	}
 	*s = session{SessionState: x, id: w.made, part: part, groups: s.groups[:0], slots: s.slots[:0]}
 	w.made++

@@ -51,8 +51,10 @@ type stamp struct {
 	newest vec.Time // largest T accepted
 	clock  vec.Time // latest arrival
 	mark   vec.Time
-	keys   map[string]*timeline
-	keyBuf []byte
+	keys   *keyTable  // of OVER; nil without
+	lines  []timeline // per group of keys
+	keyRow vec.Batch  // the keys of the batch at hand
+	rows   int        // rows since the timelines were last looked through
 	// Behind is the furthest that an event lay behind the newest before it: what Sample
 	// runs need to know of their input.
 	behind vec.Time
@@ -65,8 +67,8 @@ type stamp struct {
 	kept vec.Batch
 }
 
-// timeline is a substream of TIMESTAMP BY .. OVER (saql.md 4.5).
-type timeline struct{ newest, mark vec.Time }
+// timeline is a substream of TIMESTAMP BY .. OVER (saql.md 4.5): the watermark of its key.
+type timeline struct{ mark vec.Time }
 
 func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
 	s := &stamp{g: g, late: g.opts.Late, tolerance: g.opts.OutOfOrder, drop: g.opts.Drop, sample: g.opts.Sample,
@@ -80,9 +82,17 @@ func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
 	}
 	if len(op.Over) > 0 {
 		s.over = c.all(op.Over)
-		s.keys = map[string]*timeline{}
+		s.keys = newOverKeys(len(s.over))
 	}
 	return s
+}
+
+func newOverKeys(n int) *keyTable {
+	cols := make([]int, n)
+	for i := range cols {
+		cols[i] = i
+	}
+	return newKeyTable(cols)
 }
 
 // Watermark is W of the timeline: no row to come is older.
@@ -224,10 +234,7 @@ func (s *stamp) dropped(row int, why Reason) {
 // byExpr is the general case.
 func (s *stamp) byExpr(b *vec.Batch) error {
 	col := s.by.eval(&s.f)
-	var keys []*vec.Vec
-	for _, k := range s.over {
-		keys = append(keys, k.eval(&s.f))
-	}
+	groups := s.groups(b.N)
 	sel := s.room(b.N)
 	for i := range b.N {
 		t, ok := s.eventTime(col, i)
@@ -235,10 +242,13 @@ func (s *stamp) byExpr(b *vec.Batch) error {
 			s.dropped(i, NoTime)
 			continue
 		}
-		line, ok := s.timelineOf(keys, i)
-		if !ok {
-			s.dropped(i, NoKey)
-			continue
+		var line *timeline
+		if groups != nil {
+			if s.noKey(i) {
+				s.dropped(i, NoKey)
+				continue
+			}
+			line = &s.lines[groups[i]]
 		}
 		if t, ok = s.police(b, i, t, line); !ok {
 			continue
@@ -262,27 +272,51 @@ func (s *stamp) eventTime(col *vec.Vec, i int) (vec.Time, bool) {
 	return 0, false
 }
 
-// timelineOf finds the substream of row i; nil without OVER.
-func (s *stamp) timelineOf(keys []*vec.Vec, i int) (*timeline, bool) {
-	if keys == nil {
-		return nil, true
+// groups gives the timeline of each row; nil without OVER.
+func (s *stamp) groups(n int) []int32 {
+	if s.keys == nil {
+		return nil
 	}
-	s.keyBuf = s.keyBuf[:0]
-	for _, k := range keys {
-		if k.KindAt(i).IsNull() {
-			return nil, false
+	s.forget()
+	s.rows += n
+	s.keyRow.N, s.keyRow.Cols = n, s.keyRow.Cols[:0]
+	for _, k := range s.over {
+		s.keyRow.Cols = append(s.keyRow.Cols, *k.eval(&s.f))
+	}
+	groups, _ := s.keys.groups(&s.keyRow)
+	s.growLines()
+	return groups
+}
+
+func (s *stamp) growLines() {
+	for int(s.keys.n) > len(s.lines) {
+		s.lines = append(s.lines, timeline{vec.MinTime})
+	}
+}
+
+// noKey reports whether a key of row i is NULL.
+func (s *stamp) noKey(i int) bool {
+	for c := range s.keyRow.Cols {
+		if s.keyRow.Cols[c].KindAt(i).IsNull() {
+			return true
 		}
-		s.keyBuf = vec.AppendKeyRow(s.keyBuf, k, i)
 	}
-	if s.sample {
-		return nil, true
+	return false
+}
+
+// forget drops the timelines that the arrival clock has overtaken: a new one would be the
+// same (saql.md 4.5). It looks when there are many, after as many rows.
+func (s *stamp) forget() {
+	if len(s.lines) < limits.idleGroups || s.rows < len(s.lines) {
+		return
 	}
-	line := s.keys[string(s.keyBuf)]
-	if line == nil {
-		line = &timeline{vec.MinTime, vec.MinTime}
-		s.keys[string(s.keyBuf)] = line
+	s.rows = 0
+	w := state.NewWriter()
+	s.Snapshot(w)
+	s.keys, s.lines = newOverKeys(len(s.over)), s.lines[:0]
+	if err := s.Restore(state.NewReader(w.Bytes())); err != nil {
+		panic("exec: the state of a timeline does not read back: " + err.Error())
 	}
-	return line, true
 }
 
 // police applies the policies to one event: early, late, disorder (saql.md 4.3).
@@ -329,9 +363,8 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 		t = mark
 	}
 	if line != nil {
-		line.newest = max(line.newest, t)
 		if s.tolerance >= 0 {
-			line.mark = max(line.mark, line.newest-s.tolerance)
+			line.mark = max(line.mark, t-s.tolerance)
 		}
 	} else {
 		s.newest = max(s.newest, t)
@@ -371,23 +404,35 @@ func (s *stamp) Snapshot(w *state.Writer) {
 	w.Int(int64(s.clock))
 	w.Int(int64(s.mark))
 	w.Int(int64(s.behind))
-	w.Uint(uint64(len(s.keys)))
-	for _, k := range sortedKeys(s.keys) {
-		w.String(k)
-		w.Int(int64(s.keys[k].newest))
-		w.Int(int64(s.keys[k].mark))
+	n := 0
+	for i := range s.lines {
+		if s.lines[i].mark > s.idle() {
+			n++
+		}
+	}
+	w.Uint(uint64(n))
+	for i := range s.lines {
+		if s.lines[i].mark > s.idle() {
+			s.keys.saveKey(w, int32(i))
+			w.Int(int64(s.lines[i].mark))
+		}
 	}
 }
 
 func (s *stamp) Restore(r *state.Reader) error {
 	s.newest, s.clock, s.mark = vec.Time(r.Int()), vec.Time(r.Int()), vec.Time(r.Int())
 	s.behind = vec.Time(r.Int())
+	var row vec.Batch // not keyRow, whose columns belong to others
 	for range r.Count() {
-		k := r.String()
-		line := &timeline{vec.Time(r.Int()), vec.Time(r.Int())}
-		if s.keys != nil {
-			s.keys[k] = line
+		if s.keys == nil {
+			r.Fail()
 		}
+		if r.Err() != nil {
+			return r.Err()
+		}
+		group, _ := s.keys.loadKey(r, &row)
+		s.growLines()
+		s.lines[group].mark = vec.Time(r.Int())
 	}
 	return r.Err()
 }

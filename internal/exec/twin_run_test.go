@@ -213,12 +213,13 @@ type feeder struct {
 	closed []bool
 	arrive bool
 	dicts  map[[2]int]*vec.Dict
+	memory map[[2]int]*vec.Vec // columns are used again, as decoders do
 	graph  *exec.Graph
 }
 
 func newFeeder(p *plan.Plan, names []string, events [][]twinEvent, arrive bool, w twinWay) *feeder {
 	f := &feeder{plan: p, w: w, r: rand.New(rand.NewPCG(w.seed, 1)), names: names, arrive: arrive,
-		dicts: map[[2]int]*vec.Dict{}, at: make([]int, len(p.Inputs)), next: make([]int, len(p.Inputs)), closed: make([]bool, len(p.Inputs))}
+		dicts: map[[2]int]*vec.Dict{}, memory: map[[2]int]*vec.Vec{}, at: make([]int, len(p.Inputs)), next: make([]int, len(p.Inputs)), closed: make([]bool, len(p.Inputs))}
 	for _, in := range p.Inputs {
 		f.events = append(f.events, events[slices.Index(names, in.Name)])
 	}
@@ -287,17 +288,22 @@ func (f *feeder) reload(again func() (*exec.Graph, error)) error {
 func (f *feeder) batch(input int, events []twinEvent) *vec.Batch {
 	b := &vec.Batch{N: len(events)}
 	for c, field := range f.plan.Inputs[input].Fields {
-		var v vec.Vec
+		v := f.memory[[2]int{input, c}]
+		if v == nil {
+			v = &vec.Vec{}
+			f.memory[[2]int{input, c}] = v
+		}
+		v.Reset()
 		for _, e := range events {
 			v.Append(fieldOf(e, field))
-		}
-		if f.r.IntN(2) == 0 {
-			encode(&v, f.dict(input, c))
 		}
 		if f.r.IntN(4) == 0 {
 			v.Untype()
 		}
-		b.Cols = append(b.Cols, v)
+		b.Cols = append(b.Cols, *v)
+		if f.r.IntN(2) == 0 {
+			encode(&b.Cols[c], f.dict(input, c))
+		}
 	}
 	if f.arrive {
 		for _, e := range events {

@@ -25,6 +25,11 @@ type grouping struct {
 	checked int64 // rowNo when groups were last looked through for those without state
 	res     results
 	load    vec.Batch
+	// Where query errors drop rows: what finds them, per aggregate, and what is left.
+	misfits []*misfitFinder
+	live    []bool
+	sel     []int32
+	fits    vec.Batch
 }
 
 // groupedRows is a batch with the groups of its rows.
@@ -75,6 +80,13 @@ func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
 	o := &grouping{g: g, node: n, op: op, keys: newKeyTable(op.Keys)}
 	o.in.args = make([][]*vec.Vec, len(op.Aggs))
 	ordered := isOrdered(n.In[0], g.opts.Sample)
+	if g.opts.DropErrors {
+		o.live = make([]bool, len(n.In[0].Cols))
+		markRead(n, nil, o.live)
+		for _, acc := range o.newAccs() {
+			o.misfits = append(o.misfits, newMisfitFinder(acc))
+		}
+	}
 	for _, spec := range op.Windows {
 		switch spec.Kind {
 		case window.Sliding:
@@ -121,6 +133,9 @@ func (o *grouping) argTypes(a plan.GroupAgg) []fn.Types {
 }
 
 func (o *grouping) Push(_ int, b *vec.Batch, _ Emit) error {
+	if o.misfits != nil {
+		b = o.fitting(b)
+	}
 	o.in.Batch, o.in.rowNo = b, o.rowNo
 	o.in.groups, o.in.tuples = o.keys.groups(b)
 	for i, a := range o.op.Aggs {

@@ -17,8 +17,7 @@ func (stateless) Restore(*state.Reader) error       { return nil }
 func (w *write) Snapshot(*state.Writer)      {}
 func (w *write) Restore(*state.Reader) error { return nil }
 
-// pick sets out to the rows sel of b, the live columns only. A nil sel means all rows:
-// the columns are shared.
+// pick sets out to the rows sel of b, the live columns only.
 func pick(out, b *vec.Batch, sel []int32, live []bool) {
 	if cap(out.Cols) < len(b.Cols) {
 		out.Cols = make([]vec.Vec, len(b.Cols))

@@ -151,10 +151,21 @@ func (w *sliding) moment(c vec.Time) {
 		slices.SortFunc(live, func(a, b int32) int { return cmp.Compare(w.groups[a].head, w.groups[b].head) })
 	}
 	for _, g := range live {
-		head := w.groups[g].head - w.log.base
-		w.batch.add(c, w.log.tuple[head], w.groups[g].slot-1, rank{w.log.time[head], w.log.seq[head]})
+		w.result(c, g)
 	}
 	w.live = append(w.live, live...)
+}
+
+// result notes the result of a group at moment c. The group's oldest row is far from what
+// the cache holds, so it is read only if its key or rank matters.
+func (w *sliding) result(c vec.Time, group int32) {
+	g := &w.groups[group]
+	tuple, first := group, rank{}
+	if w.o.res.ranked || w.o.keys.same != nil {
+		head := g.head - w.log.base
+		tuple, first = w.log.tuple[head], rank{w.log.time[head], w.log.seq[head]}
+	}
+	w.batch.add(c, tuple, g.slot-1, first)
 }
 
 func (w *sliding) touch(group int32) *slidingGroup {

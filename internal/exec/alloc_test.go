@@ -1,0 +1,57 @@
+package exec_test
+
+import (
+	"testing"
+
+	"weir/internal/exec"
+	"weir/internal/vec"
+)
+
+// TestSteadyStateAllocatesNothing: once windows have filled and memory is taken, a batch of
+// some thousand rows costs no allocation, nor does a window that closes.
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	f := func(query string, s stream, o exec.Options) {
+		t.Helper()
+		p := compile(t, query)
+		o.Late = -1
+		rows := 0
+		o.OnRows = func(_ int, b *vec.Batch) error { rows += b.N; return nil }
+		g, err := exec.Build(p, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.init(p)
+		push := func() {
+			if err := g.Push(0, s.next(p)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 300 {
+			push()
+		}
+		rows = 0
+		n := testing.AllocsPerRun(200, push)
+		if n > 0 {
+			t.Errorf("%s: %v allocations a batch", query, n)
+		}
+		if rows == 0 {
+			t.Errorf("%s: no window closed", query)
+		}
+	}
+	jitter := stream{keys: 100, gap: 1000, jitter: vec.Second}
+	late := exec.Options{OutOfOrder: vec.Second}
+	f(`SELECT k, v FROM a TIMESTAMP BY at WHERE v >= 500`, jitter, late)
+	f(`SELECT k, v * 2 + 1 AS w, UPPER(k) AS u FROM a TIMESTAMP BY at WHERE k <> 'key-1' AND v >= 500`, jitter, late)
+	f(`SELECT k, System.Timestamp() AS t, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1)`, jitter, late)
+	f(`WITH s AS (SELECT k, COUNT(*) AS n FROM a TIMESTAMP BY at WHERE v < 300 GROUP BY k, TumblingWindow(second, 1))
+		SELECT k, System.Timestamp() AS t, COUNT(*) AS c, SUM(n) AS n FROM s GROUP BY k, TumblingWindow(second, 10)`, jitter, late)
+	f(`SELECT k, AVG(v) AS x FROM a TIMESTAMP BY at GROUP BY k, HoppingWindow(second, 10, 1)`, jitter, late)
+	f(`SELECT k, AVG(v) AS x, MAX(v) AS m FROM a TIMESTAMP BY at GROUP BY k, HoppingWindow(second, 10, 1)`, jitter, late)
+	f(`SELECT k, SUM(v) AS x, MIN(v) AS y FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1)`,
+		stream{keys: 100, gap: 1000, jitter: vec.Second, mixed: true}, late)
+	f(`SELECT k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, SessionWindow(second, 1, 10) OVER (PARTITION BY k)`,
+		stream{keys: 100, gap: 100 * vec.Millisecond}, exec.Options{})
+	f(`SELECT k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, System.Timestamp()`, stream{keys: 100, gap: 100}, exec.Options{})
+	f(`SELECT k, COUNT(*) AS n, SUM(v) AS s FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 1)`, stream{keys: 100, gap: 100}, exec.Options{})
+	f(`SELECT k, MAX(v) AS m FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 1)`, stream{keys: 100, gap: 100}, exec.Options{})
+}

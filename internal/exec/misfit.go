@@ -1,0 +1,71 @@
+package exec
+
+import (
+	"weir/internal/fn"
+	"weir/internal/vec"
+)
+
+// misfitFinder finds the rows that an aggregate cannot take, such as text that reads as no
+// number. Where query errors drop rows, such a row is dropped before any aggregate or window
+// sees it (saql.md 0: "in an aggregate, the row that fed it"). The aggregate itself is the
+// judge: it is fed one value and asked for the result.
+type misfitFinder struct {
+	acc   fn.Acc
+	known [vec.NumKinds]int8 // 1: fits, -1: does not; 0: not known, or differs by value
+	call  fn.Call
+	bad   bool
+	out   vec.Vec
+	row   vec.Vec
+	slot  [1]int32
+}
+
+func newMisfitFinder(acc fn.Acc) *misfitFinder {
+	f := &misfitFinder{acc: acc}
+	f.acc.Grow(1)
+	f.call.OnError = func(int, string) { f.bad = true }
+	for _, k := range []vec.Kind{vec.Missing, vec.Null, vec.Bit, vec.Int, vec.Float} {
+		f.known[k] = 1 // all that take arguments take numbers
+	}
+	return f
+}
+
+// misfit reports whether the aggregate cannot take row i of v.
+func (f *misfitFinder) misfit(v *vec.Vec, i int) bool {
+	k := v.KindAt(i)
+	if f.known[k] != 0 {
+		return f.known[k] < 0
+	}
+	f.bad = false
+	f.row.Reset()
+	f.row.Append(v.At(i))
+	f.acc.Add(f.slot[:], []*vec.Vec{&f.row})
+	f.acc.Result(&f.call, f.slot[:], &f.out)
+	f.acc.Reset(f.slot[:])
+	if k != vec.String { // texts differ
+		f.known[k] = 1
+		if f.bad {
+			f.known[k] = -1
+		}
+	}
+	return f.bad
+}
+
+// fitting gives b without the rows that some aggregate cannot take, and counts these.
+func (o *grouping) fitting(b *vec.Batch) *vec.Batch {
+	o.sel = o.sel[:0]
+	for i := range b.N {
+		fits := true
+		for j, a := range o.op.Aggs {
+			fits = fits && (len(a.Args) != 1 || !o.misfits[j].misfit(&b.Cols[a.Args[0]], i))
+		}
+		if fits {
+			o.sel = append(o.sel, int32(i))
+		}
+	}
+	if len(o.sel) == b.N {
+		return b
+	}
+	o.g.Counts.Dropped[QueryFailed] += int64(b.N - len(o.sel))
+	pick(&o.fits, b, o.sel, o.live)
+	return &o.fits
+}

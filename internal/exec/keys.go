@@ -241,6 +241,7 @@ type keyTable struct {
 	n      int32   // tuples so far
 	rows   []int32
 	firsts []int32
+	picked []int32
 }
 
 func newKeyTable(cols []int) *keyTable {
@@ -327,11 +328,11 @@ func (t *keyTable) column(p int, tuples []int32, out *vec.Vec) {
 		t.parts[0].column(tuples, out)
 		return
 	}
-	t.rows = resizeInts(t.rows, len(tuples))
+	t.picked = resizeInts(t.picked, len(tuples))
 	for i, g := range tuples {
-		t.rows[i] = t.of[p][g]
+		t.picked[i] = t.of[p][g]
 	}
-	t.parts[p].column(t.rows, out)
+	t.parts[p].column(t.picked, out)
 }
 
 // group is the group of a tuple.

@@ -125,7 +125,7 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 			if isLoose(op, o.Sample) {
 				v.op = newJoin(n, o.Sample)
 			} else {
-				v.op = newOrder(len(n.In), live[n])
+				v.op = newOrder(len(n.In), live[n], n.Cols)
 			}
 		case *plan.Group:
 			op2, err := newGrouping(g, n, op)

@@ -77,7 +77,7 @@ func newGrouping(g *Graph, n *plan.Node, op *plan.Group) (Operator, error) {
 }
 
 func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
-	o := &grouping{g: g, node: n, op: op, keys: newKeyTable(op.Keys)}
+	o := &grouping{g: g, node: n, op: op, keys: newKeyTable(op.Keys, n.In[0].Cols)}
 	o.in.args = make([][]*vec.Vec, len(op.Aggs))
 	ordered := isOrdered(n.In[0], g.opts.Sample)
 	if g.opts.DropErrors {

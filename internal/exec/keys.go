@@ -3,6 +3,7 @@ package exec
 import (
 	"math"
 
+	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -231,6 +232,7 @@ func (k *keyColumn) column(ids []int32, out *vec.Vec) {
 // different have numbers of their own, and the first of them is the number of the group.
 type keyTable struct {
 	cols  []int // columns of the input
+	types []plan.Col
 	parts []*keyColumn
 	ids   [][]int32 // scratch: per part the numbers of the rows at hand
 	pairs []pairTable
@@ -244,8 +246,10 @@ type keyTable struct {
 	picked []int32
 }
 
-func newKeyTable(cols []int) *keyTable {
-	t := &keyTable{cols: cols, ids: make([][]int32, len(cols)), of: make([][]int32, len(cols))}
+// newKeyTable makes a table of the columns cols, of a batch whose columns have the given
+// types; nil if these are not known.
+func newKeyTable(cols []int, types []plan.Col) *keyTable {
+	t := &keyTable{cols: cols, types: types, ids: make([][]int32, len(cols)), of: make([][]int32, len(cols))}
 	for range cols {
 		t.parts = append(t.parts, newKeyColumn())
 	}
@@ -355,20 +359,24 @@ func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
 	}
 }
 
-func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32) {
+func (k *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32) {
 	row.N = 1
 	need := 0
-	for _, c := range t.cols {
+	for _, c := range k.cols {
 		need = max(need, c+1)
 	}
 	if len(row.Cols) < need {
 		row.Cols = make([]vec.Vec, need)
 	}
-	for _, c := range t.cols {
+	for _, c := range k.cols {
 		row.Cols[c].Reset()
-		row.Cols[c].Append(loadValue(r))
+		t := vec.AnyKind
+		if k.types != nil {
+			t = k.types[c].Type
+		}
+		row.Cols[c].Append(loadColumn(r, t))
 	}
-	groups, tuples := t.groups(row)
+	groups, tuples := k.groups(row)
 	return groups[0], tuples[0]
 }
 

@@ -42,7 +42,7 @@ func TestKeyTable(t *testing.T) {
 	}
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 3))
-		single, pairs := newKeyTable([]int{0}), newKeyTable([]int{0, 1})
+		single, pairs := newKeyTable([]int{0}, nil), newKeyTable([]int{0, 1}, nil)
 		seen, seenPairs := map[int32]string{}, map[int32]string{}
 		groupOf, groupOfPair := map[string]int32{}, map[string]int32{}
 		for range 20 {
@@ -83,7 +83,7 @@ func TestKeyTable(t *testing.T) {
 // TestKeysOfDictionaries: codes of several dictionaries, plain texts and mixed columns lead
 // to the same groups.
 func TestKeysOfDictionaries(t *testing.T) {
-	table := newKeyTable([]int{0})
+	table := newKeyTable([]int{0}, nil)
 	coded := func(d *vec.Dict, codes ...uint32) vec.Vec {
 		return vec.Vec{N: len(codes), Kind: vec.String, Dict: d, Code: codes}
 	}
@@ -112,7 +112,7 @@ func TestKeysOfDictionaries(t *testing.T) {
 
 // TestManyKeys: tables grow.
 func TestManyKeys(t *testing.T) {
-	table := newKeyTable([]int{0, 1})
+	table := newKeyTable([]int{0, 1}, nil)
 	const n = 20000
 	for round := range 2 {
 		for from := 0; from < n; from += 1000 {

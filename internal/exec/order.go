@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -13,6 +14,7 @@ import (
 // only those of all runs are sorted together.
 type order struct {
 	live  []bool
+	cols  []plan.Col
 	ports []vec.Time // watermark of each
 	runs  [][]*run   // per port, in order of arrival
 	some  []*run     // the runs that give rows now
@@ -43,8 +45,8 @@ type dueRow struct {
 // runRows is how many rows a run takes.
 const runRows = 4096
 
-func newOrder(ports int, live []bool) *order {
-	o := &order{live: live, ports: make([]vec.Time, ports), runs: make([][]*run, ports)}
+func newOrder(ports int, live []bool, cols []plan.Col) *order {
+	o := &order{live: live, cols: cols, ports: make([]vec.Time, ports), runs: make([][]*run, ports)}
 	for i := range o.ports {
 		o.ports[i] = vec.MinTime
 	}
@@ -236,7 +238,7 @@ func (o *order) Restore(r *state.Reader) error {
 			x.add([]vec.Time{vec.Time(r.Int())})
 			for c, live := range o.live {
 				if live {
-					x.b.Cols[c].Append(loadValue(r))
+					x.b.Cols[c].Append(loadColumn(r, o.cols[c].Type))
 				}
 			}
 			if r.Err() != nil {

@@ -14,15 +14,17 @@ type rowLog struct {
 	tuple []int32 // their keys as written
 	next  []int64 // the group's next row, or -1
 	args  [][]vec.Vec
+	types [][]vec.Kinds // of args
 	arena *vec.Arena
 	spare [][]vec.Vec
 	views [][]*vec.Vec
 }
 
-func newRowLog(args [][]int) *rowLog {
-	l := &rowLog{arena: &vec.Arena{}, args: make([][]vec.Vec, len(args)), spare: make([][]vec.Vec, len(args)),
-		views: make([][]*vec.Vec, len(args))}
-	for j, cols := range args {
+// newRowLog makes a log for aggregates with arguments of the given types.
+func newRowLog(types [][]vec.Kinds) *rowLog {
+	l := &rowLog{arena: &vec.Arena{}, types: types, args: make([][]vec.Vec, len(types)), spare: make([][]vec.Vec, len(types)),
+		views: make([][]*vec.Vec, len(types))}
+	for j, cols := range types {
 		l.args[j] = make([]vec.Vec, len(cols))
 		l.spare[j] = make([]vec.Vec, len(cols))
 		for range cols {
@@ -130,7 +132,7 @@ func (l *rowLog) restore(r *state.Reader, keys *keyTable, row *vec.Batch) {
 		l.next = append(l.next, -1)
 		for j := range l.args {
 			for c := range l.args[j] {
-				l.args[j][c].Append(loadValue(r))
+				l.args[j][c].Append(loadColumn(r, l.types[j][c]))
 			}
 		}
 		if r.Err() != nil {

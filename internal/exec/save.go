@@ -58,21 +58,14 @@ func loadNested(r *state.Reader, depth int) vec.Value {
 	return v
 }
 
-// saveVec writes the rows of a column, loadVec reads them.
-func saveVec(w *state.Writer, v *vec.Vec, n int) {
-	for i := range n {
-		saveValue(w, v.At(i))
+// loadColumn reads a value of a column of static type t. Where that is text for certain,
+// aggregates and functions rely on it.
+func loadColumn(r *state.Reader, t vec.Kinds) vec.Value {
+	v := loadValue(r)
+	if t.NotNull() == vec.KindsOf(vec.String) && v.Kind != vec.String && !v.Kind.IsNull() {
+		r.Fail()
 	}
-}
-
-func loadVec(r *state.Reader, v *vec.Vec, n int) {
-	v.Reset()
-	for range n {
-		v.Append(loadValue(r))
-		if r.Err() != nil {
-			return
-		}
-	}
+	return v
 }
 
 // Snapshot writes the state of every operator.

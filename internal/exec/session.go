@@ -66,7 +66,7 @@ const manyGroups = 16
 func newSessions(o *grouping, spec window.Spec) *sessions {
 	w := &sessions{o: o, spec: spec, parts: o.keys, accs: o.newAccs()}
 	if !slices.Equal(spec.Over, o.op.Keys) {
-		w.parts = newKeyTable(spec.Over)
+		w.parts = newKeyTable(spec.Over, o.node.In[0].Cols)
 	}
 	return w
 }

@@ -59,11 +59,11 @@ type slidingGroup struct {
 }
 
 func newSliding(o *grouping, spec window.Spec) *sliding {
-	args := make([][]int, len(o.op.Aggs))
+	types := make([][]vec.Kinds, len(o.op.Aggs))
 	for j, a := range o.op.Aggs {
-		args[j] = a.Args
+		types[j] = o.argTypes(a)
 	}
-	w := &sliding{o: o, size: spec.Size, log: newRowLog(args), accs: o.newAccs()}
+	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), accs: o.newAccs()}
 	for _, acc := range w.accs {
 		inv, ok := acc.(fn.Inverse)
 		w.undo = append(w.undo, inv)

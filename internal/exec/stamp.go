@@ -92,7 +92,7 @@ func newOverKeys(n int) *keyTable {
 	for i := range cols {
 		cols[i] = i
 	}
-	return newKeyTable(cols)
+	return newKeyTable(cols, nil)
 }
 
 // Watermark is W of the timeline: no row to come is older.

@@ -162,7 +162,7 @@ func TestPaneNumbers(t *testing.T) {
 }
 
 func newTestGroup() *grouping {
-	return &grouping{g: &Graph{}, op: &plan.Group{}, keys: newKeyTable(nil)}
+	return &grouping{g: &Graph{}, op: &plan.Group{}, keys: newKeyTable(nil, nil)}
 }
 
 // TestPaneTable: a row finds the slot of its pane and group in every form of the table,

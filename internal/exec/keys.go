@@ -347,8 +347,7 @@ func (t *keyTable) group(tuple int32) int32 {
 	return t.same[tuple]
 }
 
-// saveKey writes the key values of a tuple, loadKey reads them and gives their group and
-// tuple.
+// saveKey writes the key values of a tuple.
 func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
 	for p := range t.cols {
 		id := tuple
@@ -359,24 +358,38 @@ func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
 	}
 }
 
-func (k *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32) {
+// bytes are the canonical bytes of a tuple: equal for all tuples of a group.
+func (t *keyTable) bytes(tuple int32) []byte {
+	var b []byte
+	for p := range t.cols {
+		id := tuple
+		if len(t.cols) > 1 {
+			id = t.of[p][tuple]
+		}
+		b = vec.AppendKey(b, t.parts[p].vals[id])
+	}
+	return b
+}
+
+// loadKey reads what saveKey wrote and gives group and tuple.
+func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32) {
 	row.N = 1
 	need := 0
-	for _, c := range k.cols {
+	for _, c := range t.cols {
 		need = max(need, c+1)
 	}
 	if len(row.Cols) < need {
 		row.Cols = make([]vec.Vec, need)
 	}
-	for _, c := range k.cols {
+	for _, c := range t.cols {
 		row.Cols[c].Reset()
-		t := vec.AnyKind
-		if k.types != nil {
-			t = k.types[c].Type
+		want := vec.AnyKind
+		if t.types != nil {
+			want = t.types[c].Type
 		}
-		row.Cols[c].Append(loadColumn(r, t))
+		row.Cols[c].Append(loadColumn(r, want))
 	}
-	groups, tuples := k.groups(row)
+	groups, tuples := t.groups(row)
 	return groups[0], tuples[0]
 }
 

@@ -83,7 +83,7 @@ func (w *sessions) add(in *groupedRows) {
 		switch {
 		case s == nil:
 			s = w.begin(parts[i], w.spec.OpenSession(t))
-		case t-s.Last <= w.spec.Timeout && t <= s.Limit: // as Join says, without a call
+		case w.spec.Belongs(&s.SessionState, t):
 			s.Last = t
 		default:
 			x, _ := w.spec.Join(s.SessionState, t)

@@ -23,7 +23,9 @@ type sharded struct {
 	sel    [][]int32
 	parts  []vec.Batch
 	live   []bool
-	key    []byte
+	keys   *keyTable // of by
+	shard  []int32   // per group of keys
+	seq    []int64
 	merged []mergedRow
 	out    vec.Batch
 }
@@ -79,26 +81,18 @@ func (s *sharded) Push(_ int, b *vec.Batch, emit Emit) error {
 	for i := range s.sel {
 		s.sel[i] = s.sel[i][:0]
 	}
-	for i := range b.N {
-		s.key = s.key[:0]
-		for _, c := range s.by {
-			s.key = vec.AppendKeyRow(s.key, &b.Cols[c], i)
-		}
-		h := fnv.New64a()
-		h.Write(s.key)
-		k := h.Sum64() % uint64(len(s.shards))
+	for i, k := range s.shardsOf(b) {
 		s.sel[k] = append(s.sel[k], int32(i))
 	}
-	seq := b.Seq
-	if seq == nil {
-		seq = make([]int64, b.N)
-		for i := range seq {
-			seq[i] = s.rowNo + int64(i)
+	whole := *b
+	if whole.Seq == nil {
+		s.seq = s.seq[:0]
+		for i := range b.N {
+			s.seq = append(s.seq, s.rowNo+int64(i))
 		}
+		whole.Seq = s.seq
 	}
 	s.rowNo += int64(b.N)
-	whole := *b
-	whole.Seq = seq
 	for k, sel := range s.sel {
 		if len(sel) == 0 {
 			continue
@@ -109,6 +103,24 @@ func (s *sharded) Push(_ int, b *vec.Batch, emit Emit) error {
 		}
 	}
 	return nil
+}
+
+// shardsOf gives the shard of each row. The shard of a key is found once; keys are forgotten
+// when they are many, since they can be hashed again.
+func (s *sharded) shardsOf(b *vec.Batch) []int32 {
+	if s.keys == nil || int(s.keys.n) > 16*limits.idleGroups {
+		s.keys, s.shard = newKeyTable(s.by, nil), s.shard[:0]
+	}
+	groups, _ := s.keys.groups(b)
+	for g := int32(len(s.shard)); g < s.keys.n; g++ {
+		h := fnv.New64a()
+		h.Write(s.keys.bytes(g))
+		s.shard = append(s.shard, int32(h.Sum64()%uint64(len(s.shards))))
+	}
+	for i, g := range groups {
+		groups[i] = s.shard[g]
+	}
+	return groups
 }
 
 func (s *sharded) Advance(_ int, t vec.Time, emit Emit) error {

@@ -11,15 +11,19 @@ func (s *Spec) OpenSession(t vec.Time) SessionState {
 	return SessionState{Start: t, Last: t, Limit: checkpoint(t+s.Max, s.Max)}
 }
 
+// Belongs reports whether a row at t, not before the session's newest row, joins it.
+func (s *Spec) Belongs(x *SessionState, t vec.Time) bool {
+	return t-x.Last <= s.Timeout && t <= x.Limit
+}
+
 // Join adds a row at t, not before the session's newest row. If the row does not belong,
 // Join reports false and gives the session that the row begins.
 func (s *Spec) Join(x SessionState, t vec.Time) (SessionState, bool) {
-	near := t-x.Last <= s.Timeout
-	if near && t <= x.Limit {
+	if s.Belongs(&x, t) {
 		x.Last = t
 		return x, true
 	}
-	if !near {
+	if t-x.Last > s.Timeout {
 		return s.OpenSession(t), false
 	}
 	// The limit cut the session: the next one begins at the cut.

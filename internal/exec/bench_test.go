@@ -17,6 +17,7 @@ type stream struct {
 	jitter vec.Time // how far an event may lie behind
 	gap    vec.Time // between events
 	mixed  bool     // some numbers are NULL
+	arrive bool     // events arrive two seconds after their time
 
 	now  vec.Time
 	r    *rand.Rand
@@ -78,6 +79,12 @@ func (s *stream) next(p *plan.Plan) *vec.Batch {
 			}
 		}
 	}
+	if s.arrive {
+		s.b.Arrival = s.b.Arrival[:0]
+		for i := range streamRows {
+			s.b.Arrival = append(s.b.Arrival, s.now+s.gap*vec.Time(i)+2*vec.Second)
+		}
+	}
 	s.now += s.gap * streamRows
 	return &s.b
 }
@@ -92,6 +99,9 @@ var benchmarks = []struct {
 	{"stamp/jitter", `SELECT v FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 100, jitter: vec.Second}, exec.Options{OutOfOrder: vec.Second}},
 	{"stamp/drop", `SELECT v FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 100, jitter: 2 * vec.Second}, exec.Options{OutOfOrder: vec.Second, Drop: true}},
 	{"stamp/over", `SELECT k, v FROM a TIMESTAMP BY at OVER k`, stream{keys: 100, gap: 100}, exec.Options{}},
+	{"stamp/arrival", `SELECT v FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 100, jitter: vec.Second, arrive: true}, exec.Options{OutOfOrder: vec.Second}},
+	{"typed", `CREATE TABLE a (at datetime, k nvarchar(max), v bigint); SELECT k, v FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 100}, exec.Options{}},
+	{"typed/nulls", `CREATE TABLE a (at datetime, k nvarchar(max), v bigint); SELECT k, v FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 100, mixed: true}, exec.Options{}},
 	{"filter", `SELECT k, v FROM a TIMESTAMP BY at WHERE v >= 500`, stream{keys: 100, gap: 100}, exec.Options{}},
 	{"arith", `SELECT v * 2 + 1 AS w FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 100}, exec.Options{}},
 	{"tumbling/100", `SELECT k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1)`, stream{keys: 100, gap: 100}, exec.Options{}},

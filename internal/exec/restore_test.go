@@ -62,7 +62,7 @@ func snapshots(t testing.TB, p *plan.Plan, shards int, events []twinEvent) [][]b
 }
 
 func restoreEvents() []twinEvent {
-	return randomEvents(rand.New(rand.NewPCG(1, 11)), 40, twinPolicy{late: 5 * vec.Second, outOfOrder: 3 * vec.Second})
+	return randomEvents(rand.New(rand.NewPCG(1, 11)), 40, twinPolicy{late: 5 * vec.Second, outOfOrder: 3 * vec.Second}, randomKey)
 }
 
 // FuzzRestore: no bytes make Restore panic or take memory that they do not have, and a

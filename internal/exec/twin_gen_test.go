@@ -12,6 +12,7 @@ import (
 // twinQuery is a random query, as text and as what the twin needs to know of it.
 type twinQuery struct {
 	inputs    []string // one, or two for a UNION
+	table     string   // type of v in a CREATE TABLE of the inputs, or ""
 	byArrival bool     // no TIMESTAMP BY
 	over      string   // key of TIMESTAMP BY .. OVER, or ""
 	where     *twinCond
@@ -63,6 +64,16 @@ func (q *twinQuery) output() []string {
 
 // text is the query in SAQL.
 func (q *twinQuery) text() string {
+	tables := ""
+	if q.table != "" {
+		for _, in := range q.inputs {
+			tables += "CREATE TABLE " + in + " (at datetime, k nvarchar(max), g nvarchar(max), v " + q.table + "); "
+		}
+	}
+	return tables + q.body()
+}
+
+func (q *twinQuery) body() string {
 	var steps []string
 	from := func(in string) string {
 		s := in
@@ -172,9 +183,15 @@ func randomQuery(r *rand.Rand) *twinQuery {
 	if r.IntN(5) == 0 {
 		q.inputs = []string{"a", "b"}
 	}
+	if r.IntN(8) == 0 {
+		q.table = pick(r, "bigint", "float")
+	}
 	q.byArrival = r.IntN(8) == 0
 	if r.IntN(4) == 0 {
 		q.where = &twinCond{pick(r, "v", "k"), int64(r.IntN(3))}
+		if q.table != "" {
+			q.where.col = "v"
+		}
 	}
 	if r.IntN(12) == 0 {
 		return q
@@ -276,7 +293,7 @@ func randomWindow(r *rand.Rand, keys []string) *twinWindow {
 var base = vec.FromCivil(2021, 3, 4) + 12*vec.Hour
 
 // randomEvents makes events: few distinct times, ties, disorder, gaps, bad times.
-func randomEvents(r *rand.Rand, n int, p twinPolicy) []twinEvent {
+func randomEvents(r *rand.Rand, n int, p twinPolicy, key func(*rand.Rand) vec.Value) []twinEvent {
 	step := pick(r, vec.Second, vec.Second, 500*vec.Millisecond, vec.Millisecond)
 	far := max(p.outOfOrder, 3*step)
 	now, arrival := base, base
@@ -306,7 +323,7 @@ func randomEvents(r *rand.Rand, n int, p twinPolicy) []twinEvent {
 		case 1:
 			a = at + max(p.late, 0) + pick(r, 0, 1, vec.Second, 20*vec.Second)
 		}
-		cols := map[string]vec.Value{"k": randomKey(r), "g": randomText(r), "v": randomValue(r)}
+		cols := map[string]vec.Value{"k": key(r), "g": randomText(r), "v": randomValue(r)}
 		switch r.IntN(25) {
 		case 0:
 			cols["at"] = vec.NullValue()

@@ -54,8 +54,12 @@ func randomRound(seed uint64) *twinRound {
 		drop:       r.IntN(2) == 0, sample: r.IntN(3) == 0, start: base,
 	}
 	rd.arrives = r.IntN(3) > 0
+	randomKey := randomKey
+	if rd.q.table != "" { // most events must fit
+		randomKey = randomText
+	}
 	for range rd.q.inputs {
-		rd.events = append(rd.events, randomEvents(r, r.IntN(50), rd.policy))
+		rd.events = append(rd.events, randomEvents(r, r.IntN(50), rd.policy, randomKey))
 	}
 	for range 3 {
 		rd.ways = append(rd.ways, twinWay{cut: pick(r, 0, 1, 3, -1, -1), snapshot: pick(r, 0, 0, 1, 3),

@@ -55,6 +55,13 @@ func twinStamp(q *twinQuery, p twinPolicy, events []twinEvent, arrives bool) (ro
 	clock := minus
 	for i, e := range events {
 		dropped := func(why string) { drops = append(drops, twinDrop{i, why}) }
+		if q.table != "" {
+			var ok bool
+			if e.cols, ok = twinTyped(e.cols, q.table); !ok {
+				dropped("InputDeserializerError.TypeConversionError")
+				continue
+			}
+		}
 		if q.byArrival {
 			a := p.start
 			if arrives {
@@ -124,6 +131,36 @@ func twinStamp(q *twinQuery, p twinPolicy, events []twinEvent, arrives bool) (ro
 		rows = append(rows, twinRow{t: at, cols: e.cols})
 	}
 	return rows, drops, moved
+}
+
+// twinTyped applies a CREATE TABLE (saql.md 3.3); not ok means that a value does not fit.
+func twinTyped(cols map[string]vec.Value, v string) (out map[string]vec.Value, ok bool) {
+	out = map[string]vec.Value{}
+	for name, x := range cols {
+		switch {
+		case x.Kind.IsNull():
+			out[name] = vec.NullValue()
+			continue
+		case name == "at":
+			t, isTime := vec.ParseTime(x.Str)
+			ok, x = isTime, vec.TimeValue(t)
+		case name != "v":
+			ok = x.Kind == vec.String
+		case v == "float" && x.Kind == vec.Int:
+			ok, x = true, vec.FloatValue(float64(x.Int))
+		case v == "float":
+			ok = x.Kind == vec.Float
+		case x.Kind == vec.Bit:
+			ok, x = true, vec.IntValue(x.Int)
+		default:
+			ok = x.Kind == vec.Int
+		}
+		if !ok {
+			return nil, false
+		}
+		out[name] = x
+	}
+	return out, true
 }
 
 // twinOrder puts the rows of several inputs in the order (T, input, arrival) and numbers them.

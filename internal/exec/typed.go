@@ -15,6 +15,7 @@ type typed struct {
 	input     int
 	types     []vec.Kind // per field; Missing: not declared
 	converted []vec.Vec  // per field
+	tags      [][]vec.Kind
 	all       []bool
 	bad       []bool
 	out       vec.Batch
@@ -24,7 +25,7 @@ type typed struct {
 
 func newTyped(g *Graph, input int, in plan.Input) *typed {
 	t := &typed{g: g, input: input, types: make([]vec.Kind, len(in.Fields)), all: make([]bool, len(in.Fields)),
-		converted: make([]vec.Vec, len(in.Fields))}
+		converted: make([]vec.Vec, len(in.Fields)), tags: make([][]vec.Kind, len(in.Fields))}
 	for i, f := range in.Fields {
 		t.all[i] = true
 		if len(f.Path) == 1 && f.Want == vec.AsValue {
@@ -58,19 +59,60 @@ func (t *typed) convert(b *vec.Batch) *vec.Batch {
 	clear(t.bad)
 	for c := range b.Cols {
 		want, col := t.types[c], &b.Cols[c]
-		if want == vec.Missing || col.Tag == nil && col.Kind == want && want != vec.Float {
+		switch {
+		case want == vec.Missing || isOf(col, want):
 			t.out.Cols = append(t.out.Cols, *col)
-			continue
+		case isOfOrNull(col, want):
+			t.out.Cols = append(t.out.Cols, t.present(c, col))
+		default:
+			failed = !t.column(&t.converted[c], col, want) || failed
+			t.out.Cols = append(t.out.Cols, t.converted[c])
 		}
-		if !t.column(&t.converted[c], col, want) {
-			failed = true
-		}
-		t.out.Cols = append(t.out.Cols, t.converted[c])
 	}
 	if !failed {
 		return &t.out
 	}
 	return t.without(b.N)
+}
+
+// isOf reports whether all rows are of a kind.
+func isOf(v *vec.Vec, want vec.Kind) bool { return v.Tag == nil && v.Kind == want && finite(v) }
+
+// isOfOrNull reports whether all rows are of a kind, NULL or absent.
+func isOfOrNull(v *vec.Vec, want vec.Kind) bool {
+	if v.Tag == nil || !finite(v) {
+		return false
+	}
+	for _, k := range v.Tag {
+		if k != want && !k.IsNull() {
+			return false
+		}
+	}
+	return true
+}
+
+// finite reports whether there is no NaN and no infinity among the floats.
+func finite(v *vec.Vec) bool {
+	for _, x := range v.Float {
+		if x-x != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// present is a column with absent values turned into NULL. It shares the rest.
+func (t *typed) present(c int, col *vec.Vec) vec.Vec {
+	tags := append(t.tags[c][:0], col.Tag...)
+	for i, k := range tags {
+		if k == vec.Missing {
+			tags[i] = vec.Null
+		}
+	}
+	t.tags[c] = tags
+	out := *col
+	out.Tag = tags
+	return out
 }
 
 // column converts a column, notes the rows that do not fit, and reports whether all do.

@@ -24,6 +24,7 @@ type benchCmd struct {
 	Jitter  time.Duration `default:"2s" help:"How far out of order the events are, at most."`
 	Data    string        `placeholder:"FILE" help:"Use these events, not generated ones."`
 	Workers int           `default:"1" help:"Goroutines that decode."`
+	Runs    int           `default:"3" help:"How often each query runs; the run that cost least counts."`
 	JSON    bool          `help:"Print an object per query."`
 	DuckDB  string        `name:"duckdb" placeholder:"DIR" help:"Run the equal queries in DuckDB too; DIR is bench/duckdb of the source, after npm ci."`
 	Texts   bool          `help:"Print the texts of the queries and run nothing."`
@@ -38,7 +39,8 @@ func (benchCmd) Help() string {
   weir bench --data events.jsonl --json
 
 Each query runs in a process of its own, from the file to the null device, over events that
-are in the page cache. Times are CPU time, user and system, of that process.`
+are in the page cache. Times are CPU time, user and system, of that process; of --runs runs
+the cheapest counts.`
 }
 
 // cost is what one query cost.
@@ -100,7 +102,7 @@ func (b *benchCmd) Run(ctx context.Context, con *console) error {
 			return err
 		}
 		con.note("running " + q.ID)
-		c, err := b.measure(ctx, q, file)
+		c, err := b.best(ctx, q, file)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.ID, err)
 		}
@@ -162,6 +164,27 @@ func (b *benchCmd) data(ctx context.Context, con *console, dir string, manyKeys 
 	}
 	_, err = io.Copy(f, generate.NewReader(d.Stream(), b.Events))
 	return name, errors.Join(err, f.Close(), ctx.Err())
+}
+
+// best measures a query several times, Weir and DuckDB in turns, and gives what each cost
+// in its cheapest run: what else the machine does only adds to that.
+func (b *benchCmd) best(ctx context.Context, q benchQuery, file string) (cost, error) {
+	best, err := b.measure(ctx, q, file)
+	for i := 1; i < b.Runs && err == nil; i++ {
+		var c cost
+		if c, err = b.measure(ctx, q, file); err != nil {
+			break
+		}
+		d := best.DuckDB
+		if c.DuckDB != nil && c.DuckDB.CPUSeconds < d.CPUSeconds {
+			d = c.DuckDB
+		}
+		if c.CPUSeconds < best.CPUSeconds {
+			best = c
+		}
+		best.DuckDB = d
+	}
+	return best, err
 }
 
 // measure runs a query in a process of its own, and in DuckDB.

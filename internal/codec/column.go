@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"unsafe"
+
 	"weir/internal/vec"
 )
 
@@ -21,7 +23,21 @@ type column struct {
 	lanes  [vec.NumKinds]bool // lanes in use, by the first kind that uses each
 	dict   *dict              // nil: plain strings
 	clock  clockCache         // for AsDatetime
+	// A large dictionary does not fit the nearest caches. Then follow only notes where the
+	// text of a row is, and settle looks them all up at the end of the batch, in a loop
+	// whose rows do not wait for each other.
+	later bool
+	spots []spot
+	data  []byte // what the spots lie in
 }
+
+// spot is where the text of a row is; n is noSpot for a row that has its code already.
+type spot struct{ at, n uint32 }
+
+const noSpot = 1<<32 - 1
+
+// laterDict is from how many texts on a dictionary counts as large.
+const laterDict = 1 << 13
 
 // mixed in column.kind says that rows differ in kind and have tags.
 const mixed vec.Kind = 0xff
@@ -50,6 +66,7 @@ func sized[T any](s []T, n int) []T {
 func (c *column) open(v *vec.Vec, max int) {
 	c.tag, c.ints, c.floats, c.strs, c.codes, c.recs = v.Tag, v.Int, v.Float, v.Str, v.Code, v.Rec
 	c.max = max
+	c.later = c.dict != nil && len(c.dict.out.Vals) > laterDict
 	if c.kind == mixed {
 		c.kind = c.first
 	}
@@ -71,6 +88,9 @@ func (c *column) useLane(k vec.Kind) {
 	case vec.String:
 		if c.dict != nil {
 			c.codes = sized(c.codes, c.max)
+			if c.later {
+				c.spots = sized(c.spots, c.max)
+			}
 		} else {
 			c.strs = sized(c.strs, c.max)
 		}
@@ -107,6 +127,7 @@ func (c *column) mark(row int, k vec.Kind) {
 
 // close ends the batch after n rows and hands the lanes to v.
 func (c *column) close(v *vec.Vec, n int) {
+	c.settle(n)
 	*v = vec.Vec{N: n, Kind: c.kind,
 		Int: c.ints[:0], Float: c.floats[:0], Str: c.strs[:0], Code: c.codes[:0], Rec: c.recs[:0]}
 	if c.kind == mixed {
@@ -172,12 +193,56 @@ func (c *column) putString(row int, s []byte) {
 	c.mark(row, vec.String)
 	if c.dict != nil {
 		if code, ok := c.dict.code(s); ok {
-			c.codes[row] = code
+			c.putCode(row, code)
 			return
 		}
 		c.leaveDict(row)
 	}
 	c.strs[row] = text(s)
+}
+
+// putCode writes a text by its code. The column has rows of texts already.
+func (c *column) putCode(row int, code uint32) {
+	c.codes[row] = code
+	if c.later {
+		c.spots[row].n = noSpot
+	}
+}
+
+// settle finds the codes of the texts in the first rows that follow has left open. If
+// the dictionary overflows, these rows become plain strings.
+func (c *column) settle(rows int) {
+	if !c.later || !c.lanes[vec.String] {
+		return
+	}
+	c.later = false
+	base := unsafe.Pointer(unsafe.SliceData(c.data))
+	for i, sp := range c.spots[:rows] {
+		if sp.n == noSpot || c.kind == mixed && c.tag[i] != vec.String {
+			continue
+		}
+		at, n := int(sp.at), int(sp.n)
+		lo, hi := load8(base, at), uint64(0)
+		if n < 8 {
+			lo &= 1<<(8*uint(n)&63) - 1
+		} else {
+			hi = load8(base, at+n-8)
+		}
+		if t := c.dict.slot(lo, hi, n); t.lo == lo && t.hi == hi && t.n == uint32(n) && t.code != 0 {
+			c.codes[i] = t.code - 1
+			continue
+		}
+		code, ok := c.dict.codeOf(lo, hi, c.data[at:at+n])
+		if !ok {
+			for j := range c.spots[:i] {
+				c.spots[j].n = noSpot
+			}
+			c.later = true
+			c.leaveDict(rows)
+			return
+		}
+		c.codes[i] = code
+	}
 }
 
 // putScratch is putString for a text in a buffer that changes before the batch is done.
@@ -196,11 +261,17 @@ func (c *column) putScratch(row int, s []byte, texts *arena) {
 func (c *column) leaveDict(row int) {
 	c.strs = sized(c.strs, c.max)
 	for i := range row {
-		if c.kind != mixed || c.tag[i] == vec.String {
-			c.strs[i] = c.dict.out.Vals[c.codes[i]]
+		if c.kind == mixed && c.tag[i] != vec.String {
+			continue
 		}
+		if c.later && c.spots[i].n != noSpot {
+			at := c.spots[i].at
+			c.strs[i] = text(c.data[at : at+c.spots[i].n])
+			continue
+		}
+		c.strs[i] = c.dict.out.Vals[c.codes[i]]
 	}
-	c.dict = nil
+	c.dict, c.later = nil, false
 }
 
 // putTime writes the datetime of a text, or NULL if there is none in it.
@@ -258,8 +329,8 @@ func newColumns(fields []vec.Field) columns {
 	return cs
 }
 
-// open starts a batch of at most max rows.
-func (cs *columns) open(b *vec.Batch, max int) {
+// open starts a batch of at most max rows, decoded from data.
+func (cs *columns) open(b *vec.Batch, data []byte, max int) {
 	b.N, b.Time, b.Seq, b.Arrival = 0, b.Time[:0], nil, nil
 	if cap(b.Cols) < len(cs.cols) {
 		b.Cols = append(b.Cols[:cap(b.Cols)], make([]vec.Vec, len(cs.cols)-cap(b.Cols))...)
@@ -267,6 +338,7 @@ func (cs *columns) open(b *vec.Batch, max int) {
 	b.Cols = b.Cols[:len(cs.cols)]
 	for i := range cs.cols {
 		cs.cols[i].open(&b.Cols[i], max)
+		cs.cols[i].data = data
 	}
 }
 

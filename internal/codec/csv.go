@@ -69,7 +69,7 @@ func NewCSV(fields []vec.Field, o CSVOptions) *CSVDecoder {
 func (d *CSVDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBad func(Bad)) (int, error) {
 	data, last = boundBuffer(data, last)
 	max = min(max, MaxBatchRows)
-	d.columns.open(b, max)
+	d.columns.open(b, data, max)
 	d.positions.open(data, max)
 	d.row = 0
 	pos, err := 0, error(nil)

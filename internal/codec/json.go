@@ -68,7 +68,7 @@ func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBad func(Bad)) (int, error) {
 	data, last = boundBuffer(data, last)
 	max = min(max, MaxBatchRows)
-	d.columns.open(b, max)
+	d.columns.open(b, data, max)
 	d.positions.open(data, max)
 	d.row = 0
 	pos := 0

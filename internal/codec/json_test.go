@@ -2,6 +2,7 @@ package codec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -373,4 +374,49 @@ func TestBegin(t *testing.T) {
 			t.Errorf("offset %d line %d", offset, line)
 		}
 	}
+}
+
+// TestLargeDict: with a dictionary so large that texts are looked up at the end of a
+// batch, rows are what the generic decoder gives, whatever stands among the texts.
+func TestLargeDict(t *testing.T) {
+	f := func(distinct int, other func(i int) string) {
+		t.Helper()
+		var lines strings.Builder
+		for i := range 3 * distinct {
+			v := fmt.Sprintf(`"v%d"`, i*7919%distinct)
+			if i%11 == 3 {
+				v = other(i)
+			}
+			fmt.Fprintf(&lines, "{\"a\":%s,\"k\":%d}\n", v, i)
+		}
+		rows := func(d Decoder, max int) []vec.Value {
+			var b vec.Batch
+			var all []vec.Value
+			for rest := []byte(lines.String()); len(rest) > 0; {
+				used, err := d.Decode(&b, rest, true, max, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[used:]
+				for i := range b.N {
+					v := b.Cols[0].At(i)
+					v.Str = strings.Clone(v.Str)
+					all = append(all, v, b.Cols[1].At(i))
+				}
+			}
+			return all
+		}
+		fast := rows(NewJSON(fieldsOf("a", "k"), JSONOptions{Lines: true}), 3000)
+		want := rows(NewGenericJSON(fieldsOf("a", "k"), JSONOptions{Lines: true}), 1<<16)
+		if !slices.Equal(fast, want) {
+			t.Errorf("%d texts: other rows, %d and %d", distinct, len(fast), len(want))
+		}
+	}
+	f(2*laterDict, func(int) string { return `null` })
+	f(2*laterDict, func(i int) string { return fmt.Sprint(i) })
+	f(2*laterDict, func(i int) string { return fmt.Sprintf(`"esc\n%d"`, i) })
+	f(2*laterDict, func(i int) string { return fmt.Sprintf(`"a text of more than sixteen bytes %d"`, i) })
+	f(2*laterDict, func(i int) string { return `"bad` })
+	f(maxDictEntries/2, func(i int) string { return fmt.Sprintf(`"new %d"`, i) })
+	f(maxDictEntries+10, func(i int) string { return fmt.Sprintf(`"new %d"`, i) })
 }

@@ -209,7 +209,7 @@ func (d *JSONDecoder) stringValue(data []byte, base unsafe.Pointer, q, row int, 
 		return q + n
 	}
 	if e := c.dict.slot(lo, hi, n); e.lo == lo && e.hi == hi && e.n == uint32(n) && e.code != 0 {
-		c.codes[row] = e.code - 1
+		c.putCode(row, e.code-1)
 		return q + n
 	}
 	c.putString(row, data[q:q+n])

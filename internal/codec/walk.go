@@ -91,6 +91,11 @@ func (d *JSONDecoder) follow(base unsafe.Pointer, p, row int) (int, *step) {
 			if n > 16 {
 				break
 			}
+			if c.later {
+				c.spots[row] = spot{uint32(p), uint32(n)}
+				p, s = p+n, s.next
+				continue
+			}
 			lo, hi := load8(base, p), uint64(0)
 			if n < 8 {
 				lo &= 1<<(8*uint(n)&63) - 1

@@ -29,6 +29,7 @@ type hops struct {
 	back    []int32      // per group: its slot of the back + 1, 0 without rows there
 	last    []entryRef   // per group: its newest pane
 	batch   resultRows
+	tops    []int32 // slots of the groups' first panes
 	slots   []int32
 	others  []int32
 	gone    []int32
@@ -169,20 +170,35 @@ func (h *hops) leave() *pane {
 func (h *hops) emit(to *results) {
 	b := &h.batch
 	b.reset()
-	h.slots, h.others = h.slots[:0], h.others[:0] // fronts of groups, and where they go
+	h.tops = h.tops[:0]
+	behind := 0 // groups whose first pane stands before the front
 	for k, p := range h.window.all() {
 		for j, word := range p.isTop {
 			for ; word != 0; word &= word - 1 {
 				pos := j<<6 + bits.TrailingZeros64(word)
-				top, run := p.slots[pos], h.run[p.groups[pos]]-1
-				b.add(to.at, h.w.tuple[top], run, h.w.first[top])
-				if k < h.front {
-					h.slots, h.others = append(h.slots, top), append(h.others, run)
-				}
+				h.tops = append(h.tops, p.slots[pos])
+				b.slots = append(b.slots, h.run[p.groups[pos]]-1)
 			}
+		}
+		if k < h.front {
+			behind = len(h.tops)
+		}
+	}
+	// Each of these reads is far from the last one. In loops of their own they do not wait
+	// for each other.
+	for range h.tops {
+		b.time = append(b.time, to.at)
+	}
+	for _, top := range h.tops {
+		b.tuples = append(b.tuples, h.w.tuple[top])
+	}
+	if to.ranked {
+		for _, top := range h.tops {
+			b.firsts = append(b.firsts, h.w.first[top])
 		}
 	}
 	if h.stacked {
+		h.slots, h.others = append(h.slots[:0], h.tops[:behind]...), append(h.others[:0], b.slots[:behind]...)
 		h.combine(b)
 	}
 	to.take(b, h.w.accs)

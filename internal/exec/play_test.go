@@ -119,7 +119,7 @@ func parseEvent(t testing.TB, text string) (e twinEvent, arrived bool) {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	e.cols = map[string]vec.Value{}
+	e.cols, e.names = map[string]vec.Value{}, v.Rec.Names
 	for i, name := range v.Rec.Names {
 		x := v.Rec.Vals[i]
 		if name == "at" && len(x.Str) >= 8 && x.Str[2] == ':' {
@@ -184,4 +184,20 @@ func onTexts(to *[]string) func(int, *vec.Batch) error {
 // textBatch is a batch with one column of texts.
 func textBatch(s ...string) *vec.Batch {
 	return &vec.Batch{N: len(s), Cols: []vec.Vec{vec.Strings(s...)}}
+}
+
+// wholeEvent is an event as a record: the fields in the order of the event, if it is known,
+// else of their names.
+func wholeEvent(e twinEvent) vec.Value {
+	if e.names == nil {
+		for name := range e.cols {
+			e.names = append(e.names, name)
+		}
+		slices.Sort(e.names)
+	}
+	r := &vec.Rec{Names: e.names}
+	for _, name := range e.names {
+		r.Vals = append(r.Vals, e.cols[name])
+	}
+	return vec.RecordValue(r)
 }

@@ -333,7 +333,7 @@ func randomEvents(r *rand.Rand, n int, p twinPolicy, key func(*rand.Rand) vec.Va
 		default:
 			cols["at"] = vec.StringValue(at.String())
 		}
-		out = append(out, twinEvent{cols, a})
+		out = append(out, twinEvent{cols: cols, arrival: a})
 	}
 	return out
 }

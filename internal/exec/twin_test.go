@@ -38,6 +38,7 @@ type twinPolicy struct {
 type twinEvent struct {
 	cols    map[string]vec.Value
 	arrival vec.Time
+	names   []string // the order of the fields; nil if it does not matter
 }
 
 // twinDrop is an event that a policy drops.

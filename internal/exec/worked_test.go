@@ -148,6 +148,21 @@ func TestTies(t *testing.T) {
 		"12:00:01 'a1' 1", "12:00:01 'a2' 1", "12:00:01 'b1' 1", "12:00:02 'a3' 2", "12:00:02 'b2' 1")
 }
 
+// TestNestedUnions: inputs of a union in a union are numbered through.
+func TestNestedUnions(t *testing.T) {
+	in := map[string][]string{}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		in[name] = []string{`{"at":"12:00:01","k":"` + name + `1"}`, `{"at":"12:00:01","k":"` + name + `2"}`}
+	}
+	query := `WITH u AS (SELECT k FROM d TIMESTAMP BY at UNION SELECT k FROM b TIMESTAMP BY at),
+		w AS (SELECT k FROM c TIMESTAMP BY at UNION SELECT k FROM u WHERE k <> 'd2' UNION SELECT k FROM a TIMESTAMP BY at)
+		SELECT k, COUNT(*) AS n FROM w GROUP BY k, TumblingWindow(second, 1)`
+	for seed := range uint64(10) {
+		p := &play{query: query, events: in, way: twinWay{cut: 1, snapshot: 2, seed: seed}}
+		p.gives(t, "12:00:01 'c1' 1", "12:00:01 'c2' 1", "12:00:01 'd1' 1", "12:00:01 'b1' 1", "12:00:01 'b2' 1", "12:00:01 'a1' 1", "12:00:01 'a2' 1")
+	}
+}
+
 // TestKeysThatAreEqual: a group shows its key as its first row in the window has it.
 func TestKeysThatAreEqual(t *testing.T) {
 	f := func(windows string, want ...string) {

@@ -29,6 +29,9 @@ type Options struct {
 	DropErrors bool
 	// Shards splits every grouping with keys; 0 and 1 mean one shard.
 	Shards int
+	// MaxHeld bounds the rows and groups that wait for their time in all operators; 0 is
+	// DefaultMaxHeld. Beyond it Push gives a *HeldError.
+	MaxHeld int64
 	// OnRows takes the rows of an output. The batch is valid until it returns.
 	OnRows func(output int, b *vec.Batch) error
 	// OnDrop is told of every event that a policy or an error drops: the input, the row of
@@ -64,6 +67,7 @@ type Counts struct {
 	Dropped  [NumReasons]int64
 	Adjusted [NumReasons]int64
 	Rows     []int64 // per output
+	PeakHeld int64   // most rows and groups that waited at a time, as far as counted
 }
 
 // Graph is a running plan. One goroutine uses it.
@@ -74,6 +78,7 @@ type Graph struct {
 	sources [][]*vertex // per input: its source nodes
 	rows    [][]int32   // per input: where its rows stood in the batch at hand; nil: where they stand
 	Counts  Counts
+	pushes  int // batches so far
 }
 
 // vertex is a node with its operator and its consumers.
@@ -208,7 +213,7 @@ func (g *Graph) Push(input int, b *vec.Batch) error {
 			return err
 		}
 	}
-	return nil
+	return g.checkHeld()
 }
 
 // Close ends an input: every window that waits for nothing else closes.

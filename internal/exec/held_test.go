@@ -1,0 +1,52 @@
+package exec_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"weir/internal/exec"
+	"weir/internal/plan"
+	"weir/internal/saql"
+	"weir/internal/vec"
+)
+
+// TestMaxHeld: a run ends with an error when more rows or groups wait than it may hold,
+// and counts the most that waited.
+func TestMaxHeld(t *testing.T) {
+	f := func(query string, limit int64, fails bool) {
+		t.Helper()
+		script, list := saql.Parse(query)
+		p, more := plan.Compile(script, plan.Env{AnyInput: true, AnyOutput: true})
+		if list.HasErrors() || more.HasErrors() {
+			t.Fatal(list, more)
+		}
+		g, err := exec.Build(p, exec.Options{Late: -1, OutOfOrder: -1, MaxHeld: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 64 {
+			at := vec.Vec{Kind: vec.Datetime}
+			n := vec.Vec{Kind: vec.Int}
+			for k := range 10 {
+				at.Append(vec.TimeValue(vec.Time(1+i*10+k) * vec.Second))
+				n.Append(vec.IntValue(int64(i*10 + k)))
+			}
+			if err = g.Push(0, &vec.Batch{N: 10, Cols: []vec.Vec{at, n}}); err != nil {
+				break
+			}
+		}
+		var held *exec.HeldError
+		if errors.As(err, &held) != fails || fails && (held.Held <= limit || !strings.Contains(err.Error(), "the limit is")) {
+			t.Errorf("%s: error %v", query, err)
+		}
+		if !fails && g.Counts.PeakHeld != 640 {
+			t.Errorf("%s: peak %d, want 640", query, g.Counts.PeakHeld)
+		}
+	}
+	const waits = `SELECT n, COUNT(*) AS c FROM e TIMESTAMP BY at GROUP BY n, `
+	f(waits+`SlidingWindow(second, 1)`, 300, true)
+	f(waits+`SlidingWindow(second, 1)`, 0, false)
+	f(waits+`TumblingWindow(second, 1)`, 300, true)
+	f(waits+`TumblingWindow(second, 1)`, 640, false)
+}

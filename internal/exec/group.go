@@ -194,9 +194,8 @@ func (o *grouping) earliest(t vec.Time) (best int, at, before vec.Time) {
 // forget drops the keys of groups that hold no state (saql.md 4.5), once they are many and
 // have been for as many rows: it numbers the groups anew by writing and reading the state.
 func (o *grouping) forget() {
-	held, known := 0, int(o.keys.n)
+	held, known := o.held(), int(o.keys.n)
 	for _, w := range o.windows {
-		held += w.held()
 		known = max(known, w.known())
 	}
 	o.peak = max(o.peak, held)

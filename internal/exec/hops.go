@@ -133,7 +133,7 @@ func (h *hops) flip() {
 			}
 		}
 	}
-	h.w.freeSlots(h.gone)
+	h.w.giveBack(h.gone)
 	h.front = len(panes)
 }
 
@@ -162,7 +162,7 @@ func (h *hops) leave() *pane {
 		to := p.next[i]
 		to.p.isTop[to.pos>>6] |= 1 << (to.pos & 63)
 	}
-	h.w.freeSlots(h.gone)
+	h.w.giveBack(h.gone)
 	return p
 }
 

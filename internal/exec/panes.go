@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 	"weir/internal/window"
@@ -17,6 +16,7 @@ import (
 // aggregates: panes are merged in as it reaches them and taken back as it leaves them, so
 // the cost of a hop does not depend on the length of the window.
 type panes struct {
+	slotPool
 	o       *grouping
 	size    vec.Time
 	hop     vec.Time
@@ -27,15 +27,12 @@ type panes struct {
 	ordered bool // rows come in the order of T
 	ranked  bool // the first row of each slot is looked for: order, or shards, ask for it
 
-	open   queue[*pane] // panes that may still get rows, by time
-	accs   []fn.Acc
-	free   []int32
-	nslots int32
-	first  []rank  // per slot
-	tuple  []int32 // per slot: the key of its first row
-	slots  []int32
-	last   vec.Time // end of the last window given
-	table  paneTable
+	open  queue[*pane] // panes that may still get rows, by time
+	first []rank       // per slot
+	tuple []int32      // per slot: the key of its first row
+	slots []int32
+	last  vec.Time // end of the last window given
+	table paneTable
 
 	hopping *hops
 	pool    []*pane
@@ -61,7 +58,7 @@ type entryRef struct {
 }
 
 func newPanes(o *grouping, spec window.Spec, ordered bool) *panes {
-	w := &panes{o: o, size: spec.Size, hop: spec.Hop, offset: spec.Offset, ordered: ordered, accs: o.newAccs()}
+	w := &panes{o: o, size: spec.Size, hop: spec.Hop, offset: spec.Offset, ordered: ordered, slotPool: slotPool{accs: o.newAccs()}}
 	if spec.Kind == window.Snapshot {
 		w.size, w.hop = 1, 1
 	}
@@ -214,26 +211,11 @@ func (w *panes) enter(num int64, group, tuple int32, t vec.Time) int32 {
 
 // newSlot gives an empty slot.
 func (w *panes) newSlot() int32 {
-	if n := len(w.free); n > 0 {
-		s := w.free[n-1]
-		w.free = w.free[:n-1]
-		return s
-	}
-	s := w.nslots
-	w.nslots++
-	w.first = append(w.first, rank{})
-	w.tuple = append(w.tuple, 0)
-	for _, acc := range w.accs {
-		acc.Grow(int(w.nslots))
+	s, fresh := w.take()
+	if fresh {
+		w.first, w.tuple = append(w.first, rank{}), append(w.tuple, 0)
 	}
 	return s
-}
-
-func (w *panes) freeSlots(slots []int32) {
-	for _, acc := range w.accs {
-		acc.Reset(slots)
-	}
-	w.free = append(w.free, slots...)
 }
 
 // paneOf finds an open pane or makes it.
@@ -376,14 +358,14 @@ func (w *panes) leave(e vec.Time) {
 
 // drop frees the slots of a pane and the pane.
 func (w *panes) drop(p *pane) {
-	w.freeSlots(p.slots)
+	w.giveBack(p.slots)
 	*p = pane{groups: p.groups[:0], slots: p.slots[:0], next: p.next[:0], isTop: p.isTop[:0]}
 	w.pool = append(w.pool, p)
 }
 
 func (w *panes) owner(o *grouping) { w.o = o }
 
-func (w *panes) held() int { return int(w.nslots) - len(w.free) }
+func (w *panes) held() int { return w.used() }
 
 func (w *panes) known() int { return 0 }
 

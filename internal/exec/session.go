@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 	"weir/internal/window"
@@ -14,6 +13,7 @@ import (
 // of OVER, or one partition for all rows); within a session rows are grouped. Ends are in
 // a heap that is put right lazily: a row that prolongs a session does not touch it.
 type sessions struct {
+	slotPool
 	o     *grouping
 	spec  window.Spec
 	parts *keyTable  // the keys of the groups themselves if the partition keys are the same
@@ -21,9 +21,6 @@ type sessions struct {
 	ends  sessionHeap
 	made  int64
 	pool  []*session
-	accs  []fn.Acc
-	free  []int32
-	n     int32 // slots
 	// The newest session of each group and its slot there.
 	recent []sessionSlot
 	first  []rank  // per slot
@@ -64,7 +61,7 @@ type session struct {
 const manyGroups = 16
 
 func newSessions(o *grouping, spec window.Spec) *sessions {
-	w := &sessions{o: o, spec: spec, parts: o.keys, accs: o.newAccs()}
+	w := &sessions{o: o, spec: spec, parts: o.keys, slotPool: slotPool{accs: o.newAccs()}}
 	if !slices.Equal(spec.Over, o.op.Keys) {
 		w.parts = newKeyTable(spec.Over, o.node.In[0].Cols)
 	}
@@ -130,17 +127,9 @@ func (w *sessions) slotOf(s *session, group, tuple int32, first rank) int32 {
 	if slot, ok := s.find(group); ok {
 		return slot
 	}
-	var slot int32
-	if n := len(w.free); n > 0 {
-		slot, w.free = w.free[n-1], w.free[:n-1]
-	} else {
-		slot = w.n
-		w.n++
-		w.first = append(w.first, rank{})
-		w.tuple = append(w.tuple, 0)
-		for _, acc := range w.accs {
-			acc.Grow(int(w.n))
-		}
+	slot, fresh := w.take()
+	if fresh {
+		w.first, w.tuple = append(w.first, rank{}), append(w.tuple, 0)
 	}
 	w.first[slot], w.tuple[slot] = first, tuple
 	s.add(group, slot)
@@ -218,10 +207,7 @@ func (w *sessions) emit(to *results, before vec.Time) {
 		b.add(x.end, w.tuple[x.slot], x.slot, w.first[x.slot])
 	}
 	to.take(b, w.accs)
-	for _, acc := range w.accs {
-		acc.Reset(b.slots)
-	}
-	w.free = append(w.free, b.slots...)
+	w.giveBack(b.slots)
 }
 
 // end ends the session at the top of the heap, or lets go of it if it has ended before.
@@ -246,7 +232,7 @@ func (w *sessions) end(s *session, at vec.Time) {
 
 func (w *sessions) owner(o *grouping) { w.o = o }
 
-func (w *sessions) held() int { return int(w.n) - len(w.free) + len(w.ends) }
+func (w *sessions) held() int { return w.used() + len(w.ends) }
 
 func (w *sessions) known() int { return int(w.parts.n) }
 

@@ -18,17 +18,15 @@ import (
 // Moments are computed in runs: moments that follow each other and have no group in
 // common do not disturb each other, so the aggregates are fed and read once per run.
 type sliding struct {
+	slotPool
 	o       *grouping
 	size    vec.Time
 	log     *rowLog
 	out     int64 // number of the next row to leave
 	in      int64 // number of the next row to enter
-	accs    []fn.Acc
 	undo    []fn.Inverse
 	stacked bool // some aggregate cannot be taken back
 	groups  []slidingGroup
-	free    []int32
-	nslots  int32
 
 	run     int64 // numbers the runs
 	batch   resultRows
@@ -63,7 +61,7 @@ func newSliding(o *grouping, spec window.Spec) *sliding {
 	for j, a := range o.op.Aggs {
 		types[j] = o.argTypes(a)
 	}
-	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), accs: o.newAccs()}
+	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), slotPool: slotPool{accs: o.newAccs()}}
 	for _, acc := range w.accs {
 		inv, ok := acc.(fn.Inverse)
 		w.undo = append(w.undo, inv)
@@ -110,7 +108,7 @@ func (w *sliding) emit(to *results, before vec.Time) {
 	}
 	w.feed(out, in)
 	to.take(b, w.accs)
-	w.freeSlots(w.empty)
+	w.giveBack(w.empty)
 	w.log.trim(w.out)
 }
 
@@ -307,24 +305,8 @@ func (w *sliding) feed(out, in int64) {
 }
 
 func (w *sliding) newSlot() int32 {
-	if n := len(w.free); n > 0 {
-		s := w.free[n-1]
-		w.free = w.free[:n-1]
-		return s
-	}
-	s := w.nslots
-	w.nslots++
-	for _, acc := range w.accs {
-		acc.Grow(int(w.nslots))
-	}
+	s, _ := w.take()
 	return s
-}
-
-func (w *sliding) freeSlots(slots []int32) {
-	for _, acc := range w.accs {
-		acc.Reset(slots)
-	}
-	w.free = append(w.free, slots...)
 }
 
 func (w *sliding) owner(o *grouping) { w.o = o }

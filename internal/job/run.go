@@ -47,6 +47,8 @@ type Options struct {
 	Workers int
 	// Shards splits every grouping with keys (exec.Options.Shards).
 	Shards int
+	// MaxHeld bounds the rows and groups that wait for their time (exec.Options.MaxHeld).
+	MaxHeld int64
 	// Progress, if set, is told now and then how much of the input has been read. total is
 	// 0 when unknown. It is called from one goroutine at a time.
 	Progress func(Progress)
@@ -157,7 +159,7 @@ func (r *run) close() {
 func (r *run) options() exec.Options {
 	return exec.Options{
 		Sample: r.o.Sample, Late: ticks(r.o.Late), OutOfOrder: ticks(r.o.OutOfOrder), Drop: r.o.Drop,
-		Shards: r.o.Shards, OnRows: r.o.OnRows, OnDrop: r.dropped, Disorder: r.order, Start: timeOf(r.o.Start),
+		Shards: r.o.Shards, MaxHeld: r.o.MaxHeld, OnRows: r.o.OnRows, OnDrop: r.dropped, Disorder: r.order, Start: timeOf(r.o.Start),
 	}
 }
 

@@ -12,18 +12,33 @@ import (
 	"weir/internal/job"
 )
 
-// deadLetters counts dropped events by reason and, if asked to, writes them to a file.
+// How many dropped events of each reason are shown, and how much of an event.
+const (
+	dropSamples = 3
+	dropWidth   = 100
+)
+
+// deadLetters counts dropped events by reason, shows the first of each reason and, if asked
+// to, writes all to a file.
 type deadLetters struct {
 	counts map[string]int64
-	first  string // the first one in words
+	first  string            // the first one in words
+	places map[string]string // the file of each input
+	show   func(line string) // shows a sample; may be nil
 	file   *os.File
 	w      *bufio.Writer
 	err    error
 }
 
-// openDeadLetters writes to path, or only counts if path is "".
-func openDeadLetters(path string) (*deadLetters, error) {
-	d := &deadLetters{counts: map[string]int64{}}
+// openDeadLetters writes to path, or only counts and shows if path is "".
+func openDeadLetters(path string, from []job.Input, show func(line string)) (*deadLetters, error) {
+	d := &deadLetters{counts: map[string]int64{}, places: map[string]string{}, show: show}
+	for _, in := range from {
+		d.places[in.Name] = in.Path
+		if in.Path == "-" {
+			d.places[in.Name] = "standard input"
+		}
+	}
 	if path == "" {
 		return d, nil
 	}
@@ -38,6 +53,7 @@ func openDeadLetters(path string) (*deadLetters, error) {
 // deadLetter is a line of the file.
 type deadLetter struct {
 	Input  string `json:"input"`
+	File   string `json:"file"`
 	Line   int64  `json:"line"`
 	Offset int64  `json:"offset"`
 	Error  string `json:"error"`
@@ -50,10 +66,14 @@ func (d *deadLetters) add(x job.Dropped) {
 		d.first = fmt.Sprintf("input %q, line %d: %s", x.Input, x.Line, x.Reason)
 	}
 	d.counts[x.Name]++
+	file := d.places[x.Input]
+	if d.show != nil && d.counts[x.Name] <= dropSamples {
+		d.show(fmt.Sprintf("dropped: %s:%d: %s: %s: %s", file, x.Line, x.Name, x.Reason, fitCell(string(x.Text), dropWidth)))
+	}
 	if d.w == nil {
 		return
 	}
-	b, err := json.Marshal(deadLetter{x.Input, x.Line, x.Offset, x.Name, x.Reason, string(x.Text)})
+	b, err := json.Marshal(deadLetter{x.Input, file, x.Line, x.Offset, x.Name, x.Reason, string(x.Text)})
 	if err == nil {
 		_, err = d.w.Write(append(b, '\n'))
 	}

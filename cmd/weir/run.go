@@ -152,7 +152,7 @@ func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, output
 	if err != nil {
 		return err
 	}
-	dead, err := openDeadLetters(r.DeadLetters)
+	dead, err := openDeadLetters(r.DeadLetters, from, r.showDropped(con, bar))
 	if err != nil {
 		return errors.Join(err, out.close())
 	}
@@ -176,6 +176,17 @@ func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, output
 			"say what the file is with -i ALIAS=FILE,format=csv or format=json", dead.first)}
 	}
 	return nil
+}
+
+// showDropped gives what shows a sample of the dropped events on standard error.
+func (r *runCmd) showDropped(con *console, bar *progress) func(line string) {
+	if r.Quiet {
+		return nil
+	}
+	return func(line string) {
+		bar.clear()
+		fmt.Fprintln(con.err, con.paint(con.errColor, dim, line))
+	}
 }
 
 // inputs finds the file of each input of the plan.

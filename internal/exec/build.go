@@ -359,3 +359,24 @@ func TimeColumns(p *plan.Plan) [][]bool {
 	}
 	return need
 }
+
+// UsedColumns tells for each input which of its fields the plan reads. All fields of a
+// CREATE TABLE count: their types are enforced.
+func UsedColumns(p *plan.Plan) [][]bool {
+	used := make([][]bool, len(p.Inputs))
+	for i, in := range p.Inputs {
+		used[i] = make([]bool, len(in.Fields))
+		for c := range used[i] {
+			used[i][c] = len(in.Table) > 0
+		}
+	}
+	live := liveColumns(p)
+	for _, n := range p.Nodes {
+		if src, ok := n.Op.(*plan.Source); ok {
+			for c, l := range live[n] {
+				used[src.Input][c] = used[src.Input][c] || l
+			}
+		}
+	}
+	return used
+}

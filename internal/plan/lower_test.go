@@ -351,3 +351,25 @@ func TestPassedFields(t *testing.T) {
 	f(`WITH s AS (SELECT a, b FROM input) SELECT a INTO output FROM s SELECT b INTO alerts FROM s WHERE b = 1`, "a")
 	f(`WITH s AS (SELECT a, b FROM input) SELECT b INTO output FROM s SELECT MAX(b) AS m INTO alerts FROM s GROUP BY SlidingWindow(second, 1)`, "")
 }
+
+// TestEventTimes: a cast of the field of TIMESTAMP BY reads the time that is there.
+func TestEventTimes(t *testing.T) {
+	f := func(query, want string) {
+		t.Helper()
+		p := mustCompile(t, query)
+		for _, n := range p.Nodes {
+			if op, ok := n.Op.(*Project); ok {
+				if got := fmt.Sprint(op.Exprs); got != want {
+					t.Errorf("%s\n%s, want %s", query, got, want)
+				}
+				return
+			}
+		}
+		t.Errorf("%s: no projection", query)
+	}
+	f(`SELECT CAST(at AS datetime) AS x, at FROM input TIMESTAMP BY at`, `[$0 null($1)]`)
+	f(`SELECT DATEADD(day, 1, TRY_CAST(at AS datetime)) AS x FROM input TIMESTAMP BY at WHERE n = 1`, `[DATEADD(day, 1, $0)]`)
+	f(`SELECT CAST(other AS datetime) AS x FROM input TIMESTAMP BY at`, `[CAST($1 AS datetime)]`)
+	f(`SELECT CAST(at AS datetime) AS x FROM input`, `[CAST($0 AS datetime)]`)
+	f(`SELECT CAST(at AS nvarchar(max)) AS x FROM input TIMESTAMP BY at`, `[CAST($1 AS nvarchar(max))]`)
+}

@@ -15,6 +15,7 @@ func (p *Plan) optimise() {
 		p.orderRows,
 		p.sortNodes,
 		p.passColumns,
+		p.eventTimes,
 		p.passedFields,
 		p.cutStages,
 		p.nameStepColumns,

@@ -289,6 +289,7 @@ func (r *run) deliver(g *exec.Graph, s *source, blk *block, d *decoder) error {
 	r.cur, s.current = s, d
 	s.rows += int64(d.out.N)
 	s.countArrivals(d)
+	d.publish()
 	err := g.Push(s.index, &d.out)
 	r.progress(g, s, blk)
 	return err

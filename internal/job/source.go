@@ -308,6 +308,7 @@ type decoder struct {
 	s    *source
 	raw  vec.Batch
 	out  vec.Batch
+	open []*vec.Dict // per chosen field: its dictionary as the operators see it
 	bads []codec.Bad
 	note func(codec.Bad)
 }
@@ -332,6 +333,7 @@ func (s *source) decoder(i int) *decoder {
 			d.bads = append(d.bads, b)
 		}
 		d.out.Cols = make([]vec.Vec, len(s.fields))
+		d.open = make([]*vec.Dict, len(s.chosen))
 		s.decs = append(s.decs, d)
 	}
 	return s.decs[i]
@@ -351,6 +353,24 @@ func (d *decoder) decode(b *block) (more bool, err error) {
 	}
 	d.out.Arrival = nil
 	return n > 0 && b.pos < len(b.data) && d.raw.N > 0, nil
+}
+
+// publish shows the operators the texts of the batch. Operators keep rows, and read their
+// texts while other goroutines have the turn; the codec adds to its dictionaries without
+// a turn. So operators get dictionaries of their own, which grow only here, in the turn.
+// Both share the texts: those that are there never change.
+func (d *decoder) publish() {
+	for k, c := range d.s.chosen {
+		col := &d.out.Cols[c]
+		if col.Dict == nil {
+			continue
+		}
+		if d.open[k] == nil {
+			d.open[k] = &vec.Dict{}
+		}
+		d.open[k].Vals = d.raw.Cols[k].Dict.Vals
+		col.Dict = d.open[k]
+	}
 }
 
 // countArrivals takes the arrival times of a batch. In a pass that only looks, they are

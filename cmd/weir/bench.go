@@ -69,11 +69,8 @@ type duck struct {
 	PeakBytes  int64   `json:"peakBytes"`
 }
 
-// manyTeams and manyRate make the data of queries that ask for many keys.
-const (
-	manyTeams = 100_000
-	manyRate  = 1_000_000
-)
+// manyTeams is how many teams the data of queries over many keys has.
+const manyTeams = 100_000
 
 // Run measures.
 func (b *benchCmd) Run(ctx context.Context, con *console) error {
@@ -97,7 +94,7 @@ func (b *benchCmd) Run(ctx context.Context, con *console) error {
 	defer os.RemoveAll(dir)
 	var costs []cost
 	for _, q := range queries {
-		file, err := b.data(ctx, con, dir, q.ManyKeys)
+		file, err := b.data(ctx, con, dir, q)
 		if err != nil {
 			return err
 		}
@@ -143,16 +140,16 @@ func (b *benchCmd) chosen() ([]benchQuery, error) {
 }
 
 // data is the file of the events: the one given, or one that is generated once.
-func (b *benchCmd) data(ctx context.Context, con *console, dir string, manyKeys bool) (string, error) {
+func (b *benchCmd) data(ctx context.Context, con *console, dir string, q benchQuery) (string, error) {
 	if b.Data != "" {
 		return b.Data, readable(b.Data)
 	}
 	d := generate.Downtime{Teams: generate.DefaultTeams, Settings: generate.Settings{
 		Seed: b.Seed, Start: generate.DefaultStart, Rate: generate.DefaultRate, Jitter: b.Jitter}}
 	name := filepath.Join(dir, "events.jsonl")
-	if manyKeys {
-		d.Teams, d.Rate = manyTeams, manyRate
-		name = filepath.Join(dir, "many.jsonl")
+	if q.ManyKeys {
+		d.Teams, d.Rate = manyTeams, q.ManyRate
+		name = filepath.Join(dir, fmt.Sprintf("many%d.jsonl", d.Rate))
 	}
 	if _, err := os.Stat(name); err == nil {
 		return name, nil

@@ -1,5 +1,11 @@
 package main
 
+import (
+	"strings"
+
+	"weir/internal/generate"
+)
+
 // benchQuery is a standard query: our text and the same in DuckDB's SQL. In both, the
 // events are those of "weir generate downtime".
 type benchQuery struct {
@@ -9,15 +15,16 @@ type benchQuery struct {
 	// SQL reads $EVENTS(columns), which becomes a read_json of just those columns. Times
 	// are milliseconds; windows are (start, end], so a second is named by its end.
 	SQL string
-	// ManyKeys asks for the data with 100,000 teams and 1,000,000 events a second of event
-	// time: ten events a second for each key, as many as with the other data.
+	// ManyKeys asks for events of 100,000 teams, ManyRate for that many a second of event
+	// time: 10,000, as with the other data, or so many that each team has as many as there.
 	ManyKeys bool
+	ManyRate int
 }
 
 // second is the end of the window (s-1, s] that an event lies in.
 const second = `(epoch_ms(Date) + 999) // 1000`
 
-// averageSAQL and averageSQL are Q4 and Q4k.
+// averageSAQL and averageSQL are Q4, Q4k and Q4d.
 const (
 	averageSAQL = `SELECT TeamId, System.Timestamp() AS Time, AVG(StatusCode) AS a
 FROM events TIMESTAMP BY Date
@@ -27,6 +34,22 @@ GROUP BY TeamId, HoppingWindow(second, 10, 1)`
   FROM $EVENTS(TeamId, Date, StatusCode) GROUP BY TeamId, s)
 SELECT TeamId, s + u AS t, SUM(x) / SUM(n) AS a
 FROM pane, (SELECT unnest(range(10)) AS u) GROUP BY TeamId, t`
+)
+
+// sessionSAQL and sessionSQL are Q5a and Q5c, which close few sessions and many.
+const (
+	sessionSAQL = `SELECT ServiceId, MIN(CAST(Date AS datetime)) AS t0, MAX(CAST(Date AS datetime)) AS t1, COUNT(*) AS c
+FROM events TIMESTAMP BY Date
+WHERE StatusCode = 500
+GROUP BY ServiceId, SessionWindow(second, $GAP, 3600) OVER (PARTITION BY ServiceId)`
+	sessionSQL = `WITH e AS (
+  SELECT ServiceId, Date, Date - LAG(Date) OVER (PARTITION BY ServiceId ORDER BY Date) > INTERVAL $GAP second AS gap
+  FROM $EVENTS(ServiceId, Date, StatusCode) WHERE StatusCode = 500),
+n AS (
+  SELECT ServiceId, Date, SUM(CASE WHEN gap THEN 1 ELSE 0 END)
+    OVER (PARTITION BY ServiceId ORDER BY Date ROWS UNBOUNDED PRECEDING) AS session
+  FROM e)
+SELECT ServiceId, MIN(Date) AS t0, MAX(Date) AS t1, COUNT(*) AS c FROM n GROUP BY ServiceId, session`
 )
 
 // benchQueries are the standard queries, in the order in which they run.
@@ -72,23 +95,20 @@ FROM step GROUP BY TeamId, m`,
 		SAQL: averageSAQL, SQL: averageSQL,
 	},
 	{
-		ID: "Q4k", What: "the same with 100,000 teams",
-		SAQL: averageSAQL, SQL: averageSQL, ManyKeys: true,
+		ID: "Q4k", What: "Q4 with 100,000 teams",
+		SAQL: averageSAQL, SQL: averageSQL, ManyKeys: true, ManyRate: generate.DefaultRate,
 	},
 	{
-		ID: "Q5a", What: "sessions of a service, 1 s",
-		SAQL: `SELECT ServiceId, MIN(CAST(Date AS datetime)) AS t0, MAX(CAST(Date AS datetime)) AS t1, COUNT(*) AS c
-FROM events TIMESTAMP BY Date
-WHERE StatusCode = 500
-GROUP BY ServiceId, SessionWindow(second, 1, 3600) OVER (PARTITION BY ServiceId)`,
-		SQL: `WITH e AS (
-  SELECT ServiceId, Date, Date - LAG(Date) OVER (PARTITION BY ServiceId ORDER BY Date) > INTERVAL 1 second AS gap
-  FROM $EVENTS(ServiceId, Date, StatusCode) WHERE StatusCode = 500),
-n AS (
-  SELECT ServiceId, Date, SUM(CASE WHEN gap THEN 1 ELSE 0 END)
-    OVER (PARTITION BY ServiceId ORDER BY Date ROWS UNBOUNDED PRECEDING) AS session
-  FROM e)
-SELECT ServiceId, MIN(Date) AS t0, MAX(Date) AS t1, COUNT(*) AS c FROM n GROUP BY ServiceId, session`,
+		ID: "Q4d", What: "Q4k at 1,000,000 events/s",
+		SAQL: averageSAQL, SQL: averageSQL, ManyKeys: true, ManyRate: 1_000_000,
+	},
+	{
+		ID: "Q5a", What: "sessions of a service, 5 s",
+		SAQL: strings.ReplaceAll(sessionSAQL, "$GAP", "5"), SQL: strings.ReplaceAll(sessionSQL, "$GAP", "5"),
+	},
+	{
+		ID: "Q5c", What: "sessions of a service, 1 s",
+		SAQL: strings.ReplaceAll(sessionSAQL, "$GAP", "1"), SQL: strings.ReplaceAll(sessionSQL, "$GAP", "1"),
 	},
 	{
 		ID: "Q5b", What: "sliding 10 s, count > 120",

@@ -192,7 +192,7 @@ func (r *run) all() error {
 	if r.o.Sample {
 		r.pass = 2
 	}
-	return r.read(g, nil)
+	return r.read(g, exec.UsedColumns(r.plan), false)
 }
 
 // measure reads the inputs once to learn how far out of order their events are and
@@ -205,8 +205,7 @@ func (r *run) measure() error {
 	if err != nil {
 		return err
 	}
-	need := exec.TimeColumns(r.plan)
-	if err := r.read(g, need); err != nil {
+	if err := r.read(g, exec.TimeColumns(r.plan), true); err != nil {
 		return err
 	}
 	r.order = g.Disorder()
@@ -220,14 +219,10 @@ func (r *run) measure() error {
 	return nil
 }
 
-// read pushes all events to g. need, if set, says which fields of which input matter.
-func (r *run) read(g *exec.Graph, need [][]bool) error {
+// read pushes the chosen fields of all events to g.
+func (r *run) read(g *exec.Graph, fields [][]bool, look bool) error {
 	for i, s := range r.sources {
-		var n []bool
-		if need != nil {
-			n = need[i]
-		}
-		if err := s.begin(n, r); err != nil {
+		if err := s.begin(fields[i], look, r); err != nil {
 			return fmt.Errorf("input %q: %w", s.Name, err)
 		}
 	}

@@ -132,9 +132,9 @@ func (s *source) rewind() error {
 	return err
 }
 
-// begin starts a pass. need, if set, chooses the fields that are decoded; arrival times
-// are looked for then.
-func (s *source) begin(need []bool, r *run) error {
+// begin starts a pass that decodes the chosen fields. In a pass that only looks, arrival
+// times are looked for too.
+func (s *source) begin(fields []bool, look bool, r *run) error {
 	in := s.Reader
 	if s.file != nil {
 		in = s.file
@@ -148,14 +148,14 @@ func (s *source) begin(need []bool, r *run) error {
 		return err
 	}
 	s.lines = !s.Format.CSV && codec.LinesOf(s.head, s.ended)
-	if need == nil && !r.o.Sample {
+	if !look && !r.o.Sample {
 		first, _, _ := bytes.Cut(s.head, []byte("\n"))
 		s.arrives = bytes.Contains(first, []byte(arrivalName))
 	}
-	s.arrival = need != nil || s.arrives
+	s.arrival = look || s.arrives
 	s.chosen = s.chosen[:0]
 	for i := range s.fields {
-		if need == nil || need[i] {
+		if fields[i] {
 			s.chosen = append(s.chosen, i)
 		}
 	}

@@ -42,7 +42,7 @@ func makeEvents(style eventStyle, n int) []byte {
 		case styleOptional:
 			for k, name := range []string{"Region", "Build", "Note"} {
 				if rng.IntN(2) == 0 {
-					at := rng.IntN(1) + k + 1
+					at := k + 1
 					fields = append(fields[:at:at], append([]string{fmt.Sprintf(`"%s":"v%d"`, name, rng.IntN(20))}, fields[at:]...)...)
 				}
 			}

@@ -254,11 +254,9 @@ type results struct {
 	aggs    []vec.Vec
 	tmp     vec.Vec
 	call    fn.Call
-	badAgg  int
 	bad     []int32 // rows of the block at hand whose result failed
 	msg     string
 	out     vec.Batch
-	sel     []int32
 }
 
 // rank orders the groups of a window: the time and number of their first row.

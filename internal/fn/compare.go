@@ -25,16 +25,18 @@ func truthOf(b bool) Truth {
 	return False
 }
 
+// The tables have a row of four for each truth on the left: False, True, Unknown, and a
+// place that no truth has.
 var (
 	andTable = [16]Truth{
-		0<<2 | 0: False, 0<<2 | 1: False, 0<<2 | 2: False,
-		1<<2 | 0: False, 1<<2 | 1: True, 1<<2 | 2: Unknown,
-		2<<2 | 0: False, 2<<2 | 1: Unknown, 2<<2 | 2: Unknown,
+		False, False, False, 0,
+		False, True, Unknown, 0,
+		False, Unknown, Unknown, 0,
 	}
 	orTable = [16]Truth{
-		0<<2 | 0: False, 0<<2 | 1: True, 0<<2 | 2: Unknown,
-		1<<2 | 0: True, 1<<2 | 1: True, 1<<2 | 2: True,
-		2<<2 | 0: Unknown, 2<<2 | 1: True, 2<<2 | 2: Unknown,
+		False, True, Unknown, 0,
+		True, True, True, 0,
+		Unknown, True, Unknown, 0,
 	}
 	notTable = [4]Truth{True, False, Unknown}
 )

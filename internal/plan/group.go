@@ -30,7 +30,6 @@ type grouping struct {
 	node   *Node
 	op     *Group
 	idRefs []*Expr // columns that hold the window id, known when all aggregates are
-	keyCol []int
 }
 
 // aggCall is a call of an aggregate.

@@ -94,9 +94,9 @@ func (t *table) end() error {
 func (t *table) measure() {
 	t.widths = make([]int, len(t.names))
 	for i, n := range t.names {
-		t.widths[i] = min(cellWidth(n), maxCell)
+		t.widths[i] = min(max(cellWidth(printable(n)), 1), maxCell)
 		for _, r := range t.rows {
-			t.widths[i] = max(t.widths[i], min(cellWidth(r[i]), maxCell))
+			t.widths[i] = max(t.widths[i], min(cellWidth(printable(r[i])), maxCell))
 		}
 	}
 }
@@ -116,7 +116,7 @@ func (t *table) rule(b *strings.Builder, left, middle, right string) {
 func (t *table) line(b *strings.Builder, cells []string) {
 	for i, w := range t.widths {
 		cell := fitCell(cells[i], w)
-		pad := strings.Repeat(" ", w-cellWidth(cell))
+		pad := strings.Repeat(" ", max(w-cellWidth(cell), 0))
 		if t.right[i] {
 			fmt.Fprintf(b, "│ %s%s ", pad, cell)
 		} else {
@@ -127,28 +127,20 @@ func (t *table) line(b *strings.Builder, cells []string) {
 }
 
 // fitCell makes s fit into w cells: control characters become blanks, and what is too
-// long ends in "…".
+// long ends in "…". It never cuts a character with its marks, such as an emoji of several
+// code points, in two.
 func fitCell(s string, w int) string {
-	s = strings.Map(func(r rune) rune {
+	return displaywidth.TruncateString(printable(s), w, "…")
+}
+
+// printable is s with blanks in place of control characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
 	}, s)
-	if cellWidth(s) <= w {
-		return s
-	}
-	var b strings.Builder
-	used := 0
-	for _, r := range s {
-		rw := displaywidth.Rune(r)
-		if used+rw > w-1 {
-			break
-		}
-		used += rw
-		b.WriteRune(r)
-	}
-	return b.String() + "…"
 }
 
 // cellWidth is how many cells of a terminal s takes.

@@ -61,6 +61,44 @@ func TestEmptyTableDrawsNothing(t *testing.T) {
 	}
 }
 
+// The edge of each line is in one place, whatever the texts are made of.
+func TestTableOfOddTexts(t *testing.T) {
+	f := func(name, first, later string) {
+		t.Helper()
+		var b strings.Builder
+		tab := newTable(&b, []string{name, "n"})
+		for i := range tableRows + 1 {
+			text := first
+			if i == tableRows {
+				text = later
+			}
+			if err := tab.add([]string{text, "1"}, []bool{false, true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tab.end(); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		for _, l := range lines {
+			if cellWidth(l) != cellWidth(lines[0]) {
+				t.Fatalf("line %q is %d cells wide, the edge %d", l, cellWidth(l), cellWidth(lines[0]))
+			}
+		}
+		if cut := strings.Contains(lines[3], "…"); cut != (cellWidth(printable(first)) > maxCell) {
+			t.Errorf("the first row is %q", lines[3])
+		}
+	}
+	f("a", "two\nlines", "x")
+	f("a", "x", "two\nlines and\ttabs\x1b[31m")
+	f("", "", "a cell under no name")
+	f("two\tnames", "", "x")
+	f("a", strings.Repeat("\u2764\ufe0f", 70), strings.Repeat("\u2764\ufe0f", 80))
+	f("a", "x", strings.Repeat("\U0001F1EF\U0001F1F5", 9))
+	f("a", strings.Repeat("\U0001F468\u200D\U0001F469\u200D\U0001F467", 40), "日本")
+	f("a", strings.Repeat("e\u0301", 70), "\xff\xfe")
+}
+
 func TestCellWidth(t *testing.T) {
 	f := func(s string, want int) {
 		t.Helper()

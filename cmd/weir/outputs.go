@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"weir/internal/codec"
 	"weir/internal/plan"
@@ -135,9 +139,25 @@ func (s *sinks) openFile(name string, e *endpoint, names []string, row bool) (si
 	if err != nil {
 		return nil, usage("output %q: %w", name, err)
 	}
-	t := &textSink{w: f, file: f}
+	t := &textSink{w: f, closers: []io.Closer{f}}
 	s.files = append(s.files, t)
+	if z, err := compressor(e.path, f); err != nil {
+		return nil, usage("output %q: %w", name, err)
+	} else if z != nil {
+		t.w, t.closers = z, []io.Closer{z, f}
+	}
 	return t.output(enc), nil
+}
+
+// compressor compresses what it writes to w as the end of the file's name says, or is nil.
+func compressor(path string, w io.Writer) (io.WriteCloser, error) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".gz":
+		return gzip.NewWriter(w), nil
+	case ".zst":
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+	}
+	return nil, nil
 }
 
 func textKind(name, format string) (codec.OutputKind, error) {
@@ -184,13 +204,14 @@ const (
 
 // textSink writes encoded rows in large pieces, yet lets none wait long.
 type textSink struct {
-	w     io.Writer
-	file  *os.File // to be closed
-	mu    sync.Mutex
-	buf   []byte
-	timer *time.Timer
-	err   error
-	ends  []*codec.Encoder
+	w       io.Writer
+	closers []io.Closer // in this order
+	mu      sync.Mutex
+	buf     []byte
+	timer   *time.Timer
+	err     error
+	told    bool // the caller has err
+	ends    []*codec.Encoder
 }
 
 // output is the sink of one output that writes to t with its own encoder.
@@ -212,7 +233,7 @@ func (e *encodedSink) rows(b *vec.Batch) error {
 	t.buf = e.enc.Encode(t.buf, b)
 	if len(t.buf) >= textBytes {
 		t.flush()
-		return t.err
+		return t.tell()
 	}
 	if t.timer == nil {
 		t.timer = time.AfterFunc(textWait, func() {
@@ -223,6 +244,12 @@ func (e *encodedSink) rows(b *vec.Batch) error {
 	} else if !waiting {
 		t.timer.Reset(textWait)
 	}
+	return t.tell()
+}
+
+// tell gives the error to the caller, so that the end does not give it again.
+func (t *textSink) tell() error {
+	t.told = t.err != nil
 	return t.err
 }
 
@@ -246,10 +273,16 @@ func (t *textSink) end() error {
 		t.buf = e.End(t.buf)
 	}
 	t.flush()
-	if t.file != nil {
-		return errors.Join(t.err, t.file.Close())
+	err := t.err
+	for _, c := range t.closers {
+		if e := c.Close(); err == nil {
+			err = e
+		}
 	}
-	return t.err
+	if t.told {
+		return nil
+	}
+	return err
 }
 
 // tableSinks draws the outputs as tables. A table that is drawn in several goes stays open

@@ -152,7 +152,7 @@ func (r *eventRun) reload() error {
 // push decodes the events from..to of an input and gives them to g.
 func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) error {
 	f := r.feeds[i]
-	lines := 0
+	read := 0 // events whose arrival has been taken
 	failed := map[int]bool{}
 	if onBad == nil {
 		onBad = func(b codec.Bad) { r.bad++ }
@@ -161,7 +161,6 @@ func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) e
 	for _, e := range f.events.Text[from:to] {
 		text = append(text, oneLine(e)...)
 		text = append(text, '\n')
-		lines++
 	}
 	var b vec.Batch
 	f.decoder.Begin(0, 1)
@@ -176,9 +175,9 @@ func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) e
 		text = text[used:]
 		if f.events.Arrival != nil {
 			b.Arrival = b.Arrival[:0]
-			for k := range lines {
-				if !failed[k] {
-					b.Arrival = append(b.Arrival, f.events.Arrival[from+k])
+			for ; len(b.Arrival) < b.N; read++ {
+				if !failed[read] {
+					b.Arrival = append(b.Arrival, f.events.Arrival[from+read])
 				}
 			}
 		}

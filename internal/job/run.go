@@ -142,10 +142,10 @@ func (r *run) open(inputs []Input) error {
 			return fmt.Errorf("input %q: %w", want.Name, ErrNoInput)
 		}
 		s := &source{Input: *found, index: i, fields: want.Fields}
-		if err := s.prepare(r.o.Sample); err != nil {
+		r.sources = append(r.sources, s) // closed whatever comes
+		if err := s.prepare(r.ctx, r.o.Sample); err != nil {
 			return fmt.Errorf("input %q: %w", want.Name, err)
 		}
-		r.sources = append(r.sources, s)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package job
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"sync/atomic"
@@ -74,7 +75,7 @@ func (s *source) position() int64 {
 
 // prepare opens the input. again says that it will be read twice: a stream is copied to a
 // temporary file then.
-func (s *source) prepare(again bool) error {
+func (s *source) prepare(ctx context.Context, again bool) error {
 	r := s.Reader
 	if r == nil && s.Path != "-" {
 		f, err := os.Open(s.Path)
@@ -85,7 +86,8 @@ func (s *source) prepare(again bool) error {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
 			s.size = info.Size()
 		} else if again {
-			r, s.file = f, nil
+			defer f.Close()
+			r, s.file, s.mine = f, nil, false
 		} else {
 			s.live = true
 		}
@@ -105,11 +107,24 @@ func (s *source) prepare(again bool) error {
 		return err
 	}
 	s.file, s.temp, s.mine = f, true, true
-	if s.size, err = io.Copy(f, r); err != nil {
+	if s.size, err = io.Copy(f, untilDone{ctx, r}); err != nil {
 		return err
 	}
 	_, err = f.Seek(0, io.SeekStart)
 	return err
+}
+
+// untilDone reads until the run is cancelled.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 func (s *source) close() {

@@ -18,6 +18,13 @@ type clockCache struct {
 	minute vec.Time // the time that they stand for
 }
 
+// newClock remembers the first minute of all, so that no text but that of a minute can
+// ever match.
+func newClock() clockCache {
+	const first = "0001-01-01T00:00"
+	return clockCache{lo: load8(unsafe.Pointer(unsafe.StringData(first)), 0), hi: load8(unsafe.Pointer(unsafe.StringData(first)), 8)}
+}
+
 // parse is vec.ParseTime.
 func (c *clockCache) parse(s []byte) (vec.Time, bool) {
 	if len(s) < 19 || s[16] != ':' {

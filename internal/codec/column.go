@@ -319,7 +319,7 @@ type columns struct {
 func newColumns(fields []vec.Field) columns {
 	cs := columns{fields: fields, cols: make([]column, len(fields))}
 	for i, f := range fields {
-		cs.cols[i] = column{want: f.Want, kind: vec.String}
+		cs.cols[i] = column{want: f.Want, kind: vec.String, clock: newClock()}
 		if f.Want == vec.AsDatetime {
 			cs.cols[i].kind = vec.Datetime
 		} else if len(f.Path) > 0 && !f.Passed {

@@ -40,7 +40,8 @@ func (runCmd) Help() string {
 
 A run over files takes all events in the order of their own time (TIMESTAMP BY), and none
 is late. With --late, --out-of-order or --policy the job's time policies apply as they do
-live: defaults are 5s, 0s and adjust, and events arrive in the order of the file.`
+live: defaults are 5s, 0s and adjust, and events arrive in the order of the file. Then
+the rows of a pipe come out while its events come in; without them, at its end.`
 }
 
 // limit is a duration of 0 or more, or none: no limit.
@@ -236,6 +237,10 @@ func (r *runCmd) options() job.Options {
 
 // failed says why a run failed; a query error gets its place in the query.
 func (r *runCmd) failed(con *console, q *query, err error) error {
+	if errors.Is(err, context.Canceled) && r.options().Sample {
+		return &exitError{exitRuntime, errors.New("interrupted before the end of the input, when the rows come out; " +
+			"with --late, --out-of-order or --policy they come out while events come in")}
+	}
 	if errors.Is(err, context.Canceled) {
 		return &exitError{exitRuntime, errors.New("interrupted; the rows so far have been written")}
 	}

@@ -93,6 +93,9 @@ func manual(name string) (string, bool) {
 	if f, ok := fn.LookupForm(strings.TrimSuffix(name, "()")); ok {
 		return entry(f.Syntax, f.Kind, f.Doc), true
 	}
+	if f, ok := fn.LookupForm(name + "Window"); ok { // the short name of a window (saql.md 2.5)
+		return entry(f.Syntax, f.Kind, f.Doc), true
+	}
 	if l, ok := fn.LookupLater(name); ok {
 		return fmt.Sprintf("%s\n  %s\n\n%s", l.Name, l.Kind, laterText), true
 	}

@@ -103,6 +103,9 @@ func (t *testCmd) load() ([]*testkit.Case, error) {
 	if len(errs) > 0 {
 		return nil, usage("cannot read the cases:\n%w", errors.Join(errs...))
 	}
+	if len(cases) == 0 && len(files) > 0 && t.Match != "" {
+		return nil, usage("--run %q matches none of the cases in %s", t.Match, strings.Join(t.Paths, " "))
+	}
 	if len(cases) == 0 {
 		return nil, usage("there is no case in %s", strings.Join(t.Paths, " "))
 	}

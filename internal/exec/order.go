@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -53,7 +55,7 @@ func newOrder(ports int, live []bool, cols []plan.Col) *order {
 	return o
 }
 
-func (o *order) Push(port int, b *vec.Batch, _ Emit) error {
+func (o *order) Push(port int, b *vec.Batch, emit Emit) error {
 	r := o.openRun(port)
 	for i, live := range o.live {
 		if live {
@@ -61,6 +63,11 @@ func (o *order) Push(port int, b *vec.Batch, _ Emit) error {
 		}
 	}
 	r.add(b.Time[:b.N])
+	// Rows that do not move time on, such as those of an input without times, are followed
+	// by no Advance. They need not wait for the next one.
+	if len(o.ports) == 1 && slices.Max(b.Time[:b.N]) <= o.ports[0] {
+		return o.give(o.ports[0], emit)
+	}
 	return nil
 }
 
@@ -108,6 +115,11 @@ func (o *order) Advance(port int, t vec.Time, emit Emit) error {
 	if len(o.ports) > 1 && low != vec.MaxTime {
 		limit--
 	}
+	return o.give(limit, emit)
+}
+
+// give passes on what waits up to limit.
+func (o *order) give(limit vec.Time, emit Emit) error {
 	o.take(limit)
 	defer o.free()
 	for from := 0; from < len(o.due); from += limits.results {

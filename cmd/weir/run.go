@@ -247,7 +247,7 @@ func (r *runCmd) failed(con *console, q *query, err error) error {
 	var e *exec.QueryError
 	if errors.As(err, &e) {
 		line, column := diag.Position(q.src, e.Span.Start)
-		return &exitError{exitRuntime, fmt.Errorf("%s:%d:%d: %s", q.file, line, column, e.Message)}
+		return &exitError{exitRuntime, fmt.Errorf("%s:%d:%d: %s", q.file, line, column, e.In(q.src))}
 	}
 	return &exitError{exitRuntime, err}
 }
@@ -281,9 +281,7 @@ func summary(con *console, r *job.Result, dead *deadLetters) {
 	seconds := r.Elapsed.Seconds()
 	parts := []string{plural(r.Events+r.Bad, "event"), plural(rows, "row")}
 	late := r.Dropped[exec.Late] + r.Adjusted[exec.Late]
-	if late > 0 {
-		parts = append(parts, grouped(late)+" late")
-	}
+	parts = append(parts, grouped(late)+" late")
 	if n := r.Dropped[exec.OutOfOrder] + r.Adjusted[exec.OutOfOrder]; n > 0 {
 		parts = append(parts, grouped(n)+" out of order")
 	}

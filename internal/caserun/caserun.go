@@ -139,7 +139,7 @@ func located(c *testkit.Case, err error) error {
 	var q *exec.QueryError
 	if errors.As(err, &q) {
 		line, col := diag.Position(c.Query, q.Span.Start)
-		return fmt.Errorf("query:%d:%d: %s in %s", line, col, q.Message, c.Query[q.Span.Start:q.Span.End])
+		return fmt.Errorf("query:%d:%d: %s", line, col, q.In(c.Query))
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"strings"
+
 	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/plan"
@@ -16,6 +18,24 @@ type QueryError struct {
 }
 
 func (e *QueryError) Error() string { return e.Message }
+
+// In is the message with the expression that failed, which is cut from the query text
+// (saql.md 13.4). A hint stays at the end.
+func (e *QueryError) In(src string) string {
+	if e.Span.Start < 0 || e.Span.End > len(src) || e.Span.Start >= e.Span.End {
+		return e.Message
+	}
+	what, hint, _ := strings.Cut(e.Message, fn.HintSep)
+	word := " in '"
+	if strings.HasPrefix(what, "cannot cast") {
+		word = " in expression '"
+	}
+	what += word + src[e.Span.Start:e.Span.End] + "'"
+	if hint != "" {
+		what += fn.HintSep + hint
+	}
+	return what
+}
 
 // frame is the evaluation of one batch by one operator.
 type frame struct {

@@ -41,6 +41,7 @@ Start with "weir demo".`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends a program that waits for input
 	code := run(ctx, os.Args[1:], newConsole(os.Stdin, os.Stdout, os.Stderr))
 	stop()
 	os.Exit(code)

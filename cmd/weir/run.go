@@ -25,7 +25,7 @@ type runCmd struct {
 	OutOfOrder   *limit   `placeholder:"D" help:"How far behind the newest event one may be, such as 2s."`
 	Policy       string   `enum:"adjust,drop," default:"" placeholder:"P" help:"What happens to events beyond that: adjust (their time is moved) or drop."`
 	DeadLetters  string   `placeholder:"FILE" help:"Write events that were dropped to FILE, with the reason, as JSON lines."`
-	Workers      int      `placeholder:"N" help:"Goroutines that decode. Default: one per processor."`
+	Workers      int      `placeholder:"N" help:"Goroutines that decode. Default: three per processor."`
 	MaxHeld      int64    `default:"50000000" placeholder:"N" help:"How many rows and groups may wait for their time; beyond it the run ends. Default ${default}."`
 	Quiet        bool     `help:"No closing line and no warnings."`
 }

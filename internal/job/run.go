@@ -43,7 +43,8 @@ type Options struct {
 	Drop       bool
 	// Start is T of events with neither TIMESTAMP BY nor arrival time.
 	Start time.Time
-	// Workers is how many goroutines decode; 0 means one per processor.
+	// Workers is how many goroutines decode; 0 means workersPerCPU for each of several
+	// processors.
 	Workers int
 	// Shards splits every grouping with keys (exec.Options.Shards).
 	Shards int
@@ -101,7 +102,7 @@ var ErrNoInput = errors.New("no file given")
 func Run(ctx context.Context, p *plan.Plan, inputs []Input, o Options) (Result, error) {
 	r := &run{ctx: ctx, plan: p, o: o, start: time.Now()}
 	if r.o.Workers <= 0 {
-		r.o.Workers = runtime.GOMAXPROCS(0)
+		r.o.Workers = defaultWorkers(runtime.GOMAXPROCS(0))
 	}
 	defer r.close()
 	if err := r.open(inputs); err != nil {
@@ -113,6 +114,18 @@ func Run(ctx context.Context, p *plan.Plan, inputs []Input, o Options) (Result, 
 	}
 	r.result.Elapsed = time.Since(r.start)
 	return r.result, err
+}
+
+// workersPerCPU is how many goroutines decode for each processor: while some wait for their
+// turn, others have something to do, and no processor goes to sleep for the length of a
+// block.
+const workersPerCPU = 3
+
+func defaultWorkers(cpus int) int {
+	if cpus == 1 {
+		return 1
+	}
+	return workersPerCPU * cpus
 }
 
 type run struct {

@@ -14,7 +14,7 @@ import (
 const (
 	// blockBytes is how much text is decoded at once: some thousand events, so that the
 	// columns stay in the cache of a core.
-	blockBytes = 256 << 10
+	blockBytes = 512 << 10
 	// maxLine bounds a line of an input. More of it is not read; the event is bad.
 	maxLine = codec.MaxEventBytes + 1024
 )

@@ -14,6 +14,10 @@
 // and the tree learns the new branch. When the bets are lost too often it stops betting
 // for a while, so that events of random shape cost little more than a scan.
 //
+// There are two ways along the tree. walk, for lines on processors with vector
+// instructions, first marks where strings and lines end in the whole buffer; run, for the
+// rest, looks for these ends word by word (docs/adr/0004-vector-marks.md).
+//
 // A differential fuzz test holds both decoders equal, for any batch size and any cut of
 // the text.
 package codec

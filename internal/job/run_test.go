@@ -16,6 +16,7 @@ import (
 	"weir/internal/codec"
 	"weir/internal/exec"
 	"weir/internal/plan"
+	"weir/internal/saql"
 	"weir/internal/vec"
 )
 
@@ -268,4 +269,17 @@ func TestRunLivePipe(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// compile gives the plan of a query that is right.
+func compile(t testing.TB, query string) *plan.Plan {
+	script, list := saql.Parse(query)
+	if list.HasErrors() {
+		t.Fatal(list)
+	}
+	p, list := plan.Compile(script, plan.Env{AnyInput: true, AnyOutput: true})
+	if list.HasErrors() {
+		t.Fatal(list)
+	}
+	return p
 }

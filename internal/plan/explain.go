@@ -27,8 +27,7 @@ func (p *Plan) Explain(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nstages: %d; history: %s before the start\n", p.Stages(), duration(p.History()))
 	fmt.Fprintln(w, "guarantees: the same events give the same rows with the same times, however they are cut into batches,")
-	fmt.Fprintln(w, "spread over shards or restarted; delivery is exactly once where the sink commits with the checkpoint,")
-	fmt.Fprintln(w, "else at least once")
+	fmt.Fprintln(w, "spread over shards or interrupted; a run gives each row once, and one that fails may have written some")
 }
 
 type explainer struct {

@@ -98,7 +98,8 @@ func env(c *testkit.Case) plan.Env {
 		e.Inputs = append(e.Inputs, plan.InputDecl{Name: in.Name, Reference: true})
 	}
 	for _, f := range c.Functions {
-		e.Functions = append(e.Functions, f.Name)
+		prefix, name, _ := strings.Cut(f.Name, ".")
+		e.Functions = append(e.Functions, plan.Function{Name: name, Aggregate: strings.EqualFold(prefix, "UDA")})
 	}
 	return e
 }

@@ -119,17 +119,18 @@ func isOrdered(n *plan.Node, sample bool) bool {
 func (o *grouping) newAccs() []fn.Acc {
 	accs := make([]fn.Acc, len(o.op.Aggs))
 	for i, a := range o.op.Aggs {
-		accs[i] = a.Fn.New(o.argTypes(a))
+		accs[i] = a.Fn.New(aggSpec(a, o.node.In[0].Cols))
 	}
 	return accs
 }
 
-func (o *grouping) argTypes(a plan.GroupAgg) []fn.Types {
-	types := make([]fn.Types, len(a.Args))
+// aggSpec is a call of an aggregate over the columns of an input.
+func aggSpec(a plan.GroupAgg, cols []plan.Col) fn.AggSpec {
+	spec := fn.AggSpec{Args: make([]fn.Types, len(a.Args)), Desc: a.Desc, Const: a.Const}
 	for i, c := range a.Args {
-		types[i] = o.node.In[0].Cols[c].Type
+		spec.Args[i] = cols[c].Type
 	}
-	return types
+	return spec
 }
 
 func (o *grouping) Push(_ int, b *vec.Batch, _ Emit) error {

@@ -59,7 +59,7 @@ type slidingGroup struct {
 func newSliding(o *grouping, spec window.Spec) *sliding {
 	types := make([][]vec.Kinds, len(o.op.Aggs))
 	for j, a := range o.op.Aggs {
-		types[j] = o.argTypes(a)
+		types[j] = aggSpec(a, o.node.In[0].Cols).Args
 	}
 	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), slotPool: slotPool{accs: o.newAccs()}}
 	for _, acc := range w.accs {

@@ -16,7 +16,7 @@ var _ = agg(Agg{
 			{"AVG(v) over NULL", "null"},
 		},
 	},
-	New: func(args []Types) Acc { return &avgAcc{totals{misfits: misfits{name: "AVG"}}} },
+	New: func(s AggSpec) Acc { return &avgAcc{totals{misfits: misfits{name: "AVG"}}} },
 })
 
 // avgAcc is AVG: the exact total divided by the exact count, rounded once, half to even.

@@ -54,7 +54,7 @@ func BenchmarkAggAdd(b *testing.B) {
 				if c.column == "text" {
 					static = Text
 				}
-				a := mustAgg(b, c.agg).New([]Types{static})
+				a := mustAgg(b, c.agg).New(AggSpec{Args: []Types{static}})
 				a.Grow(slots)
 				r := rand.New(rand.NewPCG(2, 2))
 				of := make([][]int32, 64)
@@ -85,7 +85,7 @@ func BenchmarkAggResult(b *testing.B) {
 		{"MAX", "float"}, {"STDEV", "int"}, {"STDEV", "float"}, {"VAR", "float"},
 	} {
 		b.Run(c.agg+"/"+c.column, func(b *testing.B) {
-			a := mustAgg(b, c.agg).New([]Types{Any})
+			a := mustAgg(b, c.agg).New(AggSpec{Args: []Types{Any}})
 			a.Grow(100)
 			slots := make([]int32, benchRows)
 			for j := range slots {
@@ -114,7 +114,7 @@ func TestAggAllocs(t *testing.T) {
 					continue
 				}
 			}
-			a := mustAgg(t, agg).New([]Types{static})
+			a := mustAgg(t, agg).New(AggSpec{Args: []Types{static}})
 			a.Grow(8)
 			slots := make([]int32, benchRows)
 			for j := range slots {

@@ -18,7 +18,7 @@ var _ = agg(Agg{
 			{"COUNT(v) over NULL", "0"},
 		},
 	},
-	New: func(args []Types) Acc { return &countAcc{} },
+	New: func(s AggSpec) Acc { return &countAcc{} },
 })
 
 // countAcc is COUNT. Without arguments it counts rows.

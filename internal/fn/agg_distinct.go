@@ -23,7 +23,7 @@ var _ = agg(Agg{
 			{"COUNT(DISTINCT v) over NULL", "0"},
 		},
 	},
-	New: func(args []Types) Acc { return &distinctAcc{} },
+	New: func(s AggSpec) Acc { return &distinctAcc{} },
 })
 
 // distinctAcc is COUNT(DISTINCT e): of each slot the different values, and how often each

@@ -23,7 +23,7 @@ var _ = agg(Agg{
 			{"MIN(v) over NULL", "null"},
 		},
 	},
-	New: func(args []Types) Acc { return newExtreme("MIN", args, false) },
+	New: func(s AggSpec) Acc { return newExtreme("MIN", s.Args, false) },
 })
 
 var _ = agg(Agg{
@@ -41,7 +41,7 @@ var _ = agg(Agg{
 			{"MAX(v) over NULL", "null"},
 		},
 	},
-	New: func(args []Types) Acc { return newExtreme("MAX", args, true) },
+	New: func(s AggSpec) Acc { return newExtreme("MAX", s.Args, true) },
 })
 
 // orderable is the kinds of which there is a least and a greatest.

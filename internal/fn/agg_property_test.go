@@ -142,7 +142,7 @@ func TestAggOrder(t *testing.T) {
 		for range 3 {
 			r.Shuffle(len(vals), func(i, j int) { vals[i], vals[j] = vals[j], vals[i] })
 			const panes = 4
-			a := agg.New([]Types{mix.static})
+			a := agg.New(AggSpec{Args: []Types{mix.static}})
 			a.Grow(1)
 			a.Grow(panes + 1)
 			feed(r, a.Add, vals, func() int32 { return int32(r.IntN(panes + 1)) })
@@ -166,7 +166,7 @@ func TestAggOrder(t *testing.T) {
 // TestAggInverse: what is taken back leaves no trace in the result.
 func TestAggInverse(t *testing.T) {
 	eachMix(t, 60, func(t *testing.T, r *rand.Rand, agg *Agg, mix rowMix, vals []vec.Value) {
-		a, ok := agg.New([]Types{mix.static}).(Inverse)
+		a, ok := agg.New(AggSpec{Args: []Types{mix.static}}).(Inverse)
 		if !ok {
 			if agg.Name != "MIN" && agg.Name != "MAX" {
 				t.Fatal("no Inverse")
@@ -202,7 +202,7 @@ func TestAggSave(t *testing.T) {
 	eachMix(t, 40, func(t *testing.T, r *rand.Rand, agg *Agg, mix rowMix, vals []vec.Value) {
 		cut := r.IntN(len(vals) + 1)
 		a := aggOver(t, agg.Name, mix.static, vals[:cut])
-		b := agg.New([]Types{mix.static})
+		b := agg.New(AggSpec{Args: []Types{mix.static}})
 		b.Grow(3)
 		rd := state.NewReader(saved(a, 0))
 		b.Load(2, rd)
@@ -229,7 +229,7 @@ func FuzzAggLoad(f *testing.F) {
 	f.Add(uint8(9), saved(aggOver(f, "COUNT_DISTINCT", Any, []vec.Value{vtext("a"), vlist(vint(1)), vtext("b")}), 0))
 	f.Fuzz(func(t *testing.T, n uint8, b []byte) {
 		for _, static := range []Types{Any, Text} {
-			a := mustAgg(t, liveAggs[int(n)%len(liveAggs)]).New([]Types{static})
+			a := mustAgg(t, liveAggs[int(n)%len(liveAggs)]).New(AggSpec{Args: []Types{static}})
 			a.Grow(2)
 			r := state.NewReader(b)
 			a.Load(0, r)

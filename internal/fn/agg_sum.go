@@ -23,7 +23,7 @@ var _ = agg(Agg{
 			{"SUM(v) over NULL", "null"},
 		},
 	},
-	New: func(args []Types) Acc { return &sumAcc{totals{misfits: misfits{name: "SUM"}}} },
+	New: func(s AggSpec) Acc { return &sumAcc{totals{misfits: misfits{name: "SUM"}}} },
 })
 
 // numeric is the kinds that SUM and its kin take: numbers, and text that reads as one.

@@ -34,7 +34,7 @@ func aggResult(t testing.TB, a Acc, slot int32) (vec.Value, string) {
 // aggOver feeds values to a new accumulator, in one batch.
 func aggOver(t testing.TB, name string, static Types, vals []vec.Value) Acc {
 	t.Helper()
-	a := mustAgg(t, name).New([]Types{static})
+	a := mustAgg(t, name).New(AggSpec{Args: []Types{static}})
 	a.Grow(1)
 	v := vec.Values(vals...)
 	a.Add(make([]int32, v.N), []*vec.Vec{&v})
@@ -189,7 +189,7 @@ func TestNegativeZero(t *testing.T) {
 }
 
 func TestCountOfRows(t *testing.T) {
-	a := mustAgg(t, "count").New(nil).(Inverse)
+	a := mustAgg(t, "count").New(AggSpec{}).(Inverse)
 	a.Grow(3)
 	a.Add([]int32{0, 2, 2, 2}, nil)
 	a.Remove([]int32{2}, nil)
@@ -233,7 +233,7 @@ func TestAggExamples(t *testing.T) {
 				vals = append(vals, aggLiteral(t, lit))
 			}
 			v := vec.Values(vals...)
-			acc := a.New(static)
+			acc := a.New(AggSpec{Args: static})
 			acc.Grow(1)
 			acc.Add(make([]int32, v.N), []*vec.Vec{&v}[:len(static)])
 			if got, failed := aggResult(t, acc, 0); got.String() != e.Want || failed != "" {
@@ -293,7 +293,7 @@ func TestLaterAggregates(t *testing.T) {
 // TestAggOwnsText changes the memory of a batch after Add.
 func TestAggOwnsText(t *testing.T) {
 	for _, name := range []string{"MIN", "MAX", "COUNT_DISTINCT"} {
-		a := mustAgg(t, name).New([]Types{Text})
+		a := mustAgg(t, name).New(AggSpec{Args: []Types{Text}})
 		a.Grow(1)
 		buf := []byte("abc")
 		v := vec.Vec{N: 1, Kind: vec.String, Str: []string{unsafeText(buf)}}

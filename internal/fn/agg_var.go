@@ -19,7 +19,7 @@ var _ = agg(Agg{
 		Section:  "7.6",
 		Examples: []Example{{"VAR(v) over 1, 3", "2.0"}, {"VAR(v) over 1, NULL", "null"}},
 	},
-	New: func(args []Types) Acc { return newSpread("VAR", true, false) },
+	New: func(s AggSpec) Acc { return newSpread("VAR", true, false) },
 })
 
 var _ = agg(Agg{
@@ -31,7 +31,7 @@ var _ = agg(Agg{
 		Section:  "7.6",
 		Examples: []Example{{"VARP(v) over 1, 3", "1.0"}, {"VARP(v) over 7", "0.0"}, {"VARP(v) over NULL", "null"}},
 	},
-	New: func(args []Types) Acc { return newSpread("VARP", false, false) },
+	New: func(s AggSpec) Acc { return newSpread("VARP", false, false) },
 })
 
 var _ = agg(Agg{
@@ -43,7 +43,7 @@ var _ = agg(Agg{
 		Section:  "7.6",
 		Examples: []Example{{"STDEV(v) over 1, 3, 5", "2.0"}, {"STDEV(v) over 7", "null"}},
 	},
-	New: func(args []Types) Acc { return newSpread("STDEV", true, true) },
+	New: func(s AggSpec) Acc { return newSpread("STDEV", true, true) },
 })
 
 var _ = agg(Agg{
@@ -55,7 +55,7 @@ var _ = agg(Agg{
 		Section:  "7.6",
 		Examples: []Example{{"STDEVP(v) over 2, 4, 4, 4, 5, 5, 7, 9", "2.0"}, {"STDEVP(v) over NULL", "null"}},
 	},
-	New: func(args []Types) Acc { return newSpread("STDEVP", false, true) },
+	New: func(s AggSpec) Acc { return newSpread("STDEVP", false, true) },
 })
 
 func newSpread(name string, sample, root bool) Acc {

@@ -83,6 +83,8 @@ type Call struct {
 	Part Part // date part, if the function takes one
 	// Nulls marks the rows that give NULL whatever Eval does; nil if there are none.
 	Nulls []bool
+	// Time is T of each row, where the engine knows it; nil for constants.
+	Time []vec.Time
 	// OnError is told of a row whose evaluation fails. The row becomes NULL, and the
 	// engine stops or drops it by policy (saql.md 0: query error).
 	OnError func(row int, message string)
@@ -120,15 +122,38 @@ type Agg struct {
 	Params  []Param // none for COUNT(*)
 	Result  func(args []Types) Types
 	Doc     Doc
-	New     func(args []Types) Acc // args: static types of the arguments
-	InOrder bool                   // the result depends on the order of rows (Collect, UDA)
+	New     func(AggSpec) Acc
+	InOrder bool // the result depends on the order of rows (Collect, UDA)
+	// Ordered aggregates have an ORDER BY: its keys stand behind the other arguments.
+	Ordered bool
+	// WithTime aggregates get T of the row as a datetime behind all other arguments.
+	WithTime bool
+	// WithNulls aggregates do not skip NULL; COUNT(*) has no argument to skip.
+	WithNulls bool
 	// Later marks aggregates that are known by name and not supported yet.
 	Later bool
 }
 
+// AggSpec is a call of an aggregate as Agg.New sees it.
+type AggSpec struct {
+	Args  []Types   // static types of the arguments, order keys and time included
+	Desc  []bool    // per order key
+	Const vec.Value // the literal argument: n of CollectTop, the share of a percentile
+}
+
+// ScriptError is a user function that does not load (saql.md 13.2: SA9001, SA9002).
+type ScriptError struct {
+	Message      string
+	Line, Column int    // in the script, from 1; 0: no place
+	Method       string // the method that a UDA lacks, else ""
+}
+
+func (e *ScriptError) Error() string { return e.Message }
+
 // Acc holds the values of one aggregate, a slot a group and pane. One call a batch, never
 // one a row. All of an Acc's results are independent of the order in which rows were
-// added and panes merged (unless Agg.InOrder), so that neither batches nor shards nor a
+// added and panes merged (unless Agg.InOrder: then rows are added in the order of time,
+// and Merge is called with every row of dst before every row of src), so that neither batches nor shards nor a
 // left-out sort can show (ARCHITECTURE.md). A query error (text that is no number, bigint
 // overflow) marks the slot; Result reports it through c.Fail.
 type Acc interface {

@@ -28,6 +28,7 @@ type block struct {
 	// firstAgg is the first aggregate that the block calls.
 	firstAgg firstAgg
 
+	frame   frame // lowered: what FROM gives
 	out     *Node // lowered: the last node
 	project *Project
 	rowCol  int // column of the whole row, -1 until it is asked for

@@ -150,8 +150,8 @@ func (x *exprs) noFunction(e *saql.Call) *Expr {
 		}
 	}
 	for _, f := range x.env.Functions {
-		if prefix, name, ok := strings.Cut(f, "."); ok && sameName(name, e.Name.Text) {
-			hint = prefix + "." + name
+		if sameName(f.Name, e.Name.Text) {
+			hint = f.full()
 			fix = []diag.Edit{{Span: e.Name.Span, Text: hint}}
 		}
 	}
@@ -170,12 +170,14 @@ func (x *exprs) userFunction(e *saql.Call, aggregate bool) *Expr {
 	full := e.Prefix.Text + "." + e.Name.Text
 	x.ignoreArgs(e)
 	known := false
+	var names []string
 	for _, f := range x.env.Functions {
-		known = known || sameName(f, full)
+		known = known || sameName(f.full(), full)
+		names = append(names, f.full())
 	}
 	if !known {
 		hint := "the job has no such function"
-		if near, ok := diag.Nearest(full, x.env.Functions); ok {
+		if near, ok := diag.Nearest(full, names); ok {
 			hint = "did you mean " + quote(near) + "?"
 		}
 		x.fail(diag.SA7001, e.Prefix.Span.To(e.Name.Span), "no function named "+quote(full), hint)

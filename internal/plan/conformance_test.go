@@ -43,9 +43,10 @@ func (c *conformanceCase) env() Env {
 	}
 	sort.Slice(env.Inputs, func(i, j int) bool { return env.Inputs[i].Name < env.Inputs[j].Name })
 	for name := range c.Functions {
-		env.Functions = append(env.Functions, name)
+		prefix, alias, _ := strings.Cut(name, ".")
+		env.Functions = append(env.Functions, Function{Name: alias, Aggregate: prefix == "UDA"})
 	}
-	sort.Strings(env.Functions)
+	sort.Slice(env.Functions, func(i, j int) bool { return env.Functions[i].Name < env.Functions[j].Name })
 	return env
 }
 

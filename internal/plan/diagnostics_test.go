@@ -18,7 +18,7 @@ func testEnv() Env {
 	return Env{
 		Inputs:    []InputDecl{{Name: "input"}, {Name: "feed"}, {Name: "other"}, {Name: "lookup", Reference: true}},
 		Outputs:   []string{"output", "alerts"},
-		Functions: []string{"UDF.hex2int", "UDA.twa"},
+		Functions: []Function{{Name: "hex2int"}, {Name: "twa", Aggregate: true}},
 	}
 }
 

@@ -28,17 +28,17 @@ const (
 	refWindowID         // System.Window().Id
 )
 
-// resolve gives the column expressions in e their positions. post gives those that
-// stand for results of a group; it is nil elsewhere.
-func resolve(e *Expr, post *grouping) {
+// resolve gives the column expressions in e their positions: those of sources by f, and
+// those that stand for results of a group by post, which is nil elsewhere.
+func resolve(e *Expr, f frame, post *grouping) {
 	if e.ref != nil {
 		r := e.ref
 		e.ref = nil
 		switch r.kind {
 		case refField:
-			e.Col = r.src.rel.column(r.path)
+			e.Col = f.field(r.src, r.path)
 		case refRow:
-			row := rowOf(r.src.rel)
+			row := f.row(r.src)
 			row.Span = e.Span
 			*e = *row
 		default:
@@ -47,7 +47,7 @@ func resolve(e *Expr, post *grouping) {
 		return
 	}
 	for _, a := range e.Args {
-		resolve(a, post)
+		resolve(a, f, post)
 	}
 }
 

@@ -132,7 +132,7 @@ func (b *block) node() *Node {
 	if b.out != nil {
 		return b.out
 	}
-	n := b.sources[0].rel.node()
+	n := b.rows().node()
 	n = b.filter(n, b.where, nil)
 	if b.group != nil {
 		n = b.group.lower(n)
@@ -170,7 +170,7 @@ func (b *block) filter(n *Node, pred *Expr, post *grouping) *Node {
 	if pred == nil {
 		return n
 	}
-	resolve(pred, post)
+	resolve(pred, b.rows(), post)
 	f := b.newNode(&Filter{Pred: pred}, n)
 	f.Span = pred.Span
 	return f
@@ -205,7 +205,7 @@ func (b *block) column(path []string) int {
 // itemColumn computes an item.
 func (b *block) itemColumn(it *item) int {
 	if it.col < 0 {
-		resolve(it.expr, b.group)
+		resolve(it.expr, b.rows(), b.group)
 		it.col = b.add1(it.name, orNull(it.expr), it.expr.Span)
 	}
 	return it.col
@@ -257,16 +257,16 @@ func (b *block) openColumn(path []string) *Expr {
 }
 
 func (b *block) itemExpr(it *item) *Expr {
-	resolve(it.expr, b.group)
+	resolve(it.expr, b.rows(), b.group)
 	return orNull(it.expr)
 }
 
 // spliced is a field of a splice.
 func (b *block) spliced(it *item, path []string) *Expr {
 	if it.src != nil {
-		return &Expr{Op: OpCol, Col: it.src.rel.column(path), Type: vec.AnyKind, Span: it.span}
+		return &Expr{Op: OpCol, Col: b.rows().field(it.src, path), Type: vec.AnyKind, Span: it.span}
 	}
-	resolve(it.expr, b.group)
+	resolve(it.expr, b.rows(), b.group)
 	return fieldsOf(it.expr, path)
 }
 
@@ -286,9 +286,9 @@ func (b *block) row() int {
 			e.Names, e.Args = append(e.Names, it.name), append(e.Args, b.itemExpr(it))
 		case it.src != nil:
 			e.Names = append(e.Names, "")
-			e.Args = append(e.Args, rowOf(it.src.rel))
+			e.Args = append(e.Args, b.rows().row(it.src))
 		default:
-			resolve(it.expr, b.group)
+			resolve(it.expr, b.rows(), b.group)
 			e.Names, e.Args = append(e.Names, ""), append(e.Args, it.expr)
 		}
 	}
@@ -321,7 +321,7 @@ func (g *grouping) lower(n *Node) *Node {
 
 // input gives the column of the projection in front of the group that holds e.
 func (g *grouping) input(e *Expr) int {
-	resolve(e, nil)
+	resolve(e, g.b.rows(), nil)
 	for i, other := range g.pre.Exprs {
 		if same(other, e) {
 			return i

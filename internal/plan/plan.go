@@ -34,6 +34,10 @@ type Input struct {
 	Name   string      // as the environment declares it
 	Fields []vec.Field // what to decode: the columns of its Source node, in order
 	Span   diag.Span   // its first use
+	// Reference tells that it is reference data: versions of a table instead of a stream.
+	// Its Source node, and every node that reads such nodes only, is computed once a
+	// version; only a Lookup brings such rows to a stream (saql.md 6.6).
+	Reference bool
 	// Columns of a CREATE TABLE, if there is one: the types that the engine enforces.
 	Table []TableCol
 }
@@ -68,7 +72,8 @@ type Col struct {
 	Type vec.Kinds
 }
 
-// Op is what a node does: *Source, *Stamp, *Filter, *Project, *Order, *Group, *Write.
+// Op is what a node does: *Source, *Stamp, *Filter, *Project, *Order, *Group, *Top,
+// *Join, *Lookup, *Apply, *History, *Match, *Write.
 type Op interface{ op() }
 
 // Source gives the decoded events of an input, one column per field, with arrival times.
@@ -110,7 +115,196 @@ type GroupAgg struct {
 	Fn   *fn.Agg
 	Args []int
 	Span diag.Span
+	// Desc and Const are what fn.AggSpec says.
+	Desc  []bool
+	Const vec.Value
 }
+
+// Top orders the rows of each T by the columns By, descending where Desc says so, and
+// keeps the first N of them; N < 0 keeps all. NULL is the smallest; without By rows keep
+// their order (saql.md 5.10).
+type Top struct {
+	By   []int
+	Desc []bool
+	N    int64
+}
+
+// Out says where a column of a node comes from: column Col of input Port, or, where Port
+// is Made, what the node computes itself as result Col. So columns can be added at the end
+// at any time, and nothing is copied that nobody reads.
+type Out struct{ Port, Col int }
+
+// Made is the Port of what a node computes itself.
+const Made = -1
+
+// Join pairs each row l of In[0] with the rows r of In[1] for which Lo <= T(r) - T(l) <= Hi,
+// the Keys are equal (key equality, NULL equals nothing) and On is true. A pair has
+// T = max(T(l), T(r)). Outer gives a left row without a pair once, with NULLs for columns of
+// the right, at max(T(l), the least of its Until), when the watermark passes that
+// (saql.md 6.2 to 6.5). Pairs of equal T come in the order of (T(l), arrival of l, T(r),
+// arrival of r). Both inputs come in the order of time.
+type Join struct {
+	Outer  bool
+	Keys   [2][]int // columns of the left and of the right input, as many of each
+	Lo, Hi vec.Time // ticks, both at most 7 days from 0
+	// Until bounds the T of a match: T of the left row + Hi if it is empty, else for each
+	// entry the time in column Col of the left input + Hi; an entry that is NULL says nothing.
+	Until []TimeBound
+	On    *Expr // over the columns of this node, NULL rows never seen; nil: nothing more
+	Out   []Out
+}
+
+// TimeBound is a bound relative to a datetime column.
+type TimeBound struct {
+	Col int
+	Hi  vec.Time
+}
+
+// Lookup pairs each row of In[0] with the rows of the version of the reference data In[1]
+// that is in force at its T: the one with the greatest effective time <= T, before the
+// first version the first (saql.md 6.6). T and order stay; matches come in the order of
+// the reference data. In[0] may be reference data itself; then all is of one version.
+type Lookup struct {
+	Outer bool
+	Keys  [2][]int
+	On    *Expr // as in Join
+	// Spatial, if set, is a conjunct of On that an index answers first; On still holds it.
+	Spatial *Spatial
+	Out     []Out
+}
+
+// Spatial is fn(a, b) = 1 for a geospatial predicate of one geography of each side.
+type Spatial struct {
+	Fn    *fn.Scalar // ST_WITHIN or ST_INTERSECTS
+	Left  int        // column of In[0]
+	Right int        // column of In[1]
+	// Inner tells that the left geography is the first argument.
+	Inner bool
+}
+
+// Apply gives a row for every element of the array, or property of the record, Arg (over
+// the columns of In[0]). Results: 0 is the index (bigint from 0) or the name of the
+// property, 1 the value. NULL and empty have none; another kind is a query error. Outer
+// gives a row with NULLs where there are none (saql.md 6.7).
+type Apply struct {
+	Arg   *Expr
+	Of    vec.Kind // Array or Record
+	Outer bool
+	Out   []Out
+}
+
+// History computes analytic functions: every row of In[0], which come in the order of
+// time, gives one row. Result i is that of Calls[i] (saql.md 8, 11).
+type History struct {
+	Calls []HistoryCall
+	Out   []Out
+}
+
+// HistoryKind is an analytic function.
+type HistoryKind uint8
+
+// The analytic functions. A row sees itself and the rows before it, of equal Keys, with
+// T > its T - Limit, for which When is true.
+const (
+	Lag         HistoryKind = iota // Args: value [, default]. The row Offset rows back among the earlier ones
+	Last                           // Args: value [, default]. The newest row, the current one included
+	IsFirst                        // 1 for the first row of each interval (k*Limit, (k+1)*Limit]
+	Over                           // Agg over the rows
+	SpikeAndDip                    // Args: x
+	ChangePoint                    // Args: x
+)
+
+// HistoryCall is a call of an analytic function.
+type HistoryCall struct {
+	Kind   HistoryKind
+	Args   []int // columns of the input
+	Keys   []int
+	When   *Expr    // predicate over the columns of the input, nil: always true
+	Limit  vec.Time // LIMIT DURATION, or the interval of ISFIRST
+	Offset int      // of Lag, at least 1
+	Agg    GroupAgg // of Over; its Args count, not those of the call
+	// Of the anomaly functions (saql.md 11).
+	Confidence float64
+	Size       int
+	Mode       AnomalyMode
+	Type       vec.Kinds // of the result
+	Span       diag.Span
+}
+
+// AnomalyMode is the mode of AnomalyDetection_SpikeAndDip.
+type AnomalyMode uint8
+
+// The modes.
+const (
+	SpikesAndDips AnomalyMode = iota
+	Spikes
+	Dips
+)
+
+// Match finds sequences of rows: MATCH_RECOGNIZE (saql.md 9). Its rows are the measures,
+// its columns are Measures in order. Rows of In[0] come in the order of time.
+type Match struct {
+	Keys    []int
+	Limit   vec.Time
+	Pattern *Pattern
+	Vars    []MatchVar // each variable of the pattern and of DEFINE, by number
+	Refs    []MatchRef
+	// Measures are over the Refs, and behind them one column with the array of Classifier().
+	// System.Timestamp() is T of the result.
+	Measures []*Expr
+}
+
+// MatchVar is a variable of a pattern.
+type MatchVar struct {
+	Name string // as PATTERN writes it
+	// Define is over the Refs, with the row that is tried counted as one of the variable;
+	// System.Timestamp() is T of that row. nil matches every row.
+	Define *Expr
+}
+
+// MatchRef is a value over the rows matched so far: that of column Col in the first or
+// last row, or the least or greatest one, of the rows matched as Var. Var AnyVar means
+// all rows of the match.
+type MatchRef struct {
+	Var int
+	Of  MatchFn
+	Col int
+}
+
+// AnyVar is the variable of a MatchRef over all rows.
+const AnyVar = -1
+
+// MatchFn is a function over the rows of a variable.
+type MatchFn uint8
+
+// The functions.
+const (
+	LastOf MatchFn = iota
+	FirstOf
+	MinOf
+	MaxOf
+)
+
+// Pattern is a regular expression over rows.
+type Pattern struct {
+	Kind  PatternKind
+	Var   int        // of One
+	Parts []*Pattern // of Sequence and Choice: 2 or more; of a repetition: 1
+}
+
+// PatternKind is what a part of a pattern is.
+type PatternKind uint8
+
+// The kinds. Repetitions are greedy.
+const (
+	One      PatternKind = iota // a row that may be Var
+	AnyRow                      // the dot
+	Sequence                    // Parts one behind the other
+	Choice                      // the first of Parts that leads to a match
+	Star
+	Plus
+	Optional
+)
 
 // Write gives rows to output Output. If Row is set the only column is a record that is
 // the row itself (SELECT * over unknown columns); else the columns are the row.
@@ -126,6 +320,12 @@ func (*Project) op() {}
 func (*Order) op()   {}
 func (*Group) op()   {}
 func (*Write) op()   {}
+func (*Top) op()     {}
+func (*Join) op()    {}
+func (*Lookup) op()  {}
+func (*Apply) op()   {}
+func (*History) op() {}
+func (*Match) op()   {}
 
 // ExprOp is the operation of an expression node.
 type ExprOp uint8
@@ -187,10 +387,40 @@ type Env struct {
 	Outputs  []string
 	// AnyOutput accepts any output name, and "output" for a statement without INTO.
 	AnyOutput bool
-	// Functions are the known user functions, such as "UDF.hex2int" (without case).
-	Functions []string
-	Level     Level
-	Portable  bool // report extensions as W9001
+	// Functions are the user functions of the job, found without case.
+	Functions []Function
+	// Load makes a function of a CREATE FUNCTION; its error may be a *fn.ScriptError, which
+	// becomes a diagnostic. nil: such functions are checked by name only and cannot run.
+	Load     func(FunctionSource) (Function, error)
+	Level    Level
+	Portable bool // report extensions as W9001
+}
+
+// Function is a user function (saql.md 10): UDF.Name, or UDA.Name if Aggregate is set. One
+// without Scalar or Agg is known by its name only: queries with it are checked and do not
+// compile.
+type Function struct {
+	Name      string
+	Aggregate bool
+	Scalar    *fn.Scalar
+	Agg       *fn.Agg
+}
+
+// full is the name as queries write it.
+func (f Function) full() string {
+	if f.Aggregate {
+		return "UDA." + f.Name
+	}
+	return "UDF." + f.Name
+}
+
+// FunctionSource is a function as a job or a CREATE FUNCTION declares it.
+type FunctionSource struct {
+	Name      string
+	Aggregate bool
+	Returns   vec.Kind // of an aggregate; Missing means any
+	Script    string
+	Level     Level // how JavaScript's Boolean comes back (saql.md 10.3)
 }
 
 // InputDecl declares an input.

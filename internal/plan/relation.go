@@ -117,10 +117,10 @@ func (t *timeline) node() *Node {
 		if t.by != nil {
 			t.stamp.Span = t.by.Span
 			t.in.resolveTime(t.by)
-			resolve(t.by, nil)
+			resolve(t.by, plainFrame{}, nil)
 		}
 		for _, k := range t.over {
-			resolve(k, nil)
+			resolve(k, plainFrame{}, nil)
 		}
 	}
 	return t.stamp

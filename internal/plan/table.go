@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/saql"
@@ -46,14 +48,14 @@ func (c *compiler) createTable(t *saql.CreateTable) {
 
 // createFunction checks CREATE FUNCTION and CREATE AGGREGATE, which do not run yet.
 func (c *compiler) createFunction(f *saql.CreateFunction) {
-	what, prefix := "CREATE FUNCTION", "UDF."
+	what := "CREATE FUNCTION"
 	if f.Aggregate {
-		what, prefix = "CREATE AGGREGATE", "UDA."
+		what = "CREATE AGGREGATE"
 	}
 	if f.Returns != nil && !sameName(f.Returns.Text, "any") {
 		c.typeOf(*f.Returns)
 	}
-	c.env.Functions = append(c.env.Functions[:len(c.env.Functions):len(c.env.Functions)], prefix+f.Name.Text)
+	c.env.Functions = append(slices.Clone(c.env.Functions), Function{Name: f.Name.Text, Aggregate: f.Aggregate})
 	c.extension(f.Span, what, "declare the function in the job")
 	c.unsupported(f.Span, what)
 }

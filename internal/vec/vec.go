@@ -172,6 +172,10 @@ const (
 type Field struct {
 	Path []string
 	Want Want
+	// Meta, if set, is a property of the event that is not in its text, as
+	// GetMetadataPropertyValue names it: "BlobName", "User.tenant" (saql.md 7.9). Path is then
+	// empty.
+	Meta string
 	// Passed says that the value is only handed on to an output, neither compared nor
 	// grouped by: a decoder need not look for texts that repeat.
 	Passed bool

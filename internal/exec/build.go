@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"weir/internal/plan"
 	"weir/internal/vec"
@@ -128,7 +129,7 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 			v.op = newProject(g, op)
 		case *plan.Order:
 			if isLoose(op, o.Sample) {
-				v.op = newJoin(n, o.Sample)
+				v.op = newConcat(n, o.Sample)
 			} else {
 				v.op = newOrder(len(n.In), live[n], n.Cols)
 			}
@@ -138,6 +139,18 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 				return nil, err
 			}
 			v.op = op2
+		case *plan.Join:
+			v.op = newJoin(g, n, op, live[n])
+		case *plan.Lookup:
+			v.op = newLookup(g, n, op, live[n])
+		case *plan.Apply:
+			v.op = newApply(g, n, op, live[n])
+		case *plan.Top:
+			v.op = newTop(n, op, live[n])
+		case *plan.History:
+			v.op = newHistory(g, n, op, live[n])
+		case *plan.Match:
+			v.op = newMatch(g, n, op)
 		case *plan.Write:
 			v.op = &write{g: g, output: op.Output}
 		default:
@@ -275,14 +288,58 @@ func liveColumns(p *plan.Plan) map[*plan.Node][]bool {
 	}
 	for i := len(p.Nodes) - 1; i >= 0; i-- {
 		n := p.Nodes[i]
-		for _, in := range n.In {
-			markRead(n, live[n], live[in])
+		for port, in := range n.In {
+			markPort(n, port, live[n], live[in])
 		}
 	}
 	return live
 }
 
-// markRead marks the columns of an input that n reads, given the live columns of n.
+// markPort marks the columns of the input at a port that n reads, given the live columns of n.
+func markPort(n *plan.Node, port int, own, in []bool) {
+	switch op := n.Op.(type) {
+	case *plan.Join:
+		markOut(op.Out, port, withExpr(own, op.On), in)
+		markCols(op.Keys[port], in)
+		for _, u := range op.Until {
+			if port == 0 {
+				in[u.Col] = true
+			}
+		}
+	case *plan.Lookup:
+		markOut(op.Out, port, withExpr(own, op.On), in)
+		markCols(op.Keys[port], in)
+		if op.Spatial != nil {
+			in[[2]int{op.Spatial.Left, op.Spatial.Right}[port]] = true
+		}
+	default:
+		markRead(n, own, in)
+	}
+}
+
+// markOut marks the columns of an input that the live columns of a node come from.
+func markOut(out []plan.Out, port int, own, in []bool) {
+	for i, o := range out {
+		if o.Port == port && own[i] {
+			in[o.Col] = true
+		}
+	}
+}
+
+func markCols(cols []int, in []bool) {
+	for _, c := range cols {
+		in[c] = true
+	}
+}
+
+// withExpr is own with the columns that e reads.
+func withExpr(own []bool, e *plan.Expr) []bool {
+	own = slices.Clone(own)
+	markExpr(e, own)
+	return own
+}
+
+// markRead marks the columns of an only input that n reads, given the live columns of n.
 func markRead(n *plan.Node, own, in []bool) {
 	through := func() {
 		for c := range in {
@@ -320,6 +377,25 @@ func markRead(n *plan.Node, own, in []bool) {
 			for _, c := range w.Over {
 				in[c] = true
 			}
+		}
+	case *plan.Top:
+		through()
+		markCols(op.By, in)
+	case *plan.Apply:
+		markOut(op.Out, 0, own, in)
+		markExpr(op.Arg, in)
+	case *plan.History:
+		markOut(op.Out, 0, own, in)
+		for _, c := range op.Calls {
+			markCols(c.Args, in)
+			markCols(c.Keys, in)
+			markCols(c.Agg.Args, in)
+			markExpr(c.When, in)
+		}
+	case *plan.Match:
+		markCols(op.Keys, in)
+		for _, r := range op.Refs {
+			in[r.Col] = true
 		}
 	case *plan.Write:
 		for c := range in {

@@ -105,11 +105,11 @@ func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
 // the order of arrival.
 func isOrdered(n *plan.Node, sample bool) bool {
 	switch op := n.Op.(type) {
-	case *plan.Group:
+	case *plan.Group, *plan.Join, *plan.Top, *plan.Match:
 		return true
 	case *plan.Order:
 		return !isLoose(op, sample)
-	case *plan.Filter, *plan.Project:
+	case *plan.Filter, *plan.Project, *plan.Apply, *plan.Lookup, *plan.History:
 		return isOrdered(n.In[0], sample)
 	}
 	return false

@@ -1,0 +1,84 @@
+package exec
+
+import (
+	"weir/internal/plan"
+	"weir/internal/state"
+	"weir/internal/vec"
+)
+
+// isLoose reports whether an Order node lets its rows through as they come, because no
+// reader needs them in the order of time.
+func isLoose(op *plan.Order, sample bool) bool { return op.Concat || op.Soft && !sample }
+
+// concat passes the rows of its inputs on as they come. Rows of several inputs get numbers
+// that put those of equal T in the order (input, arrival), so that a result does not
+// depend on how the inputs took turns.
+type concat struct {
+	stateless
+	first []int64 // per port: the number of its first leaf, in place
+	rows  []int64 // per port: rows so far
+	out   vec.Batch
+}
+
+// leafShift is where the number of a leaf stands in a row's number; below it counts the
+// rows of the leaf.
+const leafShift = 48
+
+func newConcat(n *plan.Node, sample bool) *concat {
+	o := &concat{first: make([]int64, len(n.In)), rows: make([]int64, len(n.In))}
+	before := 0
+	for port, in := range n.In {
+		o.first[port] = int64(before) << leafShift
+		before += leaves(in, sample)
+	}
+	return o
+}
+
+// leaves is how many inputs n puts one behind the other: inputs of a concat below are numbered on.
+func leaves(n *plan.Node, sample bool) int {
+	switch op := n.Op.(type) {
+	case *plan.Filter, *plan.Project, *plan.Apply, *plan.Lookup:
+		return leaves(n.In[0], sample)
+	case *plan.Order:
+		if !isLoose(op, sample) {
+			return 1
+		}
+		sum := 0
+		for _, in := range n.In {
+			sum += leaves(in, sample)
+		}
+		return sum
+	}
+	return 1
+}
+
+func (o *concat) Push(port int, b *vec.Batch, emit Emit) error {
+	if len(o.first) == 1 {
+		return emit(b)
+	}
+	seq := o.out.Seq[:0]
+	for i := range b.N {
+		if b.Seq != nil {
+			seq = append(seq, o.first[port]+b.Seq[i])
+		} else {
+			seq = append(seq, o.first[port]+o.rows[port]+int64(i))
+		}
+	}
+	o.rows[port] += int64(b.N)
+	o.out = *b
+	o.out.Seq = seq
+	return emit(&o.out)
+}
+
+func (o *concat) Snapshot(w *state.Writer) {
+	for _, n := range o.rows {
+		w.Int(n)
+	}
+}
+
+func (o *concat) Restore(r *state.Reader) error {
+	for i := range o.rows {
+		o.rows[i] = r.Int()
+	}
+	return r.Err()
+}

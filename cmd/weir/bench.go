@@ -18,7 +18,8 @@ import (
 )
 
 type benchCmd struct {
-	Queries []string      `arg:"" optional:"" placeholder:"ID" help:"Which queries: Q0, Q1, ... Default: all."`
+	Suite   string        `default:"standard" enum:"standard,nexmark" help:"standard (Q0, Q1, ...), or nexmark (q0, q1, ...)."`
+	Queries []string      `arg:"" optional:"" placeholder:"ID" help:"Which queries of the suite. Default: all."`
 	Events  int64         `short:"n" default:"5000000" help:"How many events to generate."`
 	Seed    uint64        `default:"1" help:"Seed of the events."`
 	Jitter  time.Duration `default:"2s" help:"How far out of order the events are, at most."`
@@ -29,6 +30,7 @@ type benchCmd struct {
 	DuckDB  string        `name:"duckdb" placeholder:"DIR" help:"Run the equal queries in DuckDB too; DIR is bench/duckdb of the source, after npm ci."`
 	Texts   bool          `help:"Print the texts of the queries and run nothing."`
 	Child   string        `hidden:"" help:"Run this one query over --data and print what it cost."`
+	Table   string        `hidden:"" help:"Reference data of the query of --child."`
 }
 
 // Help shows examples before the flags.
@@ -37,6 +39,7 @@ func (benchCmd) Help() string {
   weir bench
   weir bench Q2 Q4 --events 1000000 --workers 2
   weir bench --data events.jsonl --json
+  weir bench --suite nexmark
 
 Each query runs in a process of its own, from the file to the null device, over events that
 are in the page cache. Times are CPU time, user and system, of that process; of --runs runs
@@ -99,7 +102,11 @@ func (b *benchCmd) Run(ctx context.Context, con *console) error {
 			return err
 		}
 		con.note("running " + q.ID)
-		c, err := b.best(ctx, q, file)
+		table, err := writeTable(dir, q)
+		if err != nil {
+			return err
+		}
+		c, err := b.best(ctx, q, file, table)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.ID, err)
 		}
@@ -117,17 +124,18 @@ func (c *console) note(s string) {
 }
 
 func (b *benchCmd) chosen() ([]benchQuery, error) {
+	all := suites[b.Suite]
 	if len(b.Queries) == 0 {
-		return benchQueries, nil
+		return all, nil
 	}
 	var list []benchQuery
 	var known []string
-	for _, q := range benchQueries {
+	for _, q := range all {
 		known = append(known, q.ID)
 	}
 	for _, id := range b.Queries {
 		at := len(list)
-		for _, q := range benchQueries {
+		for _, q := range all {
 			if strings.EqualFold(q.ID, id) {
 				list = append(list, q)
 			}
@@ -146,8 +154,12 @@ func (b *benchCmd) data(ctx context.Context, con *console, dir string, q benchQu
 	}
 	d := generate.Downtime{Teams: generate.DefaultTeams, Settings: generate.Settings{
 		Seed: b.Seed, Start: generate.DefaultStart, Rate: generate.DefaultRate, Jitter: b.Jitter}}
-	name := filepath.Join(dir, "events.jsonl")
-	if q.ManyKeys {
+	name, stream := filepath.Join(dir, "events.jsonl"), generate.Stream(nil)
+	switch {
+	case q.Nexmark:
+		d.Jitter = 0 // the published setting: in order
+		name, stream = filepath.Join(dir, "nexmark.jsonl"), generate.Nexmark{Settings: d.Settings}.Stream()
+	case q.ManyKeys:
 		d.Teams, d.Rate = manyTeams, q.ManyRate
 		name = filepath.Join(dir, fmt.Sprintf("many%d.jsonl", d.Rate))
 	}
@@ -159,17 +171,43 @@ func (b *benchCmd) data(ctx context.Context, con *console, dir string, q benchQu
 	if err != nil {
 		return "", err
 	}
-	_, err = io.Copy(f, generate.NewReader(d.Stream(), b.Events))
+	if stream == nil {
+		stream = d.Stream()
+	}
+	_, err = io.Copy(f, generate.NewReader(stream, b.Events))
 	return name, errors.Join(err, f.Close(), ctx.Err())
+}
+
+// writeTable writes the reference data of a query, if it has some.
+func writeTable(dir string, q benchQuery) (string, error) {
+	name, b := "", []byte(nil)
+	switch {
+	case q.Nexmark:
+		name, b = filepath.Join(dir, "side.jsonl"), generate.NexmarkSide()
+	case q.Teams:
+		name, b = filepath.Join(dir, "teams.jsonl"), teamsTable()
+	default:
+		return "", nil
+	}
+	return name, os.WriteFile(name, b, 0o600)
+}
+
+// teamsTable is a row for each of the many teams.
+func teamsTable() []byte {
+	var b []byte
+	for i := range manyTeams {
+		b = fmt.Appendf(b, `{"TeamId":"Team%02d","Region":"region%02d","Tier":%d}`+"\n", i+1, i%50, i%3)
+	}
+	return b
 }
 
 // best measures a query several times, Weir and DuckDB in turns, and gives what each cost
 // in its cheapest run: what else the machine does only adds to that.
-func (b *benchCmd) best(ctx context.Context, q benchQuery, file string) (cost, error) {
-	best, err := b.measure(ctx, q, file)
+func (b *benchCmd) best(ctx context.Context, q benchQuery, file, table string) (cost, error) {
+	best, err := b.measure(ctx, q, file, table)
 	for i := 1; i < b.Runs && err == nil; i++ {
 		var c cost
-		if c, err = b.measure(ctx, q, file); err != nil {
+		if c, err = b.measure(ctx, q, file, table); err != nil {
 			break
 		}
 		d := best.DuckDB
@@ -185,10 +223,13 @@ func (b *benchCmd) best(ctx context.Context, q benchQuery, file string) (cost, e
 }
 
 // measure runs a query in a process of its own, and in DuckDB.
-func (b *benchCmd) measure(ctx context.Context, q benchQuery, file string) (cost, error) {
+func (b *benchCmd) measure(ctx context.Context, q benchQuery, file, table string) (cost, error) {
 	c := cost{}
-	out, err := child(ctx, "", os.Args[0], "bench", "--child", q.ID, "--data", file,
-		"--jitter", b.Jitter.String(), "--workers", fmt.Sprint(b.Workers))
+	args := []string{"bench", "--suite", b.Suite, "--child", q.ID, "--data", file, "--jitter", b.Jitter.String(), "--workers", fmt.Sprint(b.Workers)}
+	if table != "" {
+		args = append(args, "--table", table)
+	}
+	out, err := child(ctx, "", os.Args[0], args...)
 	if err != nil {
 		return c, err
 	}
@@ -198,10 +239,10 @@ func (b *benchCmd) measure(ctx context.Context, q benchQuery, file string) (cost
 	c.Query, c.What = q.ID, q.What
 	c.PerEventNS = c.CPUSeconds * 1e9 / float64(max(c.Events, 1))
 	c.EventsPerCP = float64(c.Events) / c.CPUSeconds
-	if b.DuckDB == "" {
+	if b.DuckDB == "" || q.SQL == "" {
 		return c, nil
 	}
-	sql, err := json.Marshal(map[string]string{"sql": q.duckSQL(file)})
+	sql, err := json.Marshal(map[string]string{"sql": q.duckSQL(file, table)})
 	if err != nil {
 		return c, err
 	}
@@ -292,8 +333,10 @@ var duckTypes = map[string]string{
 }
 
 // duckSQL is the text for DuckDB, reading file.
-func (q *benchQuery) duckSQL(file string) string {
-	before, rest, _ := strings.Cut(q.SQL, eventsOf)
+func (q *benchQuery) duckSQL(file, table string) string {
+	const read = "read_json('%s', format='newline_delimited', columns={TeamId: 'VARCHAR', Region: 'VARCHAR', Tier: 'BIGINT'})"
+	sql := strings.ReplaceAll(q.SQL, "$TEAMS", fmt.Sprintf(read, table))
+	before, rest, _ := strings.Cut(sql, eventsOf)
 	columns, after, _ := strings.Cut(rest, ")")
 	var list []string
 	for _, name := range strings.Split(columns, ", ") {

@@ -10,7 +10,31 @@ import (
 
 	"weir/internal/exec"
 	"weir/internal/job"
+	"weir/internal/plan"
 )
+
+// benchTables are the inputs with reference data.
+var benchTables = []plan.InputDecl{{Name: "teams", Reference: true}, {Name: "side", Reference: true}}
+
+// benchEnv is what the standard queries are compiled against.
+func benchEnv() plan.Env {
+	env := anyEnv
+	env.Inputs = benchTables
+	return env
+}
+
+// inputs are the files of a query.
+func (b *benchCmd) inputs(p *plan.Plan) []job.Input {
+	var list []job.Input
+	for _, in := range p.Inputs {
+		path := b.Data
+		if in.Reference {
+			path = b.Table
+		}
+		list = append(list, job.Input{Name: in.Name, Path: path})
+	}
+	return list
+}
 
 // child runs one query over a file, rows to the null device, and prints its cost.
 func (b *benchCmd) child(ctx context.Context, con *console) error {
@@ -19,7 +43,7 @@ func (b *benchCmd) child(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	q := compile(list[0].ID, list[0].SAQL, anyEnv)
+	q := compile(list[0].ID, list[0].SAQL, benchEnv())
 	if err := q.valid(con); err != nil {
 		return err
 	}
@@ -37,7 +61,7 @@ func (b *benchCmd) child(ctx context.Context, con *console) error {
 	c.StartBytes = peakMemory()
 	cpu := cpuTime()
 	start := time.Now()
-	result, err := job.Run(ctx, q.plan, []job.Input{{Name: q.plan.Inputs[0].Name, Path: b.Data}}, job.Options{
+	result, err := job.Run(ctx, q.plan, b.inputs(q.plan), job.Options{
 		Late: -1, OutOfOrder: b.Jitter, Workers: b.Workers, OnRows: out.Rows,
 	})
 	if err := errors.Join(err, out.close()); err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 type generateCmd struct {
-	What         string         `arg:"" help:"downtime (health reports of teams' services), accesslog (requests of a web server), or a pattern file FILE.yaml."`
+	What         string         `arg:"" help:"downtime (health reports of teams' services), accesslog (requests of a web server), nexmark (the auctions of that benchmark), or a pattern file FILE.yaml."`
 	Events       *int64         `short:"n" placeholder:"N" help:"How many events. Default 1000, or no end with --rate."`
 	Rate         string         `placeholder:"R" help:"Pace in real time: events a second, such as 500 or 30/s or 10/m. Event time then starts now."`
 	EventRate    *int           `placeholder:"N" help:"Events per second of event time. Default ${event_rate}, or the rate."`
@@ -103,6 +103,12 @@ func (g *generateCmd) stream(rate float64) (generate.Stream, error) {
 			return nil, usage("%w", err)
 		}
 		return a.Stream(), nil
+	case g.What == "nexmark":
+		x := generate.Nexmark{Settings: g.settings(set, rate)}
+		if err := x.Check(); err != nil {
+			return nil, usage("%w", err)
+		}
+		return x.Stream(), nil
 	case ext == ".yaml" || ext == ".yml":
 		src, err := os.ReadFile(g.What)
 		if err != nil {
@@ -118,11 +124,11 @@ func (g *generateCmd) stream(rate float64) (generate.Stream, error) {
 		}
 		return p.Stream(), nil
 	}
-	hint := didYouMean(g.What, []string{"downtime", "accesslog"})
+	hint := didYouMean(g.What, []string{"downtime", "accesslog", "nexmark"})
 	if hint == "" {
 		hint = "."
 	}
-	return nil, usage("cannot generate %q%s Give downtime, accesslog, or a pattern file that ends in .yaml",
+	return nil, usage("cannot generate %q%s Give downtime, accesslog, nexmark, or a pattern file that ends in .yaml",
 		g.What, hint)
 }
 

@@ -1,5 +1,6 @@
 // Package generate makes events: streams of JSON lines that look like the stories of
-// this project, downtime reports and access logs, or like a pattern file. The same
+// this project, downtime reports and access logs, like the Nexmark benchmark's auctions, or
+// like a pattern file. The same
 // settings and the same seed give the same bytes, on every machine.
 //
 // A stream only appends bytes. It knows nothing of the engine, files or the clock;

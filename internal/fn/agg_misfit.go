@@ -12,6 +12,7 @@ import (
 type misfits struct {
 	name  string         // of the aggregate
 	want  string         // what it takes, for people
+	order bool           // the value is a key of ORDER BY
 	slots []misfitCounts // nil until there is one
 }
 
@@ -75,6 +76,9 @@ func (m *misfits) report(c *Call, slots []int32) {
 // message says what is wrong with a misfit of kind k (saql.md 3.8).
 func (m *misfits) message(k vec.Kind) string {
 	want := m.want
+	if m.order {
+		return "the key in ORDER BY of " + m.name + " has type " + k.String() + "; " + want + " wanted"
+	}
 	if want == "" || k == vec.String { // text is wanted as a number that it is not
 		want = "bigint or float"
 	}

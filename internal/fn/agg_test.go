@@ -206,25 +206,38 @@ func TestAggExamples(t *testing.T) {
 		if !strings.HasPrefix(a.Doc.Summary, a.Name) || a.Doc.Section == "" {
 			t.Errorf("%s: summary %q of section %q", a.Name, a.Doc.Summary, a.Doc.Section)
 		}
-		if a.Later {
-			continue
-		}
 		if len(a.Doc.Examples) == 0 {
 			t.Errorf("%s has no example", a.Name)
 		}
 		for _, e := range a.Doc.Examples {
 			call, over, ok := strings.Cut(e.In, " over ")
-			name, args, _ := strings.Cut(strings.TrimSuffix(call, ")"), "(")
-			static, given := []Types{Any}, "v"
-			switch {
-			case args == "*":
-				static, given = nil, "*"
-			case strings.HasPrefix(args, "DISTINCT "):
-				name, given = name+"_DISTINCT", "DISTINCT v"
-			case strings.HasPrefix(args, "CAST"):
-				static, given = []Types{Text}, "CAST(v AS nvarchar(max))"
+			static, spec := []Types{Any}, AggSpec{}
+			want := map[string]string{
+				"COUNT": "COUNT(v)", "COUNT_DISTINCT": "COUNT(DISTINCT v)", "TopOne": "TopOne(v) OVER (ORDER BY v)",
+				"CollectTop": "CollectTop(#, v) OVER (ORDER BY v)", "PERCENTILE_CONT": "PERCENTILE_CONT(#) OVER (ORDER BY v)",
+				"PERCENTILE_DISC": "PERCENTILE_DISC(#) OVER (ORDER BY v)",
+			}[a.Name]
+			if want == "" {
+				want = a.Name + "(v)"
 			}
-			if !ok || name != a.Name || args != given {
+			given := call
+			if strings.Contains(call, "*") {
+				static, given = nil, strings.Replace(call, "*", "v", 1)
+			}
+			if strings.Contains(call, "CAST") {
+				static, given = []Types{Text}, strings.Replace(call, "CAST(v AS nvarchar(max))", "v", 1)
+			}
+			if a.Ordered {
+				spec.Desc = []bool{strings.Contains(call, " DESC)")}
+				given = strings.Replace(given, " DESC)", ")", 1)
+			}
+			if a.Literal {
+				_, literal, _ := strings.Cut(call, "(")
+				literal = literal[:strings.IndexAny(literal, ",)")]
+				spec.Const = aggLiteral(t, literal)
+				given = strings.Replace(given, literal, "#", 1)
+			}
+			if !ok || given != want {
 				t.Errorf("%s: cannot read example %q", a.Name, e.In)
 				continue
 			}
@@ -233,9 +246,14 @@ func TestAggExamples(t *testing.T) {
 				vals = append(vals, aggLiteral(t, lit))
 			}
 			v := vec.Values(vals...)
-			acc := a.New(AggSpec{Args: static})
+			cols := []*vec.Vec{&v}[:len(static)]
+			if a.Ordered && a.InOrder { // a value and a key
+				static, cols = []Types{Any, Any}, []*vec.Vec{&v, &v}
+			}
+			spec.Args = static
+			acc := a.New(spec)
 			acc.Grow(1)
-			acc.Add(make([]int32, v.N), []*vec.Vec{&v}[:len(static)])
+			acc.Add(make([]int32, v.N), cols)
 			if got, failed := aggResult(t, acc, 0); got.String() != e.Want || failed != "" {
 				t.Errorf("%s: got %v %s, want %s", e.In, got, failed, e.Want)
 			}
@@ -280,14 +298,6 @@ func TestAggTypes(t *testing.T) {
 	f("MIN", Text|Null, Text|Null)
 	f("MAX", Datetime|Null, Datetime)
 	f("MAX", Float|Bigint|Null, Text|Bigint)
-}
-
-func TestLaterAggregates(t *testing.T) {
-	for _, name := range []string{"Percentile_Cont", "Percentile_Disc", "Collect", "CollectTop", "TopOne"} {
-		if a := mustAgg(t, name); !a.Later {
-			t.Errorf("%s is not marked", name)
-		}
-	}
 }
 
 // TestAggOwnsText changes the memory of a batch after Add.

@@ -130,6 +130,11 @@ type Agg struct {
 	WithTime bool
 	// WithNulls aggregates do not skip NULL; COUNT(*) has no argument to skip.
 	WithNulls bool
+	// Literal aggregates have a literal as their first parameter; it becomes AggSpec.Const
+	// and no argument.
+	Literal bool
+	// Row aggregates may leave out their last parameter, which then is the whole row.
+	Row bool
 	// Later marks aggregates that are known by name and not supported yet.
 	Later bool
 }
@@ -151,11 +156,15 @@ type ScriptError struct {
 func (e *ScriptError) Error() string { return e.Message }
 
 // Acc holds the values of one aggregate, a slot a group and pane. One call a batch, never
-// one a row. All of an Acc's results are independent of the order in which rows were
-// added and panes merged (unless Agg.InOrder: then rows are added in the order of time,
-// and Merge is called with every row of dst before every row of src), so that neither batches nor shards nor a
-// left-out sort can show (ARCHITECTURE.md). A query error (text that is no number, bigint
-// overflow) marks the slot; Result reports it through c.Fail.
+// one a row. A query error (text that is no number, bigint overflow) marks the slot; Result
+// reports it through c.Fail.
+//
+// All results of an Acc are independent of the order in which rows were added and panes
+// merged, so that neither batches nor shards nor a left-out sort can show (ARCHITECTURE.md).
+// Unless Agg.InOrder: then the rows of a slot are added in the order of (T, arrival), Merge
+// is called with every row of dst before every row of src, and what Remove and Unmerge take
+// back is the oldest rows of the slot. One call of Merge or Unmerge goes from the first
+// pair to the last, and a slot may be dst of several.
 type Acc interface {
 	// Grow makes at least n slots; new ones are empty.
 	Grow(n int)
@@ -182,6 +191,10 @@ type Inverse interface {
 	// Unmerge undoes Merge.
 	Unmerge(dst, src []int32)
 }
+
+// Holder is an Acc whose slots hold values of rows, not only a total. Held is how many, for
+// the limit of what waits.
+type Holder interface{ Held() int }
 
 // Part is a date part (saql.md 1.8).
 type Part uint8

@@ -80,53 +80,15 @@ const laterText = "This engine knows the name and does not run it yet.\n"
 
 // manual is the entry of a function, a window or an expression.
 func manual(name string) (string, bool) {
-	if s, ok := fn.LookupScalar(name); ok {
-		return entry(s.Signature(), "function", s.Doc), true
-	}
-	if a, ok := fn.LookupAgg(name); ok {
-		text := entry(signature(a), "aggregate", a.Doc)
-		if a.Later {
-			text += "\n" + laterText
-		}
-		return text, true
-	}
-	if f, ok := fn.LookupForm(strings.TrimSuffix(name, "()")); ok {
-		return entry(f.Syntax, f.Kind, f.Doc), true
-	}
-	if f, ok := fn.LookupForm(name + "Window"); ok { // the short name of a window (saql.md 2.5)
-		return entry(f.Syntax, f.Kind, f.Doc), true
-	}
-	if l, ok := fn.LookupLater(name); ok {
-		return fmt.Sprintf("%s\n  %s\n\n%s", l.Name, l.Kind, laterText), true
+	e, known := lookupManual(name)
+	later, isLater := fn.LookupLater(name)
+	switch {
+	case known && isLater:
+		return e.text() + "\n" + laterText, true
+	case known:
+		return e.text(), true
+	case isLater:
+		return fmt.Sprintf("%s\n  %s\n\n%s", later.Name, later.Kind, laterText), true
 	}
 	return "", false
-}
-
-// entry is an entry of the manual.
-func entry(syntax, kind string, doc fn.Doc) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n  %s\n\n%s\n", syntax, kind, doc.Summary)
-	if len(doc.Examples) > 0 {
-		b.WriteString("\nExamples:\n")
-		width := 0
-		for _, x := range doc.Examples {
-			width = max(width, cellWidth(x.In))
-		}
-		for _, x := range doc.Examples {
-			fmt.Fprintf(&b, "  %s%s  %s\n", x.In, strings.Repeat(" ", width-cellWidth(x.In)), x.Want)
-		}
-	}
-	return b.String()
-}
-
-// signature is how an aggregate is called.
-func signature(a *fn.Agg) string {
-	var names []string
-	for _, p := range a.Params {
-		names = append(names, p.Name)
-	}
-	if len(names) == 0 {
-		names = []string{"*"}
-	}
-	return a.Name + "(" + strings.Join(names, ", ") + ")"
 }

@@ -46,6 +46,7 @@ type Doc struct {
 	Summary  string // a sentence that starts with the function's name
 	Section  string // of saql.md
 	Examples []Example
+	Story    *Story // for what constants cannot show
 }
 
 // Scalar is a function of one row.

@@ -59,6 +59,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "HoppingWindow groups rows in windows of one size that start every hop, so a row may be in several.",
 			Section: "5.3",
+			Story: &Story{
+				Query: `SELECT k, COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY k, HoppingWindow(second, 10, 5)`,
+				Events: []string{
+					`{"k":"a","time":"2024-01-01T00:00:01Z"}`,
+					`{"k":"a","time":"2024-01-01T00:00:07Z"}`,
+				},
+				Rows: []string{
+					`{"k":"a","n":1,"t":"2024-01-01T00:00:05.0000000Z"}`,
+					`{"k":"a","n":2,"t":"2024-01-01T00:00:10.0000000Z"}`,
+					`{"k":"a","n":1,"t":"2024-01-01T00:00:15.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -68,6 +82,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "SessionWindow groups rows that follow each other within the timeout, up to a maximum duration.",
 			Section: "5.5",
+			Story: &Story{
+				Query: `SELECT COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY SessionWindow(second, 5, 60)`,
+				Events: []string{
+					`{"time":"2024-01-01T00:00:01Z"}`,
+					`{"time":"2024-01-01T00:00:04Z"}`,
+					`{"time":"2024-01-01T00:00:20Z"}`,
+				},
+				Rows: []string{
+					`{"n":2,"t":"2024-01-01T00:00:09.0000000Z"}`,
+					`{"n":1,"t":"2024-01-01T00:00:25.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -77,6 +105,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "SlidingWindow gives a result each time that the content of the last interval of the size changes.",
 			Section: "5.4",
+			Story: &Story{
+				Query: `SELECT COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY SlidingWindow(second, 10)`,
+				Events: []string{
+					`{"time":"2024-01-01T00:00:01Z"}`,
+					`{"time":"2024-01-01T00:00:04Z"}`,
+				},
+				Rows: []string{
+					`{"n":1,"t":"2024-01-01T00:00:01.0000000Z"}`,
+					`{"n":2,"t":"2024-01-01T00:00:04.0000000Z"}`,
+					`{"n":1,"t":"2024-01-01T00:00:11.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -86,6 +128,16 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "System.Timestamp gives the timestamp of the row; of a window's result it is the window end. As the window of GROUP BY it groups rows of equal time.",
 			Section: "4.8",
+			Story: &Story{
+				Query: `SELECT v, System.Timestamp() AS t
+FROM input TIMESTAMP BY time`,
+				Events: []string{
+					`{"v":1,"time":"2024-01-01T00:00:01Z"}`,
+				},
+				Rows: []string{
+					`{"v":1,"t":"2024-01-01T00:00:01.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -95,6 +147,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "System.Window gives a record whose Id is the name that Window gave to the row's window, or NULL.",
 			Section: "5.7",
+			Story: &Story{
+				Query: `SELECT System.Window().Id AS w, COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY Windows(Window('short', TumblingWindow(second, 5)), Window('long', TumblingWindow(second, 10)))`,
+				Events: []string{
+					`{"time":"2024-01-01T00:00:01Z"}`,
+					`{"time":"2024-01-01T00:00:07Z"}`,
+				},
+				Rows: []string{
+					`{"w":"short","n":1,"t":"2024-01-01T00:00:05.0000000Z"}`,
+					`{"w":"short","n":1,"t":"2024-01-01T00:00:10.0000000Z"}`,
+					`{"w":"long","n":2,"t":"2024-01-01T00:00:10.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -117,6 +183,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "TumblingWindow groups rows in windows of one size that follow each other without overlap.",
 			Section: "5.2",
+			Story: &Story{
+				Query: `SELECT k, COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY k, TumblingWindow(second, 10)`,
+				Events: []string{
+					`{"k":"a","time":"2024-01-01T00:00:01Z"}`,
+					`{"k":"a","time":"2024-01-01T00:00:10Z"}`,
+					`{"k":"a","time":"2024-01-01T00:00:11Z"}`,
+				},
+				Rows: []string{
+					`{"k":"a","n":2,"t":"2024-01-01T00:00:10.0000000Z"}`,
+					`{"k":"a","n":1,"t":"2024-01-01T00:00:20.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -126,6 +206,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "Window names a window of Windows; System.Window().Id gives the name.",
 			Section: "5.7",
+			Story: &Story{
+				Query: `SELECT System.Window().Id AS w, COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY Windows(Window('short', TumblingWindow(second, 5)), Window('long', TumblingWindow(second, 10)))`,
+				Events: []string{
+					`{"time":"2024-01-01T00:00:01Z"}`,
+					`{"time":"2024-01-01T00:00:07Z"}`,
+				},
+				Rows: []string{
+					`{"w":"short","n":1,"t":"2024-01-01T00:00:05.0000000Z"}`,
+					`{"w":"short","n":1,"t":"2024-01-01T00:00:10.0000000Z"}`,
+					`{"w":"long","n":2,"t":"2024-01-01T00:00:10.0000000Z"}`,
+				},
+			},
 		},
 	},
 	{
@@ -135,6 +229,20 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "Windows groups rows in several windows at once.",
 			Section: "5.7",
+			Story: &Story{
+				Query: `SELECT COUNT(*) AS n, System.Timestamp() AS t
+FROM input TIMESTAMP BY time
+GROUP BY Windows(TumblingWindow(second, 5), TumblingWindow(second, 10))`,
+				Events: []string{
+					`{"time":"2024-01-01T00:00:01Z"}`,
+					`{"time":"2024-01-01T00:00:07Z"}`,
+				},
+				Rows: []string{
+					`{"n":1,"t":"2024-01-01T00:00:05.0000000Z"}`,
+					`{"n":1,"t":"2024-01-01T00:00:10.0000000Z"}`,
+					`{"n":2,"t":"2024-01-01T00:00:10.0000000Z"}`,
+				},
+			},
 		},
 	},
 }

@@ -19,7 +19,6 @@ var _ = agg(Agg{
 	New:       func(AggSpec) Acc { return &collectAcc{} },
 	Row:       true,
 	InOrder:   true,
-	Later:     true,
 	WithNulls: true,
 })
 

@@ -27,7 +27,6 @@ var _ = agg(Agg{
 	New:     func(s AggSpec) Acc { return newPercentile("PERCENTILE_CONT", s, true) },
 	Literal: true,
 	Ordered: true,
-	Later:   true,
 })
 
 var _ = agg(Agg{
@@ -49,7 +48,6 @@ var _ = agg(Agg{
 	New:     func(s AggSpec) Acc { return newPercentile("PERCENTILE_DISC", s, false) },
 	Literal: true,
 	Ordered: true,
-	Later:   true,
 })
 
 // percentile is PERCENTILE_CONT and PERCENTILE_DISC. A slot holds all its values, so what

@@ -29,7 +29,6 @@ var _ = agg(Agg{
 	Row:       true,
 	Ordered:   true,
 	InOrder:   true,
-	Later:     true,
 	WithNulls: true,
 })
 

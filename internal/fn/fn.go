@@ -65,6 +65,8 @@ type Scalar struct {
 	Result   func(args []Types) Types // static type, without NULL unless it may come from non-NULL arguments
 	Doc      Doc
 	Eval     func(c *Call, out *vec.Vec, args []*vec.Vec, n int)
+	// Before12 is the function at the levels 1.0 and 1.1, if it is another (saql.md 3.9).
+	Before12 *Scalar
 	// Check, if set, looks at the constant arguments of a call when it is compiled:
 	// consts[i] is nil when argument i is not constant. A nil result means no finding.
 	Check func(consts []*vec.Value) *StaticError
@@ -89,16 +91,19 @@ type Call struct {
 	// OnError is told of a row whose evaluation fails. The row becomes NULL, and the
 	// engine stops or drops it by policy (saql.md 0: query error).
 	OnError func(row int, message string)
-	rows    int        // how many rows Run has at hand, 0 outside of it
-	nulls   []bool     // memory for Nulls
-	args    []*vec.Vec // memory for the arguments that Run passes
-	memos   memos      // converted dictionary entries
+	// OnNote is told of what a function counts; it may be nil.
+	OnNote func(Note)
+	rows   int        // how many rows Run has at hand, 0 outside of it
+	nulls  []bool     // memory for Nulls
+	args   []*vec.Vec // memory for the arguments that Run passes
+	memos  memos      // converted dictionary entries
 	// What functions keep from batch to batch of one call. An engine that keeps the
 	// Call for as long as the call lives lets them; one goroutine uses a Call.
 	entries  entryMemo
 	builder  textBuilder
 	patterns patternCache
 	like     lastLike
+	geo      geographies
 }
 
 // Skip reports whether row i gives NULL whatever Eval does.
@@ -136,8 +141,6 @@ type Agg struct {
 	Literal bool
 	// Row aggregates may leave out their last parameter, which then is the whole row.
 	Row bool
-	// Later marks aggregates that are known by name and not supported yet.
-	Later bool
 }
 
 // AggSpec is a call of an aggregate as Agg.New sees it.

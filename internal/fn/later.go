@@ -7,25 +7,17 @@ type LaterFunction struct {
 	Section string // of saql.md
 }
 
-// Later lists these names. Whoever writes such a function takes it from here. Aggregates
-// that come later are declared as such (Agg.Later); LookupLater knows both.
+// Later lists these names. Whoever writes such a function takes it from here.
 var Later = []LaterFunction{
 	{"AnomalyDetection_ChangePoint", "analytic function", "11"},
 	{"AnomalyDetection_SpikeAndDip", "analytic function", "11"},
 	{"Classifier", "function of MATCH_RECOGNIZE", "9.5"},
-	{"CreateLineString", "geospatial function", "12.2"},
-	{"CreatePoint", "geospatial function", "12.2"},
-	{"CreatePolygon", "geospatial function", "12.2"},
 	{"First", "function of MATCH_RECOGNIZE", "9.5"},
 	{"GetArrayElements", "function of APPLY", "6.7"},
 	{"GetRecordProperties", "function of APPLY", "6.7"},
 	{"ISFIRST", "analytic function", "8.4"},
 	{"LAG", "analytic function", "8.2"},
 	{"LAST", "analytic function", "8.3"},
-	{"ST_DISTANCE", "geospatial function", "12.2"},
-	{"ST_INTERSECTS", "geospatial function", "12.2"},
-	{"ST_OVERLAPS", "geospatial function", "12.2"},
-	{"ST_WITHIN", "geospatial function", "12.2"},
 }
 
 // LookupLater finds a name that is known and not supported yet, without case.
@@ -35,9 +27,6 @@ func LookupLater(name string) (LaterFunction, bool) {
 		if foldName(l.Name) == key {
 			return l, true
 		}
-	}
-	if a := aggs[key]; a != nil && a.Later {
-		return LaterFunction{a.Name, "aggregate function", a.Doc.Section}, true
 	}
 	return LaterFunction{}, false
 }

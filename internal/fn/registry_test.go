@@ -29,9 +29,6 @@ func TestLookup(t *testing.T) {
 	if l, ok := LookupLater("st_distance"); !ok || l.Section != "12.2" {
 		t.Errorf("LookupLater(st_distance) = %v, %v", l, ok)
 	}
-	if l, ok := LookupLater("collecttop"); !ok || l.Kind != "aggregate function" {
-		t.Errorf("LookupLater(collecttop) = %v, %v", l, ok)
-	}
 	if _, ok := LookupLater("SUM"); ok {
 		t.Error("SUM comes later")
 	}

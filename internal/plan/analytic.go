@@ -9,8 +9,7 @@ import (
 	"weir/internal/vec"
 )
 
-// Analytic functions, and aggregates that need an order, are checked here and do not run
-// yet (saql.md 2.6, 7.6, 8, 11).
+// Analytic functions are checked here and do not run yet (saql.md 2.6, 8, 11).
 
 // overParts says which parts of OVER a function takes: may, must or (absent) no.
 type overParts struct{ partition, order, limit, when byte }
@@ -314,71 +313,6 @@ func (x *exprs) aggregateOver(e *saql.Call, a *fn.Agg) *Expr {
 		x.b.notSupported(e.Span, e.Name.Text+" with OVER")
 	}
 	return bad(e.Span)
-}
-
-// laterAggregate checks Collect, TopOne, CollectTop and the percentiles in a window.
-func (x *exprs) laterAggregate(e *saql.Call, a *fn.Agg) *Expr {
-	before := x.errors()
-	name := strings.ToUpper(a.Name)
-	ordered := name != "COLLECT"
-	if !x.aggregatePlace(e, e.Name.Text) {
-		return x.argsOf(e, e.Name.Text)
-	}
-	x.b.noteAggregate(e.Name.Text, e.Span)
-	if ordered && !x.over(e, overParts{order: must}) {
-		return x.argsOf(e, e.Name.Text)
-	}
-	x.argsOf(e, e.Name.Text)
-	lo, hi := 0, 1
-	switch name {
-	case "COLLECTTOP":
-		lo, hi = 1, 2
-	case "PERCENTILE_CONT", "PERCENTILE_DISC":
-		lo = 1
-	}
-	if n := len(e.Args); n < lo || n > hi {
-		want := itoa(hi)
-		if hi > lo {
-			want = itoa(lo) + " or " + itoa(hi)
-		}
-		x.fail(diag.SA7002, e.Span, e.Name.Text+" takes "+want+" arguments, not "+itoa(n), "")
-	} else {
-		x.checkOrdered(e, name)
-	}
-	if x.errors() == before {
-		x.b.notSupported(e.Span, e.Name.Text)
-	}
-	return bad(e.Span)
-}
-
-// checkOrdered checks the arguments and order keys of TopOne, CollectTop and percentiles.
-func (x *exprs) checkOrdered(e *saql.Call, name string) {
-	switch name {
-	case "COLLECTTOP":
-		if v, ok := x.literalInt(e.Args[0]); !ok || v < 1 {
-			x.fail(diag.SA7016, e.Args[0].Pos(), "count of "+e.Name.Text+" must be an integer of 1 or more", "")
-		}
-	case "PERCENTILE_CONT", "PERCENTILE_DISC":
-		if v, ok := x.literalNumber(e.Args[0]); !ok || v < 0 || v > 1 {
-			d := x.fail(diag.SA7007, e.Args[0].Pos(), "a percentile lies between 0 and 1", "95 % is 0.95")
-			d.Text = "argument of " + e.Name.Text
-		}
-		if len(e.Over.OrderBy) > 1 {
-			x.fail(diag.SA7019, e.Over.OrderBy[1].Expr.Pos(), "a second key is not allowed in the OVER of "+e.Name.Text, "it needs ORDER BY with one key")
-		}
-	default:
-		if name == "COLLECT" {
-			return
-		}
-	}
-	for _, k := range e.Over.OrderBy {
-		x.muted++
-		t := x.valueOf(k.Expr).Type.NotNull()
-		x.muted--
-		if t != 0 && t&vec.KindsOf(vec.Int, vec.Float, vec.Datetime, vec.Bit) == 0 {
-			x.fail(diag.SA7008, k.Expr.Pos(), "cannot order by "+typeText(t), "ORDER BY takes bigint, float or datetime; CAST it")
-		}
-	}
 }
 
 // callText is the source text of a call without its OVER.

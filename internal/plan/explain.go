@@ -235,13 +235,32 @@ func (x *explainer) columns(n *Node) []string {
 }
 
 func aggText(a GroupAgg, in []string) string {
+	values := a.Args[:len(a.Args)-len(a.Desc)]
+	if a.Fn.WithTime {
+		values = values[:len(values)-1]
+	}
 	switch {
 	case len(a.Args) == 0:
 		return a.Fn.Name + "(*)"
 	case a.Fn.Name == "COUNT_DISTINCT":
-		return "COUNT(DISTINCT " + pick(in, a.Args) + ")"
+		return "COUNT(DISTINCT " + pick(in, values) + ")"
+	case len(a.Desc) == 0:
+		return a.Fn.Name + "(" + pick(in, values) + ")"
 	}
-	return a.Fn.Name + "(" + pick(in, a.Args) + ")"
+	var args, keys []string
+	if a.Fn.Literal {
+		args = append(args, a.Const.String())
+	}
+	if len(values) > 0 {
+		args = append(args, pick(in, values))
+	}
+	for i, c := range a.Args[len(values):] {
+		keys = append(keys, in[c])
+		if a.Desc[i] {
+			keys[i] += " DESC"
+		}
+	}
+	return a.Fn.Name + "(" + strings.Join(args, ", ") + ") OVER (ORDER BY " + strings.Join(keys, ", ") + ")"
 }
 
 func colNames(cols []Col) string {

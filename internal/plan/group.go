@@ -35,7 +35,9 @@ type grouping struct {
 // aggCall is a call of an aggregate.
 type aggCall struct {
 	fn   *fn.Agg
-	args []*Expr // over the input row
+	args []*Expr // over the input row: values, order keys, time
+	desc []bool  // per order key
+	cons vec.Value
 	typ  vec.Kinds
 	span diag.Span
 	col  int // lowered: column of the group node, -1 until it is asked for
@@ -195,7 +197,7 @@ func (g *grouping) notGrouped(e *Expr) {
 // of its result.
 func (g *grouping) addAgg(call *aggCall) *Expr {
 	i := slices.IndexFunc(g.aggs, func(a *aggCall) bool {
-		return a.fn == call.fn && slices.EqualFunc(a.args, call.args, same)
+		return a.fn == call.fn && slices.EqualFunc(a.args, call.args, same) && slices.Equal(a.desc, call.desc) && sameValue(a.cons, call.cons)
 	})
 	if i < 0 {
 		i = len(g.aggs)

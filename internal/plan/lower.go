@@ -348,7 +348,7 @@ func (g *grouping) resolveRef(e *Expr, r *ref) {
 // aggColumn computes an aggregate when it is first asked for.
 func (g *grouping) aggColumn(a *aggCall) int {
 	if a.col < 0 {
-		call := GroupAgg{Fn: a.fn, Span: a.span}
+		call := GroupAgg{Fn: a.fn, Span: a.span, Desc: a.desc, Const: a.cons}
 		for _, arg := range a.args {
 			call.Args = append(call.Args, g.input(arg))
 		}

@@ -26,8 +26,10 @@ func TestLookup(t *testing.T) {
 	if a, ok := LookupAgg("sum"); !ok || a.Name != "SUM" {
 		t.Errorf("LookupAgg(sum) = %v, %v", a, ok)
 	}
-	if l, ok := LookupLater("st_distance"); !ok || l.Section != "12.2" {
-		t.Errorf("LookupLater(st_distance) = %v, %v", l, ok)
+	for _, want := range Later {
+		if l, ok := LookupLater(strings.ToLower(want.Name)); !ok || l != want {
+			t.Errorf("LookupLater(%s) = %v, %v", want.Name, l, ok)
+		}
 	}
 	if _, ok := LookupLater("SUM"); ok {
 		t.Error("SUM comes later")

@@ -55,6 +55,9 @@ func (x *exprs) call(e *saql.Call) *Expr {
 		return x.ignoreArgs(e)
 	}
 	if s, ok := fn.LookupScalar(name); ok && !(s.Name == "DATEDIFF" && x.sourceTimes(e)) {
+		if s.Before12 != nil && x.env.Level != Level12 {
+			s = s.Before12
+		}
 		return x.scalarCall(e, s)
 	} else if ok {
 		return x.datediffOfSources(e)

@@ -27,6 +27,7 @@ var Layers = map[string]Layer{
 	"internal/job":    {May: []string{"plan", "exec", "codec", "state", "vec", "diag"}, Why: "the runner drives the engine; it is not driven by verbs or pages"},
 	"internal/caserun": {May: []string{"vec", "diag", "saql", "plan", "exec", "codec", "job", "testkit"},
 		Why: "it joins the judge and the engine, and nothing of the command line"},
+	"internal/twin":     {May: []string{"saql"}, Why: "the slow twin of the engine must not share its mistakes: only the parser is common"},
 	"internal/generate": {Why: "a maker of data must not share the mistakes of what it tests"},
 	"internal/testkit":  {Why: "the judge of the engine must not use its comparisons"},
 	"internal/house":    {Why: "it reads the tree, not the code"},

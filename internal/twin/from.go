@@ -1,0 +1,209 @@
+package twin
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir/internal/saql"
+)
+
+// source is a source of a block: its schema and the name it goes by.
+type source struct {
+	alias string
+	*relation
+	applied bool // by APPLY: its row stands for an element
+}
+
+// tuple is a row of FROM: a row of each source, nil where an outer join or OUTER APPLY
+// found none.
+type tuple struct {
+	t     int64
+	parts []*row
+}
+
+// block is a query block at work: the sources and all rows of its FROM, in order.
+type block struct {
+	sources []source
+	tuples  []tuple
+	// partition are the PARTITION BY keys of its sources (saql.md 4.6).
+	partition []saql.Expr
+}
+
+func (r *run) from(t saql.TableExpr) *block {
+	switch t := t.(type) {
+	case *saql.ParenTable:
+		return r.from(t.Table)
+	case *saql.Source:
+		rel := r.named(t)
+		alias := t.Name.Text
+		if t.Alias != nil {
+			alias = t.Alias.Text
+		}
+		return r.single(alias, rel, t.PartitionBy, t.Match)
+	case *saql.Derived:
+		alias := ""
+		if t.Alias != nil {
+			alias = t.Alias.Text
+		}
+		return r.single(alias, r.query(t.Body), t.PartitionBy, t.Match)
+	case *saql.Join:
+		return r.join(t)
+	case *saql.Apply:
+		return r.apply(t)
+	}
+	panic(fmt.Sprintf("twin: FROM %T", t))
+}
+
+// single is a block of one source.
+func (r *run) single(alias string, rel *relation, p *saql.PartitionBy, m *saql.MatchRecognize) *block {
+	b := &block{sources: []source{{alias: alias, relation: rel}}}
+	for _, x := range rel.rows {
+		b.tuples = append(b.tuples, tuple{x.t, []*row{x}})
+	}
+	if p != nil {
+		b.partition = p.Keys
+	}
+	if m != nil {
+		return r.match(b, alias, m)
+	}
+	return b
+}
+
+// named is a step, a stream or a reference input.
+func (r *run) named(s *saql.Source) *relation {
+	if step, ok := r.steps[strings.ToLower(s.Name.Text)]; ok {
+		if s.TimestampBy != nil {
+			unknownPart("TIMESTAMP BY of a step")
+		}
+		return step
+	}
+	for _, in := range r.job.Inputs {
+		if strings.EqualFold(in.Name, s.Name.Text) {
+			return r.stream(in, s.TimestampBy)
+		}
+	}
+	for _, in := range r.job.Reference {
+		if strings.EqualFold(in.Name, s.Name.Text) {
+			rel := &relation{open: true, reference: true}
+			for _, text := range in.Events {
+				rel.rows = append(rel.rows, &row{fields: fieldsOf(text)})
+			}
+			return rel
+		}
+	}
+	panic("twin: no source " + s.Name.Text)
+}
+
+func fieldsOf(text string) []Field {
+	v, err := ParseJSON(text)
+	if err != nil || v.Kind != Record {
+		panic("twin: no event: " + text)
+	}
+	return v.Fields
+}
+
+// stream gives the events of an input their times (saql.md 4).
+func (r *run) stream(in Input, by *saql.TimestampBy) *relation {
+	rel := &relation{open: true}
+	marks := &clocks{newest: map[string]int64{}}
+	for i, text := range in.Events {
+		x := &row{fields: fieldsOf(text)}
+		arrival := int64(0)
+		if in.Arrival != nil {
+			arrival = in.Arrival[i]
+		}
+		keep := true
+		switch {
+		case by == nil && r.job.Sample:
+			x.t = r.job.Start
+		case by == nil:
+			marks.arrived = max(marks.arrived, arrival)
+			x.t = marks.arrived
+		default:
+			keep = r.stamp(x, in.Name, by, arrival, marks)
+		}
+		if keep {
+			rel.rows = append(rel.rows, x)
+		}
+	}
+	slices.SortStableFunc(rel.rows, func(a, b *row) int { return order(a.t, b.t) })
+	return rel
+}
+
+func order(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// stamp sets T of an event by TIMESTAMP BY and the policies; it says if the event stays.
+func (r *run) stamp(x *row, name string, by *saql.TimestampBy, arrival int64, marks *clocks) bool {
+	b := &block{sources: []source{{alias: name, relation: &relation{open: true}}}, tuples: []tuple{{0, []*row{x}}}}
+	at := &env{block: b, tuple: b.tuples[0]}
+	e := at.value(by.Expr)
+	if e.Kind == Text {
+		t, ok := parseTime(e.Text)
+		if !ok {
+			return false
+		}
+		e = timeValue(t)
+	}
+	if e.Kind != Time {
+		return false
+	}
+	var over []Value
+	for _, k := range by.Over {
+		v := at.value(k)
+		if v.isNull() {
+			return false
+		}
+		over = append(over, v)
+	}
+	x.t = e.Int
+	if r.job.Sample {
+		return true
+	}
+	return r.police(x, arrival, keys(over), marks)
+}
+
+// clocks are the clocks of an input: the latest arrival, and the newest T of each key of
+// TIMESTAMP BY OVER (of the empty key without OVER).
+type clocks struct {
+	arrived int64
+	newest  map[string]int64
+}
+
+// police applies the policies in their order (saql.md 4.3): early, late, disorder. The
+// watermark is the one before the event. It says if the event stays.
+func (r *run) police(x *row, arrival int64, key string, c *clocks) bool {
+	j := r.job
+	if x.t-arrival > 5*minute {
+		return false
+	}
+	before := c.arrived
+	c.arrived = max(c.arrived, arrival)
+	if arrival-x.t > j.Late {
+		if j.Drop {
+			return false
+		}
+		x.t = arrival - j.Late
+	}
+	newest, known := c.newest[key]
+	w := before - j.Late
+	if known {
+		w = max(w, newest-j.OutOfOrder)
+	}
+	if x.t < w {
+		if j.Drop {
+			return false
+		}
+		x.t = w
+	}
+	c.newest[key] = max(newest, x.t)
+	return true
+}

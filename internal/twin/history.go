@@ -1,0 +1,91 @@
+package twin
+
+import "weir/internal/saql"
+
+// history is an analytic function on the row at hand: it looks back over the rows of the
+// block, before WHERE (saql.md 8).
+func (x *env) history(name string, c *saql.Call) Value {
+	if x.at < 0 || x.group != nil {
+		panic("twin: " + name + " without a row")
+	}
+	if name == "ISFIRST" {
+		return x.isFirst(c)
+	}
+	switch name {
+	case "LAG":
+		back := 1
+		if len(c.Args) > 1 {
+			back = int(x.value(c.Args[1]).Int)
+		}
+		return x.earlier(c, x.visible(c.Over, x.at-1), back, 2)
+	case "LAST":
+		return x.earlier(c, x.visible(c.Over, x.at), 1, 1)
+	}
+	return x.block.over(name, c, x.visible(c.Over, x.at))
+}
+
+// earlier is the value on the row that is back rows from the end of rows, or the default,
+// which stands at an argument.
+func (x *env) earlier(c *saql.Call, rows []int, back, defaultAt int) Value {
+	if len(rows) >= back {
+		row := x.block.row(rows[len(rows)-back])
+		if c.Star {
+			return row.record()
+		}
+		return row.value(c.Args[0])
+	}
+	if len(c.Args) > defaultAt {
+		return x.value(c.Args[defaultAt])
+	}
+	return null
+}
+
+// visible are the rows up to upto that the row sees: of its keys, younger than the
+// duration, passing WHEN.
+func (x *env) visible(o *saql.Over, upto int) []int {
+	length := unitTicks(o.Limit.Unit.Text) * x.value(o.Limit.Value).Int
+	var rows []int
+	for i := 0; i <= upto; i++ {
+		row := x.block.row(i)
+		if row.tuple.t > x.tuple.t-length && x.sameKeys(row, o) && passes(row, o) {
+			rows = append(rows, i)
+		}
+	}
+	return rows
+}
+
+// sameKeys compares the keys of PARTITION BY of the function and of the block.
+func (x *env) sameKeys(row *env, o *saql.Over) bool {
+	by := x.block.partition
+	if o != nil {
+		by = append(append([]saql.Expr(nil), by...), o.PartitionBy...)
+	}
+	return keys(x.all(by)) == keys(row.all(by))
+}
+
+func passes(row *env, o *saql.Over) bool {
+	return o == nil || o.When == nil || row.truth(o.When) == yes
+}
+
+func (x *env) all(list []saql.Expr) []Value {
+	var out []Value
+	for _, e := range list {
+		out = append(out, x.value(e))
+	}
+	return out
+}
+
+// isFirst tells if the row is the first of its keys in its interval of a tumbling window.
+func (x *env) isFirst(c *saql.Call) Value {
+	size := unitTicks(c.Args[0].(*saql.Path).Names[0].Text) * x.value(c.Args[1]).Int
+	if !passes(x, c.Over) {
+		return intValue(0)
+	}
+	for i := range x.at {
+		row := x.block.row(i)
+		if ceilDiv(row.tuple.t, size) == ceilDiv(x.tuple.t, size) && x.sameKeys(row, c.Over) && passes(row, c.Over) {
+			return intValue(0)
+		}
+	}
+	return intValue(1)
+}

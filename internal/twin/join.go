@@ -1,0 +1,250 @@
+package twin
+
+import (
+	"math"
+	"slices"
+
+	"weir/internal/saql"
+)
+
+// join pairs every row of the left side with every row of the right side (saql.md 6).
+func (r *run) join(j *saql.Join) *block {
+	left, right := r.from(j.Left), r.from(j.Right)
+	b := &block{partition: left.partition}
+	b.sources = append(append(b.sources, left.sources...), right.sources...)
+	reference := right.reference()
+	n := len(left.sources)
+	for _, l := range left.tuples {
+		matched := false
+		for _, rt := range right.tuples {
+			t := tuple{max(l.t, rt.t), append(slices.Clone(l.parts), rt.parts...)}
+			if reference {
+				t.t = l.t
+			}
+			x := &env{block: b, tuple: t, at: -1, on: true}
+			if x.joins(j.On, n) {
+				matched = true
+				b.tuples = append(b.tuples, t)
+			}
+		}
+		if !matched && j.Kind == saql.LeftJoin {
+			t := tuple{l.t, append(slices.Clone(l.parts), make([]*row, len(right.sources))...)}
+			if !reference {
+				x := &env{block: b, tuple: t, at: -1, on: true}
+				t.t = max(t.t, x.latest(j.On, n))
+			}
+			b.tuples = append(b.tuples, t)
+		}
+	}
+	slices.SortStableFunc(b.tuples, func(x, y tuple) int { return order(x.t, y.t) })
+	return b
+}
+
+// joins tells if the pair satisfies ON, whose left sources are the first n. An equality
+// between the sides uses key equality, and NULL matches nothing (saql.md 3.7).
+func (x *env) joins(on saql.Expr, n int) bool {
+	for _, c := range conjuncts(on) {
+		if e, ok := c.(*saql.Binary); ok && e.Op == "=" && !x.bounds(e) && x.acrossSides(e, n) {
+			l, r := x.value(e.L), x.value(e.R)
+			if l.isNull() || r.isNull() || l.key() != r.key() {
+				return false
+			}
+			continue
+		}
+		if x.bound(c) != yes {
+			return false
+		}
+	}
+	return true
+}
+
+// conjuncts are the parts of an AND.
+func conjuncts(e saql.Expr) []saql.Expr {
+	e = saql.Unparen(e)
+	if b, ok := e.(*saql.Binary); ok && b.Op == "AND" {
+		return append(conjuncts(b.L), conjuncts(b.R)...)
+	}
+	return []saql.Expr{e}
+}
+
+// acrossSides tells if one operand reads only left sources and the other only right ones.
+func (x *env) acrossSides(e *saql.Binary, n int) bool {
+	l, l2 := x.sides(e.L, n)
+	r, r2 := x.sides(e.R, n)
+	return l && !l2 && r2 && !r || l2 && !l && r && !r2
+}
+
+// sides tells which sides an expression reads.
+func (x *env) sides(e saql.Expr, n int) (left, right bool) {
+	saql.Walk(e, func(e saql.Expr) bool {
+		if p, ok := e.(*saql.Path); ok {
+			part, _ := x.block.resolve(p.Names)
+			left = left || part >= 0 && part < n
+			right = right || part >= n
+		}
+		return true
+	})
+	return left, right
+}
+
+// elapsedArgs tells if a call is DATEDIFF(unit, alias, alias).
+func (x *env) elapsedArgs(c *saql.Call) bool {
+	return len(c.Args) == 3 && x.sourceOf(c.Args[1]) >= 0 && x.sourceOf(c.Args[2]) >= 0
+}
+
+// sourceOf is the source that an expression names, or -1.
+func (x *env) sourceOf(e saql.Expr) int {
+	if p, ok := e.(*saql.Path); ok && len(p.Names) == 1 {
+		return x.block.alias(p.Names[0].Text)
+	}
+	return -1
+}
+
+// elapsed is T(b) - T(a) of DATEDIFF over aliases; ok is false if a row is missing.
+func (x *env) elapsed(c *saql.Call) (t int64, ok bool) {
+	a, b := x.tuple.parts[x.sourceOf(c.Args[1])], x.tuple.parts[x.sourceOf(c.Args[2])]
+	if a == nil || b == nil {
+		return 0, false
+	}
+	return b.t - a.t, true
+}
+
+// elapsedUnits is DATEDIFF over aliases where it does not bound: in whole units, toward
+// zero.
+func (x *env) elapsedUnits(c *saql.Call) Value {
+	t, ok := x.elapsed(c)
+	if !ok {
+		return null
+	}
+	return intValue(t / unitTicks(c.Args[0].(*saql.Path).Names[0].Text))
+}
+
+// timeBound is DATEDIFF(unit, a, b) in [low, high], in ticks.
+type timeBound struct {
+	call      *saql.Call
+	low, high int64
+}
+
+// boundOf reads a conjunct that bounds the time between sources (saql.md 6.2).
+func (x *env) boundOf(e saql.Expr) (timeBound, bool) {
+	switch e := e.(type) {
+	case *saql.Between:
+		if c, unit := x.dateDiff(e.X); c != nil && !e.Not {
+			return timeBound{c, x.value(e.Lo).Int * unit, x.value(e.Hi).Int * unit}, true
+		}
+	case *saql.Binary:
+		if c, unit := x.dateDiff(e.L); c != nil {
+			return boundBy(c, e.Op, x.value(e.R).Int*unit), true
+		}
+		if c, unit := x.dateDiff(e.R); c != nil {
+			return boundBy(c, mirrored[e.Op], x.value(e.L).Int*unit), true
+		}
+	}
+	return timeBound{}, false
+}
+
+var mirrored = map[string]string{"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+func boundBy(c *saql.Call, op string, n int64) timeBound {
+	t := timeBound{c, math.MinInt64, math.MaxInt64}
+	switch op {
+	case "=":
+		t.low, t.high = n, n
+	case "<":
+		t.high = n - 1
+	case "<=":
+		t.high = n
+	case ">":
+		t.low = n + 1
+	case ">=":
+		t.low = n
+	}
+	return t
+}
+
+func (x *env) dateDiff(e saql.Expr) (*saql.Call, int64) {
+	c, ok := saql.Unparen(e).(*saql.Call)
+	if !ok || c.Prefix != nil || !x.elapsedArgs(c) {
+		return nil, 0
+	}
+	return c, unitTicks(c.Args[0].(*saql.Path).Names[0].Text)
+}
+
+func (x *env) bounds(e saql.Expr) bool {
+	_, ok := x.boundOf(e)
+	return ok
+}
+
+// bound is the truth of a conjunct of ON: a time bound to the tick, else as it stands.
+func (x *env) bound(e saql.Expr) tri {
+	t, ok := x.boundOf(e)
+	if !ok {
+		return x.truth(e)
+	}
+	d, ok := x.elapsed(t.call)
+	if !ok {
+		return unknown
+	}
+	return triOf(t.low <= d && d <= t.high)
+}
+
+// latest is the latest time at which a partner of the left row could come: the smallest
+// T(x) + u(x) over the left sources x that are bounded (saql.md 6.4).
+func (x *env) latest(on saql.Expr, n int) int64 {
+	end := int64(math.MaxInt64)
+	for _, c := range conjuncts(on) {
+		t, ok := x.boundOf(c)
+		if !ok {
+			continue
+		}
+		a, b := x.sourceOf(t.call.Args[1]), x.sourceOf(t.call.Args[2])
+		up := t.high
+		if a >= n { // T(right) <= T(left) - low
+			a, b = b, a
+			if up = math.MaxInt64; t.low != math.MinInt64 {
+				up = -t.low
+			}
+		}
+		if a >= n || b < n || up == math.MaxInt64 {
+			continue
+		}
+		if x.tuple.parts[a] == nil {
+			return math.MinInt64 // the bound is unknown whoever comes
+		}
+		end = min(end, x.tuple.parts[a].t+up)
+	}
+	return end
+}
+
+// apply gives a row per element (saql.md 6.7).
+func (r *run) apply(a *saql.Apply) *block {
+	left := r.from(a.Left)
+	b := &block{partition: left.partition, sources: slices.Clone(left.sources)}
+	names := []string{"ArrayIndex", "ArrayValue"}
+	records := saql.Fold(a.Func.Text) != saql.Fold("GetArrayElements")
+	if records {
+		names = []string{"PropertyName", "PropertyValue"}
+	}
+	elements := &relation{columns: []column{{names[0], anyKind}, {names[1], anyKind}}}
+	b.sources = append(b.sources, source{alias: a.Alias.Text, relation: elements, applied: true})
+	for i, l := range left.tuples {
+		add := func(e *row) { b.tuples = append(b.tuples, tuple{l.t, append(slices.Clone(l.parts), e)}) }
+		v := left.row(i).value(a.Arg)
+		n := 0
+		if !v.isNull() && records {
+			for _, f := range wants(Record, v).Fields {
+				add(&row{l.t, []Field{{names[0], textValue(f.Name)}, {names[1], f.Value}}})
+				n++
+			}
+		} else if !v.isNull() {
+			for k, item := range wants(Array, v).Items {
+				add(&row{l.t, []Field{{names[0], intValue(int64(k))}, {names[1], item}}})
+				n++
+			}
+		}
+		if n == 0 && a.Outer {
+			add(nil)
+		}
+	}
+	return b
+}

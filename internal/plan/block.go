@@ -12,8 +12,9 @@ type block struct {
 	sel     *saql.Select
 	step    string
 	sources []*source
-	joined  bool // several sources, so * is not allowed
-	clash   bool // two sources have one name
+	table   table // FROM: the sources and how they are put together
+	joined  bool  // there is a JOIN, so * is not allowed
+	clash   bool  // two sources have one name
 	// opaque blocks hold something that does not run yet: they are checked only.
 	opaque bool
 	// parts are the partition keys of PARTITION BY, and their number of shards if given.
@@ -45,6 +46,18 @@ type source struct {
 	// parts are the keys of PARTITION BY, shards the number behind INTO.
 	parts  []*Expr
 	shards int64
+	// nullable sources are missing in some rows: they stand at the right of a LEFT JOIN.
+	nullable bool
+	// reference sources give rows of reference data only.
+	reference bool
+}
+
+// nulls is the NULL that every column of s may be because s is missing.
+func (s *source) nulls() vec.Kinds {
+	if s.nullable {
+		return nullOnly
+	}
+	return 0
 }
 
 // sourceKind says what a source is.
@@ -81,7 +94,7 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 		c.fail(diag.SA4001, headOf(sel), "SELECT needs FROM", hint)
 		return newUnknown("the query")
 	}
-	b.from(sel.From)
+	b.table = b.from(sel.From)
 	b.sch.reference = b.reference()
 	if sel.Where != nil {
 		b.where = b.exprs(inWhere).condition(sel.Where)
@@ -203,6 +216,9 @@ func notMissing(t vec.Kinds) vec.Kinds {
 
 // passes reports whether the block hands on the rows of its source as they are.
 func (b *block) passes() bool {
+	if _, plain := b.rows().(plainFrame); !plain {
+		return false
+	}
 	return b.group == nil && len(b.items) == 1 && b.items[0].splice && b.items[0].src != nil || b.passesKnown()
 }
 

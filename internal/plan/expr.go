@@ -13,7 +13,7 @@ import (
 // uses is meant, by kind.
 type ref struct {
 	kind refKind
-	src  *source  // refField, refRow
+	src  *source  // refField, refRow, refTime
 	path []string // refField: names as the query writes them
 	n    int      // refKey, refAgg: which
 }
@@ -23,6 +23,7 @@ type refKind uint8
 const (
 	refField    refKind = iota
 	refRow              // the row of a source as a record
+	refTime             // T of the row of a source, in ON
 	refKey              // key n of the group
 	refAgg              // aggregate n of the group
 	refWindowID         // System.Window().Id
@@ -41,6 +42,8 @@ func resolve(e *Expr, f frame, post *grouping) {
 			row := f.row(r.src)
 			row.Span = e.Span
 			*e = *row
+		case refTime:
+			*e = *f.(timed).time(r.src)
 		default:
 			post.resolveRef(e, r)
 		}
@@ -59,6 +62,30 @@ func walk(e *Expr, f func(*Expr) bool) {
 	for _, a := range e.Args {
 		walk(a, f)
 	}
+}
+
+// clone is a copy of e that shares nothing that resolve changes.
+func (e *Expr) clone() *Expr {
+	c := *e
+	c.Args = make([]*Expr, len(e.Args))
+	for i, a := range e.Args {
+		c.Args[i] = a.clone()
+	}
+	return &c
+}
+
+// cannotFail reports whether e is of the few sorts that never give a query error.
+func cannotFail(e *Expr) bool {
+	switch e.Op {
+	case OpLike: // of records and arrays it fails
+		if slices.ContainsFunc(e.Args, func(a *Expr) bool { return a.Type&containers != 0 }) {
+			return false
+		}
+	case OpCol, OpConst, OpTime, OpField, OpTryCast, OpCase, OpCoalesce, OpPresent, OpNull, OpAnd, OpOr, OpNot, OpCmp, OpIn, OpIsNull:
+	default:
+		return false
+	}
+	return !slices.ContainsFunc(e.Args, func(a *Expr) bool { return !cannotFail(a) })
 }
 
 // same reports whether a and b are equal after name resolution; names of columns
@@ -209,6 +236,8 @@ func (e *Expr) writeCol(b *strings.Builder, names []string) {
 		fmt.Fprintf(b, "%s.%s", saql.Fold(r.src.name), saql.Fold(pathText(r.path)))
 	case refRow:
 		b.WriteString(saql.Fold(r.src.name))
+	case refTime:
+		b.WriteString("time of " + saql.Fold(r.src.name))
 	default:
 		fmt.Fprintf(b, "#%d.%d", r.kind, r.n)
 	}

@@ -10,25 +10,24 @@ import (
 )
 
 // from resolves the FROM clause to the sources of the block (saql.md 2.4, 2.8).
-func (b *block) from(t saql.TableExpr) {
+func (b *block) from(t saql.TableExpr) table {
 	switch t := t.(type) {
 	case *saql.Source:
-		b.fromName(t)
+		return leaf{b.fromName(t)}
 	case *saql.Derived:
-		b.fromQuery(t)
+		return leaf{b.fromQuery(t)}
 	case *saql.ParenTable:
-		b.from(t.Table)
+		return b.from(t.Table)
 	case *saql.Join:
-		b.from(t.Left)
-		left := len(b.sources)
-		b.from(t.Right)
+		first := len(b.sources)
+		left := b.from(t.Left)
+		right := b.from(t.Right)
 		b.joined = true
-		b.opaque = true
-		b.join(t, left)
+		return b.join(t, left, right, first)
 	case *saql.Apply:
-		b.from(t.Left)
-		b.apply(t)
+		return b.apply(t, b.from(t.Left))
 	}
+	panic("plan: unknown part of FROM")
 }
 
 // add makes a source known under its name.
@@ -40,11 +39,12 @@ func (b *block) add(s *source) {
 			b.clash = true
 		}
 	}
+	s.reference = s.reference || s.rel.schema().reference != nil
 	b.sources = append(b.sources, s)
 }
 
 // fromName resolves an input or a step.
-func (b *block) fromName(t *saql.Source) {
+func (b *block) fromName(t *saql.Source) *source {
 	s := &source{name: t.Name.Text, span: t.Name.Span}
 	if t.Alias != nil {
 		s.name, s.span = t.Alias.Text, t.Alias.Span
@@ -53,14 +53,12 @@ func (b *block) fromName(t *saql.Source) {
 		}
 	}
 	b.c.lookupSource(s, t)
-	if s.kind == fromReference && t.TimestampBy == nil {
-		b.notSupported(t.Name.Span, "reference data")
-	}
 	if t.Match != nil {
 		b.match(s, t.Match)
 	}
 	b.add(s)
 	b.partitionBy(t.PartitionBy, s)
+	return s
 }
 
 // lookupSource finds the step or input of a name; an unknown one gets an open schema, so
@@ -95,12 +93,8 @@ func (c *compiler) lookupSource(s *source, t *saql.Source) {
 		if t.TimestampBy != nil {
 			c.fail(diag.SA5013, t.TimestampBy.Span, "reference data has no TIMESTAMP BY", "")
 		}
-		u := newUnknown("reference data " + quote(t.Name.Text))
-		if in.cols != nil {
-			u.sch = schema{what: u.sch.what, name: u.sch.name, cols: in.cols}
-		}
-		u.sch.reference = &t.Name.Span
-		s.rel = u
+		what := "reference data " + quote(t.Name.Text)
+		s.rel = &rawInput{in, &schema{what: what, name: what, open: in.cols == nil, cols: in.cols, reference: &t.Name.Span}}
 	default:
 		s.kind = fromInput
 		by, alias := t.TimestampBy, s.name
@@ -311,7 +305,7 @@ func (c *compiler) passThrough(q saql.QueryExpr) (*saql.Select, bool) {
 }
 
 // fromQuery resolves a derived table.
-func (b *block) fromQuery(t *saql.Derived) {
+func (b *block) fromQuery(t *saql.Derived) *source {
 	s := &source{span: t.Span, kind: fromDerived}
 	if t.Alias != nil {
 		s.name, s.span = t.Alias.Text, t.Alias.Span
@@ -328,6 +322,7 @@ func (b *block) fromQuery(t *saql.Derived) {
 	}
 	b.add(s)
 	b.partitionBy(t.PartitionBy, s)
+	return s
 }
 
 // partitionBy checks PARTITION BY. It never changes results (saql.md 4.6).

@@ -1,279 +1,205 @@
 package plan
 
 import (
+	"slices"
+
 	"weir/internal/diag"
+	"weir/internal/fn"
 	"weir/internal/saql"
 	"weir/internal/vec"
 )
 
-// Joins, APPLY and MATCH_RECOGNIZE are checked here and do not run yet (saql.md 6, 9).
+// table is a part of FROM: a source, a join or an APPLY.
+type table interface {
+	// all are its sources in the order of the text.
+	all() []*source
+	// reference reports whether all its rows come from reference data.
+	reference() bool
+	// known are the bounds between its sources that hold in every row that has both.
+	known() []bound
+	// age is how far T of a row lies behind T of a source in it.
+	age(s *source) interval
+	// frame lowers it.
+	frame() timed
+}
 
-// join checks a join whose left sources are b.sources[:left].
-func (b *block) join(t *saql.Join, left int) {
+// leaf is a source as a table.
+type leaf struct{ s *source }
+
+func (l leaf) all() []*source       { return []*source{l.s} }
+func (l leaf) reference() bool      { return l.s.reference }
+func (l leaf) known() []bound       { return nil }
+func (l leaf) age(*source) interval { return interval{} }
+func (l leaf) frame() timed         { return plainFrame{l.s} }
+
+// joining is a JOIN (saql.md 6).
+type joining struct {
+	b           *block
+	left, right table
+	outer       bool
+	at          diag.Span
+	on          []*Expr // the conjuncts of ON but the time bounds
+	bounds      []bound // the time bounds of ON
+	// dist bounds T(right) - T(left).
+	dist interval
+	// residual are the bounds that dist does not say exactly.
+	residual []bound
+	// until bounds T of a match by left sources, if not just by T of the left row.
+	until []until
+}
+
+// until says that a match comes at most hi behind the row of s.
+type until struct {
+	s  *source
+	hi vec.Time
+}
+
+func (j *joining) all() []*source  { return slices.Concat(j.left.all(), j.right.all()) }
+func (j *joining) reference() bool { return j.left.reference() && j.right.reference() }
+func (j *joining) known() []bound {
+	return slices.Concat(j.left.known(), j.right.known(), j.bounds)
+}
+
+// join checks a join. Its ON sees the sources of the block from number first on.
+func (b *block) join(t *saql.Join, left, right table, first int) table {
 	c := b.c
+	j := &joining{b: b, left: left, right: right, outer: t.Kind == saql.LeftJoin, at: t.KeyPos}
 	before := c.errors()
-	if left > 0 && b.sources[0].kind == fromReference && len(b.sources) > left && b.sources[left].kind != fromReference {
-		c.fail(diag.SA6004, b.sources[0].span, "reference data must be on the right side of JOIN", "swap the sides")
+	if left.reference() && !right.reference() {
+		c.fail(diag.SA6004, left.all()[0].span, "reference data must be on the right side of JOIN", "swap the sides")
 	}
 	if t.On == nil {
-		return
+		return j
 	}
-	x := b.exprs(inOn)
-	x.condition(t.On)
-	if c.errors() == before && !b.clash && len(b.sources) > left && b.sources[left].kind != fromReference {
-		b.checkBounds(t, left)
+	sources := b.sources
+	b.sources = sources[first:]
+	j.condition(t.On)
+	if c.errors() == before && !b.clash {
+		if right.reference() {
+			j.checkLookup()
+		} else {
+			j.checkBounds(t)
+		}
 	}
 	if c.errors() == before {
-		b.checkPartitionedJoin(t, left)
+		j.checkPartitions(t)
 	}
-	if c.errors() == before && !b.clash {
-		c.unsupported(t.KeyPos, "JOIN")
+	if c.errors() == before && !right.reference() {
+		j.checkOverKeys()
 	}
-}
-
-// checkPartitionedJoin demands that ON equates the partition keys of both sides, and that
-// both have as many shards (saql.md 4.6).
-func (b *block) checkPartitionedJoin(t *saql.Join, left int) {
-	l, r := b.sources[0], b.sources[len(b.sources)-1]
-	if left == 0 || left == len(b.sources) || len(l.parts) == 0 || len(r.parts) == 0 {
-		return
-	}
-	x := b.exprs(inOn)
-	for i := range min(len(l.parts), len(r.parts)) {
-		found := false
-		for _, conj := range conjuncts(t.On, nil) {
-			e, ok := conj.(*saql.Binary)
-			if !ok || e.Op != "=" {
-				continue
-			}
-			x.muted++
-			a, c := x.valueOf(e.L), x.valueOf(e.R)
-			x.muted--
-			found = found || same(a, l.parts[i]) && same(c, r.parts[i]) || same(c, l.parts[i]) && same(a, r.parts[i])
-		}
-		if !found {
-			want := l.name + "." + lastName(b.c.textAt(l.parts[i].Span)) + " = " + r.name + "." + lastName(b.c.textAt(r.parts[i].Span))
-			b.c.fail(diag.SA6007, t.KeyPos, "partitioned join without "+quote(want), "add it to ON")
-			return
+	b.sources = sources
+	if j.outer {
+		for _, s := range right.all() {
+			s.nullable = true
 		}
 	}
-	if len(l.parts) != len(r.parts) || l.shards != r.shards {
-		b.c.fail(diag.SA6007, t.KeyPos, "partitioned join without equal shard counts", "make the shard counts equal")
-	}
+	return j
 }
 
-// bound is an interval of T(b) - T(a), in ticks.
-type bound struct {
-	a, b   *source
-	lo, hi vec.Time
-	at     diag.Span
-}
-
-// checkBounds demands a lower and an upper time bound for the right side (saql.md 6.2).
-func (b *block) checkBounds(t *saql.Join, left int) {
-	c := b.c
-	var bounds []bound
-	for _, conj := range conjuncts(t.On, nil) {
-		if n, ok := b.timeBound(conj); ok {
+// condition compiles ON: its time bounds and what else it demands.
+func (j *joining) condition(on saql.Expr) {
+	x := j.b.exprs(inOn)
+	for _, conj := range conjuncts(on, nil) {
+		e := x.condition(conj)
+		if n, ok := j.b.timeBound(conj); ok {
 			n.at = conj.Pos()
-			bounds = append(bounds, n)
+			j.bounds = append(j.bounds, n)
+		} else {
+			j.on = append(j.on, e)
 		}
 	}
-	at := t.On.Pos()
-	if len(bounds) > 0 {
-		at = bounds[len(bounds)-1].at
+}
+
+// equality gives the sides of an equality of one expression per side: a key (saql.md 6.2).
+func (j *joining) equality(e *Expr) (l, r *Expr, ok bool) {
+	if e.Op != OpCmp || e.Sub != "=" {
+		return nil, nil, false
 	}
-	lo, hi := distances(b.sources, bounds)
-	right := left
-	bestLo, bestHi := vec.Time(vec.MinTime), vec.Time(vec.MaxTime)
-	for i := range b.sources[:left] {
-		bestLo, bestHi = max(bestLo, lo[i][right]), min(bestHi, hi[i][right])
-		if lo[i][right] > hi[i][right] {
-			c.fail(diag.SA6003, at, "the time bounds of the join exclude each other", "")
+	l, r = e.Args[0], e.Args[1]
+	switch {
+	case readsOnly(l, j.left) && readsOnly(r, j.right):
+		return l, r, true
+	case readsOnly(r, j.left) && readsOnly(l, j.right):
+		return r, l, true
+	}
+	return nil, nil, false
+}
+
+// readsOnly reports whether e reads sources of t and no others.
+func readsOnly(e *Expr, t table) bool {
+	read := sourcesOf(e)
+	all := t.all()
+	return len(read) > 0 && !slices.ContainsFunc(read, func(s *source) bool { return !slices.Contains(all, s) })
+}
+
+// checkLookup looks at the equalities of a reference join.
+func (j *joining) checkLookup() {
+	if !j.checkEqualities() && j.spatial() < 0 {
+		j.b.c.warn(diag.W6003, j.at, "the reference join has no equality: full scan per row", "")
+	}
+}
+
+// checkPartitions demands that ON equates the partition keys of both sides, and that both
+// have as many shards (saql.md 4.6).
+func (j *joining) checkPartitions(t *saql.Join) {
+	all := j.all()
+	l, r := all[0], all[len(all)-1]
+	for i := range min(len(l.parts), len(r.parts)) {
+		if !j.equates(l.parts[i], r.parts[i]) {
+			want := l.name + "." + lastName(j.b.c.textAt(l.parts[i].Span)) + " = " + r.name + "." + lastName(j.b.c.textAt(r.parts[i].Span))
+			j.b.c.fail(diag.SA6007, t.KeyPos, "partitioned join without "+quote(want), "add it to ON")
 			return
 		}
 	}
-	if bestLo == vec.MinTime || bestHi == vec.MaxTime {
-		which := "lower"
-		switch {
-		case bestLo == vec.MinTime && bestHi == vec.MaxTime:
-			which = "lower and upper"
-		case bestHi == vec.MaxTime:
-			which = "upper"
-		}
-		add := " AND DATEDIFF(minute, " + saql.Quote(b.sources[0].name) + ", " + saql.Quote(b.sources[right].name) + ") BETWEEN 0 AND 10"
-		hint := "add:" + add + "; if " + quote(b.sources[right].name) + " is a lookup table, declare it as reference input"
-		end := t.On.Pos().End
-		d := c.fail(diag.SA6001, t.KeyPos, "the join has no "+which+" time bound", hint)
-		if e, ok := t.On.(*saql.Binary); ok && e.Op == "OR" {
-			return // the edit would need parentheses
-		}
-		d.Fix = []diag.Edit{{Span: diag.Span{Start: end, End: end}, Text: add}}
-		return
+	if len(l.parts) > 0 && len(r.parts) > 0 && (len(l.parts) != len(r.parts) || l.shards != r.shards) {
+		j.b.c.fail(diag.SA6007, t.KeyPos, "partitioned join without equal shard counts", "make the shard counts equal")
 	}
-	if bestLo < -longestWindow || bestHi > longestWindow {
-		c.fail(diag.SA6002, at, "the join spans more than 7 days", "")
-	}
-	b.checkEqualities(t)
 }
 
-// conjuncts are the top-level conjuncts of a condition.
-func conjuncts(e saql.Expr, out []saql.Expr) []saql.Expr {
-	switch e := e.(type) {
-	case *saql.Paren:
-		return conjuncts(e.X, out)
-	case *saql.Binary:
-		if e.Op == "AND" {
-			return conjuncts(e.R, conjuncts(e.L, out))
-		}
-	}
-	return append(out, e)
+// equates reports whether ON says that a on the left equals b on the right.
+func (j *joining) equates(a, b *Expr) bool {
+	return slices.ContainsFunc(j.on, func(e *Expr) bool {
+		l, r, ok := j.equality(e)
+		return ok && same(l, a) && same(r, b)
+	})
 }
 
-// timeBound reads a conjunct as a bound: DATEDIFF over two sources compared with
-// constants.
-func (b *block) timeBound(e saql.Expr) (bound, bool) {
-	switch e := e.(type) {
-	case *saql.Between:
-		n, unit, ok := b.sourceDistance(e.X)
-		lo, okLo := b.ticks(e.Lo, unit)
-		hi, okHi := b.ticks(e.Hi, unit)
-		n.lo, n.hi = lo, hi
-		return n, ok && okLo && okHi && !e.Not
-	case *saql.Binary:
-		l, r, op := e.L, e.R, e.Op
-		n, unit, ok := b.sourceDistance(l)
-		if !ok {
-			n, unit, ok = b.sourceDistance(r)
-			r = l
-			op = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}[op]
-		}
-		v, okV := b.ticks(r, unit)
-		n.lo, n.hi = vec.MinTime, vec.MaxTime
-		switch op {
-		case "=":
-			n.lo, n.hi = v, v
-		case "<":
-			n.hi = v - 1
-		case "<=":
-			n.hi = v
-		case ">":
-			n.lo = v + 1
-		case ">=":
-			n.lo = v
-		default:
-			ok = false
-		}
-		return n, ok && okV
-	}
-	return bound{}, false
-}
-
-// sourceDistance reads DATEDIFF(unit, a, b) over sources.
-func (b *block) sourceDistance(e saql.Expr) (bound, vec.Time, bool) {
-	call, ok := bare(e).(*saql.Call)
-	if !ok || call.Prefix != nil || !sameName(call.Name.Text, "DATEDIFF") || len(call.Args) != 3 {
-		return bound{}, 0, false
-	}
-	from, to := b.sourceArg(call.Args[1]), b.sourceArg(call.Args[2])
-	if from == nil || to == nil {
-		return bound{}, 0, false
-	}
-	unit, ok := unitOf(call.Args[0])
-	return bound{a: from, b: to}, unit, ok
-}
-
-// ticks is an integer constant times a unit.
-func (b *block) ticks(e saql.Expr, unit vec.Time) (vec.Time, bool) {
-	v, ok := b.exprs(inOn).literalInt(e)
-	if !ok || unit == 0 || v > int64(vec.MaxTime/4/unit) || v < int64(vec.MinTime/4/unit) {
-		return 0, false
-	}
-	return vec.Time(v) * unit, true
-}
-
-// distances closes the bounds over chains: lo[i][j] <= T(j) - T(i) <= hi[i][j].
-func distances(sources []*source, bounds []bound) (lo, hi [][]vec.Time) {
-	n := len(sources)
-	lo, hi = make([][]vec.Time, n), make([][]vec.Time, n)
-	index := map[*source]int{}
-	for i, s := range sources {
-		index[s] = i
-		lo[i], hi[i] = make([]vec.Time, n), make([]vec.Time, n)
-		for j := range n {
-			if i != j {
-				lo[i][j], hi[i][j] = vec.MinTime, vec.MaxTime
-			}
-		}
-	}
-	tighten := func(i, j int, l, h vec.Time) {
-		lo[i][j], hi[i][j] = max(lo[i][j], l), min(hi[i][j], h)
-	}
-	for _, b := range bounds {
-		i, j := index[b.a], index[b.b]
-		tighten(i, j, b.lo, b.hi)
-		tighten(j, i, negated(b.hi), negated(b.lo))
-	}
-	for k := range n {
-		for i := range n {
-			for j := range n {
-				if i != j && i != k && j != k {
-					tighten(i, j, sum(lo[i][k], lo[k][j]), sum(hi[i][k], hi[k][j]))
+// checkOverKeys demands the keys of TIMESTAMP BY .. OVER among the equalities of ON
+// (saql.md 4.5).
+func (j *joining) checkOverKeys() {
+	for side, t := range []table{j.left, j.right} {
+		for _, s := range t.all() {
+			for _, k := range overKeys(s.rel) {
+				if !slices.ContainsFunc(j.on, func(e *Expr) bool {
+					l, r, ok := j.equality(e)
+					key := []*Expr{l, r}[side]
+					return ok && key.ref != nil && key.ref.kind == refField && k.path != nil && slices.EqualFunc(key.ref.path, k.path, sameName)
+				}) {
+					j.b.c.fail(diag.SA5015, j.at, quote(k.label)+" of TIMESTAMP BY .. OVER is missing in this ON", "add it")
+					return
 				}
 			}
 		}
 	}
-	return lo, hi
 }
 
-// negated is -t; the ends of time stay ends.
-func negated(t vec.Time) vec.Time {
-	switch t {
-	case vec.MinTime:
-		return vec.MaxTime
-	case vec.MaxTime:
-		return vec.MinTime
-	}
-	return -t
-}
-
-// sum is a + b; an end of time stays one.
-func sum(a, b vec.Time) vec.Time {
-	if a == vec.MinTime || a == vec.MaxTime {
-		return a
-	}
-	if b == vec.MinTime || b == vec.MaxTime {
-		return b
-	}
-	return a + b
-}
-
-// checkEqualities warns of joins without an equality, and of equalities that never hold.
-func (b *block) checkEqualities(t *saql.Join) {
-	x := b.exprs(inOn)
-	equal := false
-	for _, conj := range conjuncts(t.On, nil) {
-		e, ok := conj.(*saql.Binary)
-		if !ok || e.Op != "=" {
+// checkEqualities warns of equalities that never hold, and reports whether there are any.
+func (j *joining) checkEqualities() bool {
+	found := false
+	for _, e := range j.on {
+		l, r, ok := j.equality(e)
+		if !ok {
 			continue
 		}
-		x.muted++
-		l, r := x.valueOf(e.L), x.valueOf(e.R)
-		x.muted--
-		ls, rs := sourcesOf(l), sourcesOf(r)
-		if len(ls) != 1 || len(rs) != 1 || ls[0] == rs[0] {
-			continue
-		}
-		equal = true
-		a, bb := l.Type.NotNull(), r.Type.NotNull()
+		found = true
+		l, r = e.Args[0], e.Args[1] // as they are written
+		a, b := l.Type.NotNull(), r.Type.NotNull()
 		text := vec.KindsOf(vec.String)
-		if a == text && bb.Within(numbers) && bb != 0 || bb == text && a.Within(numbers) && a != 0 {
-			b.c.warn(diag.W6001, e.Span, "the join compares "+typeText(a)+" with "+typeText(bb)+": never equal", "CAST one side")
+		if a == text && b.Within(numbers) && b != 0 || b == text && a.Within(numbers) && a != 0 {
+			j.b.c.warn(diag.W6001, e.Span, "the join compares "+typeText(a)+" with "+typeText(b)+": never equal", "CAST one side")
 		}
 	}
-	if !equal {
-		b.c.warn(diag.W6002, t.KeyPos, "the join has no equality: every pair in the time bound is compared", "")
-	}
+	return found
 }
 
 // sourcesOf are the sources that an expression reads.
@@ -322,47 +248,23 @@ func (x *exprs) datediffOfSources(e *saql.Call) *Expr {
 		x.fail(diag.SA6009, e.Args[1].Pos(), quote(x.text(e.Args[1]))+" is a source, not a time", "DATEDIFF over sources works only in ON; use columns")
 		return bad(e.Span)
 	}
-	if s.kind == fromReference || other.kind == fromReference {
+	if s.reference || other.reference {
 		x.fail(diag.SA6010, e.Span, "reference data has no time", "remove the DATEDIFF")
 		return bad(e.Span)
 	}
+	unit := vec.Time(0)
 	if p, ok := bare(e.Args[0]).(*saql.Path); ok {
-		if _, ok := x.unit(p.Names[0]); !ok {
+		if unit, ok = x.unit(p.Names[0]); !ok {
 			return bad(e.Span)
 		}
+	} else {
+		return x.scalarCall(e, fn.Elapsed) // no unit: the usual message
 	}
-	return &Expr{Op: OpConst, Val: vec.NullValue(), Type: vec.KindsOf(vec.Int, vec.Null), Span: e.Span}
-}
-
-// apply checks APPLY and adds its source (saql.md 6.7).
-func (b *block) apply(t *saql.Apply) {
-	c := b.c
-	before := c.errors()
-	b.opaque = true
-	x := b.exprs(inApply)
-	arg := x.rowOrValue(t.Arg, sameName(t.Func.Text, "GetRecordProperties"))
-	var cols []Col
-	want := vec.Array
-	switch {
-	case sameName(t.Func.Text, "GetArrayElements"):
-		cols = []Col{{"ArrayIndex", vec.KindsOf(vec.Int, vec.Null)}, {"ArrayValue", vec.AnyKind}}
-	case sameName(t.Func.Text, "GetRecordProperties"):
-		want = vec.Record
-		cols = []Col{{"PropertyName", vec.KindsOf(vec.String, vec.Null)}, {"PropertyValue", vec.AnyKind}}
-	default:
-		c.fail(diag.SA7001, t.Func.Span, "no function named "+quote(t.Func.Text)+" for APPLY", "GetArrayElements or GetRecordProperties")
+	time := func(s *source) *Expr {
+		return &Expr{Op: OpCol, Type: vec.KindsOf(vec.Datetime) | s.nulls(), Span: e.Span, ref: &ref{kind: refTime, src: s}}
 	}
-	if cols != nil && arg.Type.NotNull() != 0 && !arg.Type.Has(want) {
-		c.fail(diag.SA3009, t.Arg.Pos(), "argument 1 of "+t.Func.Text+" is "+typeText(arg.Type)+"; "+want.String()+" wanted", "")
-	}
-	u := newUnknown(quote(t.Alias.Text))
-	if cols != nil {
-		u.sch.open, u.sch.cols = false, cols
-	}
-	b.add(&source{name: t.Alias.Text, span: t.Alias.Span, rel: u, kind: fromApply})
-	if c.errors() == before {
-		c.unsupported(diag.Span{Start: t.Func.Span.Start, End: t.Alias.Span.End}, "APPLY")
-	}
+	args := []*Expr{time(s), time(other), constant(vec.IntValue(int64(unit)), e.Span)}
+	return &Expr{Op: OpCall, Fn: fn.Elapsed, Args: args, Type: vec.KindsOf(vec.Int) | s.nulls() | other.nulls(), Span: e.Span}
 }
 
 // match replaces a source by the measures of its MATCH_RECOGNIZE.

@@ -160,8 +160,8 @@ func (b *block) distinct() {
 	b.out.Cols = cols
 }
 
-func (b *block) newNode(op Op, in *Node) *Node {
-	n := b.c.newNode(op, in)
+func (b *block) newNode(op Op, in ...*Node) *Node {
+	n := b.c.newNode(op, in...)
 	n.Span, n.Step = b.sel.Span, b.step
 	return n
 }
@@ -194,6 +194,11 @@ func (b *block) column(path []string) int {
 				b.wants[key] = i
 				return i
 			}
+		}
+		if b.passesKnown() { // a column that * does not show
+			col := b.rows().field(b.sources[0], path)
+			b.wants[key] = b.add1(path[0], b.c.columnAt(b.rows().node(), col), diag.Span{})
+			return b.wants[key]
 		}
 		panic("plan: no column " + path[0])
 	}

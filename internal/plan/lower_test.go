@@ -29,28 +29,26 @@ func checkPlan(t *testing.T, p *Plan) {
 			t.Fatalf("node %d has the number %d", i, n.ID)
 		}
 		width := 0
-		for _, in := range n.In {
+		for port, in := range n.In {
 			if in.ID >= i {
 				t.Fatalf("node %d reads node %d, which stands behind it", i, in.ID)
 			}
-			if width > 0 && len(in.Cols) != width {
+			n.positions(port, func(col *int) {
+				if *col < 0 || *col >= len(in.Cols) {
+					t.Fatalf("node %d reads column %d of %d of input %d", i, *col, len(in.Cols), port)
+				}
+			})
+			checkOuts(t, n, port)
+			if _, order := n.Op.(*Order); order && width > 0 && len(in.Cols) != width {
 				t.Fatalf("node %d joins rows of %d and %d columns", i, width, len(in.Cols))
 			}
 			width = len(in.Cols)
 		}
 		for _, e := range exprsOf(n) {
-			walk(e, func(e *Expr) bool {
-				if e.ref != nil {
-					t.Fatalf("node %d: %s is not resolved", i, e)
-				}
-				if e.Op == OpCol && e.Col >= width {
-					t.Fatalf("node %d reads column %d of %d", i, e.Col, width)
-				}
-				if !e.Truth() && e.Type == 0 {
-					t.Fatalf("node %d: %s has no type", i, e)
-				}
-				return true
-			})
+			checkExpr(t, n, e, width)
+		}
+		if on := n.on(); on != nil {
+			checkExpr(t, n, on, len(n.Cols))
 		}
 		switch op := n.Op.(type) {
 		case *Project:
@@ -63,16 +61,6 @@ func checkPlan(t *testing.T, p *Plan) {
 				}
 			}
 		case *Group:
-			cols := slices.Concat(op.Keys, op.ShardKeys())
-			for _, a := range op.Aggs {
-				cols = append(cols, a.Args...)
-			}
-			for _, w := range op.Windows {
-				cols = append(cols, w.Over...)
-			}
-			if len(cols) > 0 && slices.Max(cols) >= width {
-				t.Fatalf("node %d reads column %d of %d", i, slices.Max(cols), width)
-			}
 			want := len(op.Keys) + len(op.Aggs)
 			if op.WithID {
 				want++
@@ -95,18 +83,52 @@ func checkPlan(t *testing.T, p *Plan) {
 	}
 }
 
-func exprsOf(n *Node) []*Expr {
-	switch op := n.Op.(type) {
-	case *Filter:
-		return []*Expr{op.Pred}
-	case *Project:
-		return op.Exprs
-	case *Stamp:
-		if op.By != nil {
-			return append([]*Expr{op.By}, op.Over...)
+// checkExpr checks an expression over rows of so many columns.
+func checkExpr(t *testing.T, n *Node, e *Expr, width int) {
+	t.Helper()
+	walk(e, func(e *Expr) bool {
+		if e.ref != nil {
+			t.Fatalf("node %d: %s is not resolved", n.ID, e)
+		}
+		if e.Op == OpCol && e.Col >= width {
+			t.Fatalf("node %d reads column %d of %d", n.ID, e.Col, width)
+		}
+		if !e.Truth() && e.Type == 0 {
+			t.Fatalf("node %d: %s has no type", n.ID, e)
+		}
+		return true
+	})
+}
+
+// checkOuts checks the columns that a node hands on from an input.
+func checkOuts(t *testing.T, n *Node, port int) {
+	t.Helper()
+	outs := n.outs()
+	if outs == nil {
+		return
+	}
+	if len(outs) != len(n.Cols) {
+		t.Fatalf("node %d has %d columns and names %d", n.ID, len(n.Cols), len(outs))
+	}
+	for c, o := range outs {
+		if o.Port != port {
+			continue
+		}
+		if in := n.In[port]; o.Col >= len(in.Cols) || in.Cols[o.Col].Type&^n.Cols[c].Type != 0 {
+			t.Fatalf("node %d: column %d is column %d of input %d, which is not of its type", n.ID, c, o.Col, port)
 		}
 	}
-	return nil
+}
+
+// exprsOf are the expressions of a node over the columns of its input.
+func exprsOf(n *Node) []*Expr {
+	var list []*Expr
+	n.inputExprs(func(e **Expr) {
+		if *e != nil {
+			list = append(list, *e)
+		}
+	})
+	return list
 }
 
 // fields are the paths that an input decodes.

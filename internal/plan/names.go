@@ -148,7 +148,7 @@ func (x *exprs) warnColumnSource(n saql.Name, s *source) {
 
 // rowOf is the whole row of a source as a record.
 func (x *exprs) rowOf(s *source, at diag.Span) *Expr {
-	return &Expr{Op: OpCol, Type: vec.KindsOf(vec.Record), Span: at, ref: &ref{kind: refRow, src: s}}
+	return &Expr{Op: OpCol, Type: vec.KindsOf(vec.Record) | s.nulls(), Span: at, ref: &ref{kind: refRow, src: s}}
 }
 
 // column is the column names[0] of a source, and the properties behind it.
@@ -173,7 +173,7 @@ func (x *exprs) column(s *source, names []saql.Name, p *saql.Path) *Expr {
 		}
 		return e
 	}
-	e.Type, e.ref.path = col.Type, []string{col.Name}
+	e.Type, e.ref.path = col.Type|s.nulls(), []string{col.Name}
 	for _, n := range names[1:] {
 		e = &Expr{Op: OpField, Name: x.columnName(n.Text), Args: []*Expr{e}, Type: vec.AnyKind, Span: p.Span}
 	}

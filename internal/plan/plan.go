@@ -152,6 +152,7 @@ type Join struct {
 	Until []TimeBound
 	On    *Expr // over the columns of this node, NULL rows never seen; nil: nothing more
 	Out   []Out
+	Sides [2]string // for people: what the query calls the sides, "" if a side is a join itself
 }
 
 // TimeBound is a bound relative to a datetime column.
@@ -171,6 +172,7 @@ type Lookup struct {
 	// Spatial, if set, is a conjunct of On that an index answers first; On still holds it.
 	Spatial *Spatial
 	Out     []Out
+	Sides   [2]string // as in Join
 }
 
 // Spatial is fn(a, b) = 1 for a geospatial predicate of one geography of each side.

@@ -132,7 +132,8 @@ func (t *timeline) column(path []string) int {
 
 func (t *timeline) row() int { return t.in.field(vec.Field{}) }
 
-// rawInput is an input as TIMESTAMP BY sees it: its events before they have a timestamp.
+// rawInput is an input without timestamps: reference data, or what TIMESTAMP BY sees of a
+// stream, its events before they have one.
 type rawInput struct {
 	in  *streamInput
 	sch *schema
@@ -151,6 +152,7 @@ func (in *streamInput) sourceNode() *Node {
 		in.index = len(c.plan.Inputs)
 		in.input.Name = in.decl.Name
 		in.input.Table = in.table
+		in.input.Reference = in.decl.Reference
 		c.plan.Inputs = append(c.plan.Inputs, in.input)
 		in.source = c.newNode(&Source{Input: in.index})
 		in.source.Span = in.input.Span

@@ -130,7 +130,11 @@ func (b *block) star(si *saql.SelectItem) {
 		c.fail(diag.SA4014, si.Span, "SELECT * is not allowed with JOIN", list).Fix = []diag.Edit{{Span: si.Span, Text: list}}
 	case len(si.StarOf) == 0:
 		for _, s := range b.sources {
-			b.starSource(s, si.Span)
+			if s.kind == fromApply {
+				b.starElement(s, si.Span)
+			} else {
+				b.starSource(s, si.Span)
+			}
 		}
 	default:
 		if s := b.sourceNamed(si.StarOf[0].Text); s != nil {
@@ -151,10 +155,6 @@ func (b *block) star(si *saql.SelectItem) {
 
 // starSource adds the columns of a source that no item to the left has named.
 func (b *block) starSource(s *source, at diag.Span) {
-	if s.kind == fromApply && !b.joined && len(b.sel.Items) > 0 {
-		b.items = append(b.items, &item{name: s.name, expr: b.exprs(inSelect).rowOf(s, at), star: true, span: at, col: -1})
-		return
-	}
 	sch := s.rel.schema()
 	if sch.open {
 		b.items = append(b.items, &item{splice: true, src: s, star: true, span: at, col: -1})
@@ -164,8 +164,16 @@ func (b *block) starSource(s *source, at diag.Span) {
 		if b.hasItem(col.Name) {
 			continue
 		}
-		e := &Expr{Op: OpCol, Type: col.Type, Span: at, ref: &ref{kind: refField, src: s, path: []string{col.Name}}}
+		e := &Expr{Op: OpCol, Type: col.Type | s.nulls(), Span: at, ref: &ref{kind: refField, src: s, path: []string{col.Name}}}
 		b.items = append(b.items, &item{name: col.Name, expr: e, star: true, span: at, col: -1})
+	}
+}
+
+// starElement adds the element of an APPLY as one column (saql.md 6.7).
+func (b *block) starElement(s *source, at diag.Span) {
+	name := b.c.columnName(s.name)
+	if !b.hasItem(name) {
+		b.items = append(b.items, &item{name: name, expr: b.exprs(inSelect).rowOf(s, at), star: true, span: at, col: -1})
 	}
 }
 

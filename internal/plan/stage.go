@@ -11,8 +11,8 @@ import (
 	"weir/internal/window"
 )
 
-// cutStages numbers the stages. A stage begins at a source, at a group with keys, where
-// rows are spread by the hash of the keys, and where streams meet.
+// cutStages numbers the stages. A stage begins at a source, where rows are spread by the
+// hash of keys, and where streams or the rows of all shards meet.
 func (p *Plan) cutStages() {
 	next := 0
 	for _, n := range p.Nodes {
@@ -33,8 +33,29 @@ func (n *Node) beginsStage() bool {
 		return len(op.ShardKeys()) > 0
 	case *Order:
 		return len(n.In) > 1
+	case *Join, *Top:
+		return true
+	case *History:
+		return len(op.ShardKeys()) > 0
+	case *Match:
+		return len(op.Keys) > 0
 	}
 	return false
+}
+
+// ShardKeys are the columns of the input whose hash may spread the rows over shards: the
+// keys that all calls have. There are none where some call sees all rows.
+func (h *History) ShardKeys() []int {
+	if len(h.Calls) == 0 {
+		return nil
+	}
+	var common []int
+	for _, k := range h.Calls[0].Keys {
+		if !slices.ContainsFunc(h.Calls, func(c HistoryCall) bool { return !slices.Contains(c.Keys, k) }) {
+			common = append(common, k)
+		}
+	}
+	return common
 }
 
 // ShardKeys are the columns of the input whose hash may spread the rows over shards: the
@@ -75,7 +96,7 @@ func (p *Plan) StageID(stage int) string {
 	h := sha256.New()
 	for _, n := range p.Nodes {
 		switch n.Op.(type) {
-		case *Stamp, *Order, *Group:
+		case *Stamp, *Order, *Group, *Join, *Lookup, *History, *Match, *Top:
 			if n.Stage == stage {
 				fmt.Fprintln(h, ids.node[n])
 			}

@@ -104,17 +104,24 @@ const (
 	W3002  Code = "W3002"  // TRY_CAST of <t1> to <t2> is always NULL
 	W3003  Code = "W3003"  // comparing <nvarchar> with <bigint> converts every row
 	W3004  Code = "W3004"  // = NULL is never true
+	W3005  Code = "W3005"  // CAST of "<x>" stops the job at the first value that does not convert
 	W4001  Code = "W4001"  // "<c>" after * is hidden by the field of the same name
 	W4002  Code = "W4002"  // without INTO the result goes to "output"
+	W4003  Code = "W4003"  // System.Timestamp() without an alias is the column "timestamp"
 	W5001  Code = "W5001"  // no TIMESTAMP BY: windows use the arrival time
+	W5002  Code = "W5002"  // the hop does not divide the size of the window
+	W5003  Code = "W5003"  // the late tolerance is longer than this window
+	W5004  Code = "W5004"  // events that are out of order by any time are dropped
 	W5006  Code = "W5006"  // System.Timestamp() here is the window end, not the grouping key
 	W6001  Code = "W6001"  // the join compares <nvarchar> with <bigint>: never equal
 	W6002  Code = "W6002"  // the join has no equality: every pair in the time bound is compared
 	W6003  Code = "W6003"  // the reference join has no equality: full scan per row
 	W7001  Code = "W7001"  // invalid regular expression: REGEXMATCH gives 0
+	W7002  Code = "W7002"  // <Collect> keeps every row of the window in memory
 	W7003  Code = "W7003"  // <Math.random()> makes results unrepeatable
 	W8001  Code = "W8001"  // LIMIT DURATION of more than 7 days
 	W8002  Code = "W8002"  // pattern variable "<v>" is defined but not used
+	W8003  Code = "W8003"  // <LAG> without PARTITION BY looks at the rows of all keys
 	W9001  Code = "W9001"  // <feature> is an extension; other engines reject it
 
 	// NotSupported is for parts of the language that are read and checked, but whose

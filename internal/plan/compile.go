@@ -257,6 +257,7 @@ func (c *compiler) finishChecks(s *saql.Script) {
 		}
 	}
 	c.checkOverRules()
+	c.lint(s)
 }
 
 // declaredInput finds an input of the job by name, without case.

@@ -396,6 +396,8 @@ type Env struct {
 	Load     func(FunctionSource) (Function, error)
 	Level    Level
 	Portable bool // report extensions as W9001
+	// Policies are those of the job, for warnings; nil if they are not known.
+	Policies *Policies
 }
 
 // Function is a user function (saql.md 10): UDF.Name, or UDA.Name if Aggregate is set. One

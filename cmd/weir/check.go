@@ -3,13 +3,22 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"weir/internal/diag"
+	"weir/internal/plan"
+	"weir/internal/vec"
 )
 
 type checkCmd struct {
 	Files []string `arg:"" placeholder:"FILE" help:"Queries to check; - is standard input."`
 	JSON  bool     `help:"Print an object per finding on standard output."`
+	Azure bool     `help:"Say line by line what Azure Stream Analytics would not take."`
+
+	Late       *limit `placeholder:"D" help:"The job's late tolerance, for warnings about it."`
+	OutOfOrder *limit `placeholder:"D" help:"The job's out-of-order tolerance."`
+	Policy     string `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
 }
 
 // Help shows examples before the flags.
@@ -17,26 +26,36 @@ func (checkCmd) Help() string {
 	return `Examples:
   weir check *.saql
   weir check --json job.saql
+  weir check --azure job.saql
 
 Every error is shown with its place and, where there is one, a fix. The exit status is 1
-if there are errors. "weir explain SA2002" says what a code means.`
+if there are errors, and with --azure also if something is an extension of this engine.
+"weir explain SA2002" says what a code means.`
 }
 
 // Run checks the files.
 func (c *checkCmd) Run(con *console) error {
-	errors, warnings, shown := 0, 0, false
+	errors, warnings, extensions, shown := 0, 0, 0, false
 	enc := json.NewEncoder(con.out)
 	for _, file := range c.Files {
 		src, err := readText(con, file)
 		if err != nil {
 			return err
 		}
-		q := compile(file, src, anyEnv)
+		q := compile(file, src, c.env())
 		for _, d := range q.found {
-			if d.Severity == diag.SeverityError {
+			switch {
+			case d.Severity == diag.SeverityError:
 				errors++
-			} else {
+			default:
 				warnings++
+			}
+			if c.Azure && isExtension(d) {
+				extensions++
+				line, _ := diag.Position(src, d.Span.Start)
+				if !c.JSON {
+					fmt.Fprintf(con.out, "%s:%d: %s\n", file, line, extensionText(d))
+				}
 			}
 			if c.JSON {
 				if err := enc.Encode(diag.AsJSON(file, src, d)); err != nil {
@@ -53,13 +72,44 @@ func (c *checkCmd) Run(con *console) error {
 		shown = true
 		q.show(con, false)
 	}
+	if c.Azure && !c.JSON && errors == 0 && extensions == 0 {
+		fmt.Fprintln(con.out, "nothing in it is an extension")
+	}
 	if !c.JSON {
 		c.verdict(con, errors, warnings)
 	}
-	if errors > 0 {
+	if errors > 0 || extensions > 0 {
 		return silent(exitFindings)
 	}
 	return nil
+}
+
+// env is what the queries are checked against.
+func (c *checkCmd) env() plan.Env {
+	env := anyEnv
+	env.Portable = c.Azure
+	if c.Late != nil || c.OutOfOrder != nil || c.Policy != "" {
+		ticks := func(d time.Duration) vec.Time {
+			if d < 0 {
+				return -1
+			}
+			return vec.Time(d / 100)
+		}
+		env.Policies = &plan.Policies{Late: ticks(c.Late.or(5 * time.Second)), OutOfOrder: ticks(c.OutOfOrder.or(0)), Drop: c.Policy == "drop"}
+	}
+	return env
+}
+
+// isExtension tells what is said because a query is to run elsewhere too.
+func isExtension(d *diag.Diagnostic) bool { return d.Code == diag.W9001 || d.Code == diag.SA4016 }
+
+// extensionText is what an extension is, and what to write in its place.
+func extensionText(d *diag.Diagnostic) string {
+	text := strings.TrimSuffix(d.Message, "; other engines reject it")
+	if d.Hint != "" {
+		text += "; portable: " + d.Hint
+	}
+	return text
 }
 
 func (c *checkCmd) verdict(con *console, errors, warnings int) {

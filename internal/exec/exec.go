@@ -34,4 +34,5 @@ var limits = struct {
 	results    int   // result rows that gather before they are passed on
 	ring       int64 // panes of the dense table of open panes
 	table      int64 // its cells
-}{idleGroups: 1 << 16, results: 2048, ring: 4096, table: 1 << 22}
+	matchRows  int   // rows that a match may keep for nothing
+}{idleGroups: 1 << 16, results: 2048, ring: 4096, table: 1 << 22, matchRows: 1024}

@@ -24,6 +24,7 @@ type block struct {
 	where  *Expr
 	group  *grouping // nil without GROUP BY
 	having *Expr
+	order  []*Expr // the keys of ORDER BY
 	items  []*item
 	sch    schema
 	// firstAgg is the first aggregate that the block calls.
@@ -32,7 +33,8 @@ type block struct {
 	frame   frame // lowered: what FROM gives
 	out     *Node // lowered: the last node
 	project *Project
-	rowCol  int // column of the whole row, -1 until it is asked for
+	pnode   *Node // of project
+	rowCol  int   // column of the whole row, -1 until it is asked for
 	wants   map[string]int
 }
 
@@ -139,43 +141,6 @@ func (b *block) reference() *diag.Span {
 		}
 	}
 	return at
-}
-
-// overWindow checks DISTINCT, TOP and ORDER BY (saql.md 5.10). TOP and ORDER BY do not run
-// yet.
-func (b *block) overWindow() {
-	sel, c := b.sel, b.c
-	check := func(at diag.Span, what string) {
-		if b.group == nil {
-			hint := "GROUP BY TumblingWindow(..); a stream has no end"
-			if what == "DISTINCT" {
-				hint += ". For DISTINCT over time: ISFIRST(..) = 1"
-			}
-			c.fail(diag.SA4012, at, what+" needs a window", hint)
-			return
-		}
-		b.notSupported(at, what)
-	}
-	if sel.Distinct {
-		if b.group == nil {
-			check(headOf(sel), "DISTINCT")
-		}
-		c.extension(headOf(sel), "SELECT DISTINCT", "GROUP BY the columns")
-	}
-	if sel.Top != nil {
-		check(sel.Top.Span, "TOP")
-	}
-	if len(sel.OrderBy) > 0 {
-		at := sel.OrderBy[0].Expr.Pos()
-		if c.env.Portable {
-			c.fail(diag.SA4016, at, "ORDER BY is not part of the language", "use TopOne or CollectTop")
-			return
-		}
-		for _, o := range sel.OrderBy {
-			b.exprs(inHaving).value(o.Expr)
-		}
-		check(at, "ORDER BY")
-	}
 }
 
 // notSupported reports a construct that does not run yet; the block is checked only.

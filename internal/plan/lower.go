@@ -3,9 +3,7 @@ package plan
 import (
 	"strings"
 
-	"weir/internal/diag"
 	"weir/internal/vec"
-	"weir/internal/window"
 )
 
 // newNode adds a node to the plan. Nodes get their order at the end.
@@ -140,24 +138,12 @@ func (b *block) node() *Node {
 	n = b.filter(n, b.having, b.group)
 	if !b.passes() {
 		b.project = &Project{}
-		n = b.newNode(b.project, n)
+		b.pnode = b.newNode(b.project, n)
+		n = b.pnode
 	}
 	b.out = n
-	if b.sel.Distinct {
-		b.distinct()
-	}
+	b.overResults()
 	return b.out
-}
-
-// distinct groups the rows of each window end by all their columns (saql.md 5.10).
-func (b *block) distinct() {
-	g := &Group{Windows: []window.Spec{snapshotSpec()}}
-	for _, it := range b.items {
-		g.Keys = append(g.Keys, b.itemColumn(it))
-	}
-	cols := b.out.Cols
-	b.out = b.newNode(g, b.out)
-	b.out.Cols = cols
 }
 
 func (b *block) newNode(op Op, in ...*Node) *Node {
@@ -197,12 +183,12 @@ func (b *block) column(path []string) int {
 		}
 		if b.passesKnown() { // a column that * does not show
 			col := b.rows().field(b.sources[0], path)
-			b.wants[key] = b.add1(path[0], b.c.columnAt(b.rows().node(), col), diag.Span{})
+			b.wants[key] = b.add1(path[0], b.c.columnAt(b.rows().node(), col))
 			return b.wants[key]
 		}
 		panic("plan: no column " + path[0])
 	}
-	i := b.add1(path[len(path)-1], b.openColumn(path), diag.Span{})
+	i := b.add1(path[len(path)-1], b.openColumn(path))
 	b.wants[key] = i
 	return i
 }
@@ -211,16 +197,16 @@ func (b *block) column(path []string) int {
 func (b *block) itemColumn(it *item) int {
 	if it.col < 0 {
 		resolve(it.expr, b.rows(), b.group)
-		it.col = b.add1(it.name, orNull(it.expr), it.expr.Span)
+		it.col = b.add1(it.name, orNull(it.expr))
 	}
 	return it.col
 }
 
 // add1 adds an expression to the projection.
-func (b *block) add1(name string, e *Expr, at diag.Span) int {
+func (b *block) add1(name string, e *Expr) int {
 	b.project.Exprs = append(b.project.Exprs, e)
-	b.out.Cols = append(b.out.Cols, Col{name, e.Type})
-	return len(b.out.Cols) - 1
+	b.pnode.Cols = append(b.pnode.Cols, Col{name, e.Type})
+	return len(b.pnode.Cols) - 1
 }
 
 // openColumn is a field of a row of which some fields are named and others come from a
@@ -297,7 +283,7 @@ func (b *block) row() int {
 			e.Names, e.Args = append(e.Names, ""), append(e.Args, it.expr)
 		}
 	}
-	b.rowCol = b.add1("", e, e.Span)
+	b.rowCol = b.add1("", e)
 	return b.rowCol
 }
 

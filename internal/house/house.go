@@ -23,15 +23,16 @@ var Layers = map[string]Layer{
 	"internal/fn":     {Pure: true, May: []string{"vec", "state", "geo"}, Why: "a function is one declaration that reads nothing of the engine"},
 	"internal/plan":   {Pure: true, May: []string{"saql", "diag", "fn", "window", "vec"}, Why: "a plan is data: it must not know who runs it"},
 	"internal/exec":   {Pure: true, May: []string{"plan", "fn", "geo", "window", "state", "vec", "diag"}, Why: "stages run under any runner; of diag they use the places of query errors"},
+	"internal/udf":    {May: []string{"vec", "state", "fn"}, Why: "a user function is a function: it reads nothing of the engine"},
 	"internal/codec":  {May: []string{"vec"}, Why: "formats know rows and nothing of queries"},
 	"internal/job":    {May: []string{"plan", "exec", "codec", "state", "vec", "diag"}, Why: "the runner drives the engine; it is not driven by verbs or pages"},
-	"internal/caserun": {May: []string{"vec", "diag", "saql", "plan", "exec", "codec", "job", "testkit"},
+	"internal/caserun": {May: []string{"vec", "diag", "saql", "plan", "exec", "codec", "job", "testkit", "udf"},
 		Why: "it joins the judge and the engine, and nothing of the command line"},
 	"internal/twin":     {May: []string{"saql"}, Why: "the slow twin of the engine must not share its mistakes: only the parser is common"},
 	"internal/generate": {Why: "a maker of data must not share the mistakes of what it tests"},
 	"internal/testkit":  {Why: "the judge of the engine must not use its comparisons"},
 	"internal/house":    {Why: "it reads the tree, not the code"},
-	"cmd/weir": {May: []string{"vec", "diag", "state", "saql", "window", "fn", "plan", "exec", "codec", "job", "generate", "testkit", "caserun"},
+	"cmd/weir": {May: []string{"vec", "diag", "state", "saql", "window", "fn", "plan", "exec", "codec", "job", "generate", "testkit", "caserun", "udf"},
 		Why: "the command puts all together"},
 }
 

@@ -1,0 +1,260 @@
+package udf
+
+import (
+	"errors"
+	"sync"
+	"time"
+	"unsafe"
+
+	"modernc.org/libc"
+	lib "modernc.org/libquickjs"
+
+	"weir/internal/vec"
+)
+
+// engine is one JavaScript runtime: its memory, its globals and the script. It lives
+// outside of Go's memory, so whoever drops it calls close. One goroutine uses it at a time.
+type engine struct {
+	tls  *libc.TLS
+	rt   uintptr // JSRuntime
+	ctx  uintptr // JSContext
+	argv uintptr // room for the arguments of a call
+	argc int     // how many fit
+	text uintptr // room for a text on its way in
+	size int     // how many bytes fit
+	word uintptr // room for results by pointer
+	fuel uintptr // *fuel
+
+	limits Limits
+	most   int64       // bytes the runtime may take
+	entry  js          // the function that calls go to
+	unbox  [classes]js // by class: what gives the primitive in an object
+	intern interned    // names of properties
+	spent  bool        // a limit was exceeded: not for further use
+	broken bool        // the engine panicked: its memory cannot be trusted
+	arena  vec.Arena   // of the texts that come back
+	values int         // values of the result at hand
+	bytes  int         // text of the result at hand
+}
+
+// fuel is what the interrupt handler works with. It lies outside of Go's memory, where the
+// engine can hold its address.
+type fuel struct {
+	limit    int64       // nanoseconds a call may take
+	deadline int64       // of the call at hand; 0: starts with the first look at the clock
+	stopped  int64       // 1 once the call was told to stop
+	now      float64     // of Date, milliseconds since 1970
+	guards   [guarded]js // what the guards stand before
+}
+
+// at is what lies at an address outside of Go's memory.
+func at[T any](p uintptr) *T { return *(**T)(unsafe.Pointer(&p)) }
+
+// bytesAt are the n bytes at an address outside of Go's memory.
+func bytesAt(p uintptr, n int) []byte { return unsafe.Slice(at[byte](p), n) }
+
+// funcAddr is a Go function as the engine calls it.
+func funcAddr(f any) uintptr {
+	type iface [2]uintptr
+	return (*iface)(unsafe.Pointer(&f))[1]
+}
+
+// began is the origin of the clock that limits are measured with.
+var began = time.Now()
+
+// interrupt is called by the engine every ten thousand steps or so. The time of a call
+// counts from the first look: that is a small part of a millisecond late, and saves every
+// call from looking at the clock.
+func interrupt(_ *libc.TLS, _, opaque uintptr) int32 {
+	f := at[fuel](opaque)
+	now := int64(time.Since(began)) + 1
+	switch {
+	case f.deadline == 0:
+		f.deadline = now + f.limit
+	case now >= f.deadline:
+		f.stopped = 1
+		return 1
+	}
+	return 0
+}
+
+var errNoMemory = errors.New("no memory for a JavaScript runtime")
+
+// utcOnce gives the engine the time zone UTC, whatever the machine has: local times of Date
+// must not depend on where a job runs.
+var utcOnce sync.Once
+
+func setUTC(tls *libc.TLS) {
+	utcOnce.Do(func() {
+		name, err1 := libc.CString("TZ")
+		zone, err2 := libc.CString("UTC0")
+		if err1 == nil && err2 == nil {
+			libc.Xsetenv(tls, name, zone, 1)
+		}
+		libc.Xfree(tls, name)
+		libc.Xfree(tls, zone)
+	})
+}
+
+// newEngine makes a runtime without a script.
+func newEngine(l Limits) (*engine, error) {
+	e := &engine{tls: libc.NewTLS(), limits: l, entry: jsUndefined, argc: 8, size: 256}
+	setUTC(e.tls)
+	e.argv = libc.Xcalloc(e.tls, libc.Tsize_t(e.argc), jsBytes)
+	e.text = libc.Xmalloc(e.tls, libc.Tsize_t(e.size))
+	e.word = libc.Xcalloc(e.tls, 2, 8)
+	e.fuel = libc.Xcalloc(e.tls, 1, libc.Tsize_t(unsafe.Sizeof(fuel{})))
+	if e.rt = lib.XJS_NewRuntime(e.tls); e.rt != 0 {
+		e.ctx = lib.XJS_NewContext(e.tls, e.rt)
+	}
+	if e.argv == 0 || e.text == 0 || e.word == 0 || e.fuel == 0 || e.ctx == 0 {
+		e.broken = true // nothing to free that has been used
+		e.close()
+		return nil, errNoMemory
+	}
+	for i := range classes {
+		e.unbox[i] = jsUndefined
+	}
+	f := at[fuel](e.fuel)
+	f.limit = int64(l.Time)
+	for i := range f.guards {
+		f.guards[i] = jsUndefined
+	}
+	lib.XJS_SetInterruptHandler(e.tls, e.rt, funcAddr(interrupt), e.fuel)
+	lib.XJS_SetContextOpaque(e.tls, e.ctx, e.fuel)
+	e.intern.init()
+	e.allow(l.Memory)
+	return e, nil
+}
+
+// close gives the memory back. A broken engine keeps what it has: freeing it could write
+// anywhere.
+func (e *engine) close() {
+	if e.tls == nil {
+		return
+	}
+	if !e.broken {
+		if e.ctx != 0 {
+			e.free(e.entry)
+			for _, v := range e.unbox {
+				e.free(v)
+			}
+			for _, v := range at[fuel](e.fuel).guards {
+				e.free(v)
+			}
+			e.intern.drop(e)
+			lib.XJS_FreeContext(e.tls, e.ctx)
+		}
+		if e.rt != 0 {
+			lib.XJS_FreeRuntime(e.tls, e.rt)
+		}
+		for _, p := range []uintptr{e.argv, e.text, e.word, e.fuel} {
+			libc.Xfree(e.tls, p)
+		}
+		e.tls.Close()
+	}
+	e.tls = nil
+}
+
+// used is how much memory the runtime has taken.
+func (e *engine) used() int64 {
+	return int64(at[lib.TJSRuntime](e.rt).Fmalloc_ctx.Fmalloc_state.Fmalloc_size)
+}
+
+// allow lets the runtime take so many bytes more than it has now.
+func (e *engine) allow(more int64) {
+	e.most = e.used() + more
+	lib.XJS_SetMemoryLimit(e.tls, e.rt, libc.Tsize_t(e.most))
+}
+
+// begin starts a call of the script at event time t: it has its whole time to go, and what
+// looks like a clock or like chance follows from t.
+func (e *engine) begin(ms float64, seed uint64) {
+	f := at[fuel](e.fuel)
+	f.deadline, f.stopped, f.now = 0, 0, ms
+	at[lib.TJSContext](e.ctx).Frandom_state = seed | 1
+	e.values, e.bytes = 0, 0
+}
+
+func (e *engine) free(v js) {
+	if isCounted(v) {
+		lib.XFreeValue(e.tls, e.ctx, v)
+	}
+}
+
+func (e *engine) dup(v js) js {
+	if isCounted(v) {
+		return lib.XDupValue(e.tls, e.ctx, v)
+	}
+	return v
+}
+
+// arg is the place of argument i of the next call.
+func (e *engine) arg(i int) *js { return at[js](e.argv + uintptr(i)*jsBytes) }
+
+// reserve makes room for n arguments.
+func (e *engine) reserve(n int) {
+	if n <= e.argc {
+		return
+	}
+	libc.Xfree(e.tls, e.argv)
+	e.argv = libc.Xcalloc(e.tls, libc.Tsize_t(n), jsBytes)
+	if e.argv == 0 {
+		panic("udf: no memory for arguments")
+	}
+	e.argc = n
+}
+
+// call calls f with the n arguments that stand in their places, and frees them.
+func (e *engine) call(f, this js, n int) js {
+	v := lib.XJS_Call(e.tls, e.ctx, f, this, int32(n), e.argv)
+	e.freeArgs(n)
+	return v
+}
+
+func (e *engine) freeArgs(n int) {
+	for i := range n {
+		e.free(*e.arg(i))
+		*e.arg(i) = jsUndefined
+	}
+}
+
+// put copies a text with a zero behind it to where the engine can read it.
+func (e *engine) put(s string) uintptr {
+	if len(s) >= e.size {
+		libc.Xfree(e.tls, e.text)
+		e.size = 2*len(s) + 1
+		e.text = libc.Xmalloc(e.tls, libc.Tsize_t(e.size))
+		if e.text == 0 {
+			panic("udf: no memory for a text")
+		}
+	}
+	b := bytesAt(e.text, len(s)+1)
+	copy(b, s)
+	b[len(s)] = 0
+	return e.text
+}
+
+// newText makes a string. It is an exception if there is no memory.
+func (e *engine) newText(s string) js {
+	return lib.XJS_NewStringLen(e.tls, e.ctx, e.put(s), libc.Tsize_t(len(s)))
+}
+
+// eval evaluates global code. Its completion value is the result.
+func (e *engine) eval(code, file string, flags int32) js {
+	name, err := libc.CString(file)
+	if err != nil {
+		return jsException
+	}
+	defer libc.Xfree(e.tls, name)
+	return lib.XJS_Eval(e.tls, e.ctx, e.put(code), libc.Tsize_t(len(code)), name, flags)
+}
+
+// property reads a property by name.
+func (e *engine) property(v js, name string) js {
+	return lib.XJS_GetPropertyStr(e.tls, e.ctx, v, e.put(name))
+}
+
+func (e *engine) isFunction(v js) bool {
+	return isObject(v) && lib.XJS_IsFunction(e.tls, e.ctx, v) != 0
+}

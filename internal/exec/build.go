@@ -80,6 +80,12 @@ type Graph struct {
 	rows    [][]int32   // per input: where its rows stood in the batch at hand; nil: where they stand
 	Counts  Counts
 	pushes  int // batches so far
+	live    map[*plan.Node][]bool
+	stamps  int // Stamp nodes so far
+
+	references []*refInput // per input
+	// inReference says that the graph computes reference data (reference.go).
+	inReference bool
 }
 
 // vertex is a node with its operator and its consumers.
@@ -102,67 +108,52 @@ type clocked interface{ Watermark() vec.Time }
 
 // Build makes a graph from a plan.
 func Build(p *plan.Plan, o Options) (*Graph, error) {
-	g := &Graph{plan: p, opts: o, sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
+	g := &Graph{plan: p, opts: o, live: liveColumns(p), references: make([]*refInput, len(p.Inputs)),
+		sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
 	g.Counts.Rows = make([]int64, len(p.Outputs))
-	live := liveColumns(p)
-	byNode := map[*plan.Node]*vertex{}
-	stamps := 0
-	for _, n := range p.Nodes {
-		v := &vertex{node: n, mark: vec.MinTime}
-		switch op := n.Op.(type) {
-		case *plan.Source:
-			v.op = newSource(g, op.Input, p.Inputs[op.Input])
-			g.sources[op.Input] = append(g.sources[op.Input], v)
-		case *plan.Stamp:
-			s := newStamp(g, n, op, live[n])
-			if o.Sample {
-				s.tolerance = -1
-				if stamps < len(o.Disorder) {
-					s.tolerance = o.Disorder[stamps]
-				}
-			}
-			stamps++
-			v.op = s
-		case *plan.Filter:
-			v.op = newFilter(g, op, live[n])
-		case *plan.Project:
-			v.op = newProject(g, op)
-		case *plan.Order:
-			if isLoose(op, o.Sample) {
-				v.op = newConcat(n, o.Sample)
-			} else {
-				v.op = newOrder(len(n.In), live[n], n.Cols)
-			}
-		case *plan.Group:
-			op2, err := newGrouping(g, n, op)
-			if err != nil {
-				return nil, err
-			}
-			v.op = op2
-		case *plan.Join:
-			v.op = newJoin(g, n, op, live[n])
-		case *plan.Lookup:
-			v.op = newLookup(g, n, op, live[n])
-		case *plan.Apply:
-			v.op = newApply(g, n, op, live[n])
-		case *plan.Top:
-			v.op = newTop(n, op, live[n])
-		case *plan.History:
-			v.op = newHistory(g, n, op, live[n])
-		case *plan.Match:
-			v.op = newMatch(g, n, op)
-		case *plan.Write:
-			v.op = &write{g: g, output: op.Output}
-		default:
-			return nil, fmt.Errorf("exec: node %d has no operator", n.ID)
+	for i, in := range p.Inputs {
+		g.references[i] = &refInput{}
+		if in.Reference && len(in.Table) > 0 {
+			g.references[i].table = newTyped(g, i, in)
 		}
-		v.ins = make([]vec.Time, max(len(n.In), 1))
+	}
+	reference := isReference(p)
+	var nodes []*plan.Node
+	for _, n := range p.Nodes {
+		if !reference[n] {
+			nodes = append(nodes, n)
+		}
+	}
+	return g, g.add(nodes)
+}
+
+// add makes the operators of nodes and connects them.
+func (g *Graph) add(nodes []*plan.Node) error {
+	byNode := map[*plan.Node]*vertex{}
+	for _, n := range nodes {
+		v := &vertex{node: n, mark: vec.MinTime}
+		op, err := g.operator(n)
+		if err != nil {
+			return err
+		}
+		v.op = op
+		if src, ok := n.Op.(*plan.Source); ok {
+			g.sources[src.Input] = append(g.sources[src.Input], v)
+		}
+		ports := n.In
+		if _, ok := n.Op.(*plan.Lookup); ok {
+			ports = n.In[:1] // the other one does not move time
+		}
+		v.ins = make([]vec.Time, max(len(ports), 1))
 		for i := range v.ins {
 			v.ins[i] = vec.MinTime
 		}
-		for port, in := range n.In {
+		for port, in := range ports {
 			from := byNode[in]
-			if _, ok := in.Op.(*plan.Stamp); ok && o.Measure {
+			if from == nil {
+				return fmt.Errorf("exec: node %d reads reference data, which is no stream", n.ID)
+			}
+			if _, ok := in.Op.(*plan.Stamp); ok && g.opts.Measure {
 				continue
 			}
 			from.outs = append(from.outs, edge{v, port})
@@ -171,7 +162,55 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 		byNode[n] = v
 		g.nodes = append(g.nodes, v)
 	}
-	return g, nil
+	return nil
+}
+
+// operator makes the operator of a node.
+func (g *Graph) operator(n *plan.Node) (Operator, error) {
+	o, live := &g.opts, g.live[n]
+	switch op := n.Op.(type) {
+	case *plan.Source:
+		if g.inReference {
+			return &source{g: g, input: op.Input}, nil // SetReference has seen to the types
+		}
+		return newSource(g, op.Input, g.plan.Inputs[op.Input]), nil
+	case *plan.Stamp:
+		s := newStamp(g, n, op, live)
+		if o.Sample {
+			s.tolerance = -1
+			if g.stamps < len(o.Disorder) {
+				s.tolerance = o.Disorder[g.stamps]
+			}
+		}
+		g.stamps++
+		return s, nil
+	case *plan.Filter:
+		return newFilter(g, op, live), nil
+	case *plan.Project:
+		return newProject(g, op), nil
+	case *plan.Order:
+		if isLoose(op, o.Sample) && !g.inReference {
+			return newConcat(n, o.Sample), nil
+		}
+		return newOrder(len(n.In), live, n.Cols), nil
+	case *plan.Group:
+		return newGrouping(g, n, op)
+	case *plan.Join:
+		return newJoin(g, n, op, live), nil
+	case *plan.Lookup:
+		return newLookup(g, n, op, live), nil
+	case *plan.Apply:
+		return newApply(g, n, op, live), nil
+	case *plan.Top:
+		return newTop(n, op, live), nil
+	case *plan.History:
+		return newHistory(g, n, op, live), nil
+	case *plan.Match:
+		return newMatch(g, n, op), nil
+	case *plan.Write:
+		return &write{g: g, output: op.Output}, nil
+	}
+	return nil, fmt.Errorf("exec: node %d has no operator", n.ID)
 }
 
 func (g *Graph) emit(v *vertex, b *vec.Batch) error {

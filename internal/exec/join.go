@@ -14,7 +14,7 @@ import (
 //   - left rows that have found no match and whose last chance that was,
 //   - pairs of a left row of that time with the right rows so far.
 //
-// Pairs gather in a list and are looked at together (joinpairs.go). What a left row's pairs
+// Pairs gather in a list and are looked at together (pairs.go). What a left row's pairs
 // have come to is known by then in the order of the list, so a row without a match can stand
 // in it as a pair without a right row that is struck out if a match stands before it.
 //
@@ -29,7 +29,7 @@ type join struct {
 	ports [2]vec.Time // watermark of each side
 	sides [2]joinSide
 	keys  *keyTable
-	pairs joinPairs
+	pairs pairs
 
 	due     int      // of an outer join without Until: the first row that may still wait
 	waiting dueHeap  // with Until: the rows that wait
@@ -59,7 +59,7 @@ func newJoin(g *Graph, n *plan.Node, op *plan.Join, live []bool) *join {
 	if op.Outer {
 		o.sides[0].waits = []bool{}
 	}
-	o.pairs.init(op, len(n.Cols))
+	o.pairs.init(g, op.Out, op.On, op.Outer, live)
 	return o
 }
 
@@ -180,6 +180,28 @@ func (o *join) step(at vec.Time, emit Emit) error {
 		err = o.pairLeft(at, l.next, emit)
 		l.pass()
 	}
+	return err
+}
+
+func (o *join) flushFull(emit Emit) error {
+	if o.pairs.len() < limits.results {
+		return nil
+	}
+	return o.flush(emit)
+}
+
+// flush looks at the pairs and passes the results on.
+func (o *join) flush(emit Emit) error {
+	if o.pairs.len() == 0 {
+		return nil
+	}
+	o.pairs.cols = [2][]vec.Vec{o.sides[0].cols, o.sides[1].cols}
+	o.pairs.waits = o.sides[0].waits
+	b, err := o.pairs.result()
+	if err == nil && b.N > 0 {
+		err = emit(b)
+	}
+	o.pairs.clear()
 	return err
 }
 

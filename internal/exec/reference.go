@@ -1,0 +1,222 @@
+package exec
+
+import (
+	"fmt"
+	"slices"
+
+	"weir/internal/plan"
+	"weir/internal/vec"
+)
+
+// Reference data is inputs that do not move time: versions of a table (saql.md 6.6). Nodes
+// that read nothing else are no part of the running graph. A Lookup computes them once for
+// each version that it needs, in a small graph of their own.
+//
+// Versions are not part of the state: whoever restores a snapshot sets them again before it
+// pushes rows.
+
+// refInput is an input of reference data.
+type refInput struct {
+	table    *typed
+	versions []refVersion // by effective time
+}
+
+// refVersion is the rows that are in force from a time on.
+type refVersion struct {
+	effective vec.Time
+	rows      *vec.Batch
+}
+
+// SetReference adds a version of an input of reference data, in force from a time on, or
+// replaces the version of the same time. vec.MinTime is the time of data that has only one
+// version. b has a column for each field of the input that the plan reads. The graph keeps b:
+// nobody may change it any more, and its strings must own their memory.
+func (g *Graph) SetReference(input int, effective vec.Time, b *vec.Batch) {
+	in := g.references[input]
+	if in.table != nil {
+		kept := &vec.Batch{}
+		kept.AppendRows(in.table.convert(b), nil, &vec.Arena{})
+		b = kept
+	}
+	at, found := slices.BinarySearchFunc(in.versions, effective, func(v refVersion, t vec.Time) int {
+		return compareTimes(v.effective, t)
+	})
+	if found {
+		in.versions[at].rows = b
+	} else {
+		in.versions = slices.Insert(in.versions, at, refVersion{effective, b})
+	}
+	for _, v := range g.nodes {
+		if l, ok := v.op.(*lookup); ok {
+			l.refresh()
+		}
+	}
+}
+
+func compareTimes(a, b vec.Time) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// at is the rows in force at t: those of the latest version up to then, before the first
+// version those of the first. There are none if there is no version.
+func (in *refInput) at(t vec.Time) *vec.Batch {
+	if len(in.versions) == 0 {
+		return nil
+	}
+	i := 0
+	for i+1 < len(in.versions) && in.versions[i+1].effective <= t {
+		i++
+	}
+	return in.versions[i].rows
+}
+
+// forgetReferences drops the versions that no look-up needs any more.
+func (g *Graph) forgetReferences() {
+	if g.inReference {
+		return // the data is that of the running graph
+	}
+	low := vec.MaxTime
+	for _, v := range g.nodes {
+		if l, ok := v.op.(*lookup); ok {
+			low = min(low, l.mark)
+		}
+	}
+	for _, in := range g.references {
+		n := 0
+		for n+1 < len(in.versions) && in.versions[n+1].effective <= low {
+			n++
+		}
+		in.versions = slices.Delete(in.versions, 0, n)
+	}
+}
+
+// isReference tells of each node whether all that it reads is reference data.
+func isReference(p *plan.Plan) map[*plan.Node]bool {
+	is := map[*plan.Node]bool{}
+	for _, n := range p.Nodes {
+		if src, ok := n.Op.(*plan.Source); ok {
+			is[n] = p.Inputs[src.Input].Reference
+			continue
+		}
+		is[n] = true
+		for _, in := range n.In {
+			is[n] = is[n] && is[in]
+		}
+	}
+	return is
+}
+
+// below is the nodes that a node stands on, itself included, in the order of the plan.
+func below(p *plan.Plan, root *plan.Node) []*plan.Node {
+	reads := map[*plan.Node]bool{root: true}
+	var list []*plan.Node
+	for _, n := range slices.Backward(p.Nodes) {
+		if !reads[n] {
+			continue
+		}
+		list = append(list, n)
+		for _, in := range n.In {
+			reads[in] = true
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// inputsOf are the inputs that a node reads, each once.
+func inputsOf(p *plan.Plan, root *plan.Node) []int {
+	var list []int
+	for _, n := range below(p, root) {
+		if src, ok := n.Op.(*plan.Source); ok && !slices.Contains(list, src.Input) {
+			list = append(list, src.Input)
+		}
+	}
+	return list
+}
+
+// referenceRows computes the rows of a node of reference data as they are in force at a time.
+func (g *Graph) referenceRows(root *plan.Node, at vec.Time) (*vec.Batch, error) {
+	sub := &Graph{plan: g.plan, live: g.live, references: g.references, inReference: true, opts: g.opts,
+		sources: make([][]*vertex, len(g.plan.Inputs)), rows: make([][]int32, len(g.plan.Inputs))}
+	sub.opts.Sample = true // UNION keeps the order of its branches
+	if err := sub.add(below(g.plan, root)); err != nil {
+		return nil, err
+	}
+	table := &collect{live: g.live[root], once: passesOnce(root)}
+	last := sub.nodes[len(sub.nodes)-1]
+	last.outs = []edge{{&vertex{op: table}, 0}}
+	for input, sources := range sub.sources {
+		if len(sources) == 0 {
+			continue
+		}
+		b := g.references[input].at(at)
+		if b == nil {
+			return nil, fmt.Errorf("exec: no rows for reference data %q", g.plan.Inputs[input].Name)
+		}
+		timed := *b
+		timed.Time = make([]vec.Time, b.N)
+		for i := range timed.Time {
+			timed.Time[i] = max(at, 0)
+		}
+		for _, v := range sources {
+			if err := sub.emit(v, &timed); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, sources := range sub.sources {
+		for _, v := range sources {
+			if err := sub.advance(v, vec.MaxTime); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for r, n := range sub.Counts.Dropped {
+		g.Counts.Dropped[r] += n
+	}
+	return &table.rows, nil
+}
+
+// passesOnce reports whether a node gives its rows in one batch that is good for as long as
+// nobody pushes another one: then the table need not copy them.
+func passesOnce(n *plan.Node) bool {
+	switch n.Op.(type) {
+	case *plan.Source:
+		return true
+	case *plan.Filter, *plan.Project:
+		return passesOnce(n.In[0])
+	}
+	return false
+}
+
+// collect keeps the rows that it is given.
+type collect struct {
+	stateless
+	live  []bool
+	once  bool
+	rows  vec.Batch
+	arena vec.Arena
+}
+
+func (o *collect) Push(_ int, b *vec.Batch, _ Emit) error {
+	if o.once {
+		o.rows = vec.Batch{N: b.N, Cols: slices.Clone(b.Cols)}
+		return nil
+	}
+	if len(o.rows.Cols) < len(o.live) {
+		o.rows.Cols = make([]vec.Vec, len(o.live))
+	}
+	for c, live := range o.live {
+		if live {
+			o.rows.Cols[c].AppendRows(&b.Cols[c], nil, &o.arena)
+		}
+	}
+	o.rows.N += b.N
+	return nil
+}

@@ -103,7 +103,10 @@ func TestLongHops(t *testing.T) {
 		w := &twinWindow{kind: "Hopping", unit: "second", sizeN: int64(100 + r.IntN(300)), hopN: int64(1 + r.IntN(7))}
 		w.size, w.hop = vec.Time(w.sizeN)*vec.Second, vec.Time(w.hopN)*vec.Second
 		rd := &twinRound{q: &twinQuery{inputs: []string{"a"}, blocks: []*twinBlock{{keys: []string{"g"}, windows: []*twinWindow{w},
-			aggs: []*twinAgg{{"MAX", "v", "x0"}, {"SUM", "v", "x1"}, {"MIN", "v", "x2"}, {"DISTINCT", "v", "x3"}}}}}}
+			aggs: []*twinAgg{{fn: "MAX", col: "v", name: "x0"}, {fn: "SUM", col: "v", name: "x1"}, {fn: "MIN", col: "v", name: "x2"}, {fn: "DISTINCT", col: "v", name: "x3"},
+				{fn: "Collect", col: "v", name: "x4"}, {fn: "TopOne", col: "v", name: "x5", order: []twinSort{{"t", true}}},
+				{fn: "CollectTop", col: "v", name: "x6", n: 3, order: []twinSort{{"v", false}, {"t", true}}},
+				{fn: "PERCENTILE_DISC", name: "x7", share: "0.9", order: []twinSort{{"v", false}}}}}}}}
 		rd.policy = twinPolicy{late: -1, outOfOrder: 20 * vec.Second}
 		now := base
 		var in []twinEvent

@@ -63,6 +63,8 @@ type windower interface {
 	// how many keys of its own the windower remembers.
 	held() int
 	known() int
+	// values is how many values the aggregates hold, of those that hold some.
+	values() int
 	// owner says that the grouping has moved to o.
 	owner(o *grouping)
 	snapshot(w *state.Writer)
@@ -83,8 +85,8 @@ func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
 	if g.opts.DropErrors {
 		o.live = make([]bool, len(n.In[0].Cols))
 		markRead(n, nil, o.live)
-		for _, acc := range o.newAccs() {
-			o.misfits = append(o.misfits, newMisfitFinder(acc))
+		for i, acc := range o.newAccs() {
+			o.misfits = append(o.misfits, newMisfitFinder(acc, op.Aggs[i]))
 		}
 	}
 	for _, spec := range op.Windows {
@@ -195,7 +197,7 @@ func (o *grouping) earliest(t vec.Time) (best int, at, before vec.Time) {
 // forget drops the keys of groups that hold no state (saql.md 4.5), once they are many and
 // have been for as many rows: it numbers the groups anew by writing and reading the state.
 func (o *grouping) forget() {
-	held, known := o.held(), int(o.keys.n)
+	held, known := o.pairs(), int(o.keys.n)
 	for _, w := range o.windows {
 		known = max(known, w.known())
 	}

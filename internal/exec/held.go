@@ -56,8 +56,18 @@ func (o *order) held() int {
 	return n
 }
 
-// held is how many pairs of window and group have state.
+// held is how many pairs of window and group have state, and how many values their
+// aggregates hold.
 func (o *grouping) held() int {
+	n := o.pairs()
+	for _, w := range o.windows {
+		n += w.values()
+	}
+	return n
+}
+
+// pairs is how many pairs of window and group have state.
+func (o *grouping) pairs() int {
 	n := 0
 	for _, w := range o.windows {
 		n += w.held()

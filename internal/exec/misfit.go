@@ -2,6 +2,7 @@ package exec
 
 import (
 	"weir/internal/fn"
+	"weir/internal/plan"
 	"weir/internal/vec"
 )
 
@@ -11,16 +12,33 @@ import (
 // judge: it is fed one value and asked for the result.
 type misfitFinder struct {
 	acc   fn.Acc
+	cols  []int              // the columns to look at: the argument, or the order keys
+	at    int                // the place of the first of them among the arguments
 	known [vec.NumKinds]int8 // 1: fits, -1: does not; 0: not known, or differs by value
 	call  fn.Call
 	bad   bool
 	out   vec.Vec
 	row   vec.Vec
+	args  []*vec.Vec // row, among NULLs
 	slot  [1]int32
 }
 
-func newMisfitFinder(acc fn.Acc) *misfitFinder {
+func newMisfitFinder(acc fn.Acc, a plan.GroupAgg) *misfitFinder {
 	f := &misfitFinder{acc: acc}
+	switch {
+	case len(a.Desc) > 0:
+		f.at = len(a.Args) - len(a.Desc)
+		f.cols = a.Args[f.at:]
+	case len(a.Args) == 1 && !a.Fn.InOrder:
+		f.cols = a.Args
+	}
+	null := vec.Values(vec.NullValue())
+	for range a.Args {
+		f.args = append(f.args, &null)
+	}
+	if f.cols != nil {
+		f.args[f.at] = &f.row
+	}
 	f.acc.Grow(1)
 	f.call.OnError = func(int, string) { f.bad = true }
 	for _, k := range []vec.Kind{vec.Missing, vec.Null, vec.Bit, vec.Int, vec.Float} {
@@ -38,7 +56,7 @@ func (f *misfitFinder) misfit(v *vec.Vec, i int) bool {
 	f.bad = false
 	f.row.Reset()
 	f.row.Append(v.At(i))
-	f.acc.Add(f.slot[:], []*vec.Vec{&f.row})
+	f.acc.Add(f.slot[:], f.args)
 	f.acc.Result(&f.call, f.slot[:], &f.out)
 	f.acc.Reset(f.slot[:])
 	if k != vec.String { // texts differ
@@ -55,8 +73,10 @@ func (o *grouping) fitting(b *vec.Batch) *vec.Batch {
 	o.sel = o.sel[:0]
 	for i := range b.N {
 		fits := true
-		for j, a := range o.op.Aggs {
-			fits = fits && (len(a.Args) != 1 || !o.misfits[j].misfit(&b.Cols[a.Args[0]], i))
+		for _, f := range o.misfits {
+			for _, c := range f.cols {
+				fits = fits && !f.misfit(&b.Cols[c], i)
+			}
 		}
 		if fits {
 			o.sel = append(o.sel, int32(i))

@@ -315,6 +315,9 @@ func (w *sliding) held() int { return int(w.log.end() - w.out) }
 
 func (w *sliding) known() int { return 0 }
 
+// values is none: what the aggregates hold are the rows of the log.
+func (w *sliding) values() int { return 0 }
+
 // snapshot writes the rows in the windows and those still to enter. The aggregates follow
 // from the rows.
 func (w *sliding) snapshot(sw *state.Writer) {

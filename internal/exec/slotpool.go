@@ -34,3 +34,14 @@ func (s *slotPool) giveBack(used []int32) {
 
 // used is how many slots are in use.
 func (s *slotPool) used() int { return int(s.n) - len(s.free) }
+
+// values is how many values the accumulators hold, of those that hold some.
+func (s *slotPool) values() int {
+	n := 0
+	for _, acc := range s.accs {
+		if h, ok := acc.(fn.Holder); ok {
+			n += h.Held()
+		}
+	}
+	return n
+}

@@ -43,7 +43,32 @@ type twinWindow struct {
 	sizeN, hopN, timeN, maN int64
 }
 
-type twinAgg struct{ fn, col, name string }
+// twinAgg is a call of an aggregate. Ordered ones have keys; n is the count of CollectTop,
+// share the share of a percentile.
+type twinAgg struct {
+	fn, col, name string
+	order         []twinSort
+	n             int
+	share         string
+}
+
+// twinSort is a key of ORDER BY: a column as a number, or "t".
+type twinSort struct {
+	col  string
+	desc bool
+}
+
+// text is a key that is never a text: v as the number that it is.
+func (o twinSort) text() string {
+	s := "System.Timestamp()"
+	if o.col != "t" {
+		s = "CASE WHEN GetType(" + o.col + ") = 'nvarchar(max)' THEN NULL ELSE " + o.col + " END"
+	}
+	if o.desc {
+		s += " DESC"
+	}
+	return s
+}
 
 // output is the columns of the result.
 func (q *twinQuery) output() []string {
@@ -146,10 +171,28 @@ func (a *twinAgg) text() string {
 	switch {
 	case a.fn == "DISTINCT":
 		return "COUNT(DISTINCT " + a.col + ")"
+	case len(a.order) > 0:
+		return a.orderedText()
 	case a.col == "":
 		return "COUNT(*)"
 	}
 	return a.fn + "(" + a.col + ")"
+}
+
+// orderedText is a call with OVER (ORDER BY ..).
+func (a *twinAgg) orderedText() string {
+	args := a.col
+	switch a.fn {
+	case "CollectTop":
+		args = fmt.Sprintf("%d, %s", a.n, a.col)
+	case "PERCENTILE_CONT", "PERCENTILE_DISC":
+		args = a.share
+	}
+	var keys []string
+	for _, o := range a.order {
+		keys = append(keys, o.text())
+	}
+	return a.fn + "(" + args + ") OVER (ORDER BY " + strings.Join(keys, ", ") + ")"
 }
 
 func (w *twinWindow) text() string {
@@ -204,7 +247,12 @@ func randomQuery(r *rand.Rand) *twinQuery {
 	if r.IntN(4) == 0 {
 		values := append([]string{}, b.keys...)
 		for _, a := range b.aggs {
-			values = append(values, a.name)
+			if a.fn != "Collect" && a.fn != "CollectTop" && a.fn != "TopOne" {
+				values = append(values, a.name)
+			}
+		}
+		if len(values) == len(b.keys) {
+			return q // nothing left to count with
 		}
 		keys := b.keys
 		if b.ids {
@@ -237,7 +285,8 @@ func randomBlock(r *rand.Rand, values, keys []string) *twinBlock {
 		w.id = fmt.Sprintf("w%d", i)
 		b.windows = append(b.windows, w)
 	}
-	fns := []string{"COUNT", "COUNT", "DISTINCT", "SUM", "AVG", "MIN", "MAX", "STDEV"}
+	fns := []string{"COUNT", "COUNT", "DISTINCT", "SUM", "AVG", "MIN", "MAX", "STDEV",
+		"Collect", "TopOne", "CollectTop", "PERCENTILE_CONT", "PERCENTILE_DISC"}
 	for i := range 1 + r.IntN(3) {
 		a := &twinAgg{fn: pick(r, fns...), name: fmt.Sprintf("x%d", i)}
 		var numeric []string
@@ -246,7 +295,12 @@ func randomBlock(r *rand.Rand, values, keys []string) *twinBlock {
 				numeric = append(numeric, v)
 			}
 		}
+		if slices.Contains(fns[9:], a.fn) {
+			a.randomOrder(r, numeric)
+		}
 		switch {
+		case a.fn == "Collect" || a.fn == "TopOne" || a.fn == "CollectTop":
+			a.col = pick(r, values...)
 		case a.fn == "COUNT" && r.IntN(2) == 0:
 		case a.fn == "COUNT" || a.fn == "DISTINCT":
 			a.col = pick(r, values...)
@@ -259,6 +313,22 @@ func randomBlock(r *rand.Rand, values, keys []string) *twinBlock {
 		b.having = 2
 	}
 	return b
+}
+
+// randomOrder gives an aggregate its order and literal.
+func (a *twinAgg) randomOrder(r *rand.Rand, numeric []string) {
+	cols := append([]string{"t"}, numeric...)
+	keys := 1 + r.IntN(2)
+	if strings.HasPrefix(a.fn, "PERCENTILE") {
+		keys, cols = 1, numeric
+	}
+	for range keys {
+		if len(cols) > 0 {
+			a.order = append(a.order, twinSort{pick(r, cols...), r.IntN(2) == 0})
+		}
+	}
+	a.n = pick(r, 1, 2, 3, 100)
+	a.share = pick(r, "0", "0.07", "0.25", "0.5", "0.95", "1", "0.333")
 }
 
 func randomWindow(r *rand.Rand, keys []string) *twinWindow {

@@ -450,6 +450,16 @@ func valueText(v vec.Value) string {
 		return "float " + strconv.FormatFloat(v.Float, 'g', 12, 64)
 	case vec.Int, vec.Bit:
 		return fmt.Sprintf("%v %d", v.Kind, v.Int)
+	case vec.Record, vec.Array:
+		var parts []string
+		for i, x := range v.Rec.Vals {
+			text := valueText(x)
+			if v.Kind == vec.Record {
+				text = v.Rec.Names[i] + ": " + text
+			}
+			parts = append(parts, text)
+		}
+		return v.Kind.String() + " [" + strings.Join(parts, ", ") + "]"
 	}
 	return v.Kind.String()
 }

@@ -411,6 +411,9 @@ func twinRead(v vec.Value) vec.Value {
 
 // of computes an aggregate (saql.md 7.6).
 func (a *twinAgg) of(rows []twinRow) vec.Value {
+	if a.fn == "Collect" || len(a.order) > 0 {
+		return a.ordered(rows)
+	}
 	var vals []vec.Value
 	for _, r := range rows {
 		if a.col != "" && !r.cols[a.col].Kind.IsNull() {

@@ -359,6 +359,9 @@ func (a *distinctAcc) Load(slot int32, r *state.Reader) {
 	}
 }
 
+// Held is the number of different values in all slots.
+func (a *distinctAcc) Held() int { return a.used }
+
 func (a *distinctAcc) Bytes() int {
 	return cap(a.slots)*16 + cap(a.entries)*48 + cap(a.table)*4 + cap(a.hashes)*8 + a.size
 }

@@ -75,46 +75,41 @@ func chord(metres float64) float64 {
 }
 
 // distance is the distance of p to the edge. The nearest point on the sphere is close to
-// the one on the ellipsoid; around it the distance is a parabola.
+// the one on the ellipsoid.
 func (e *arc) distance(p *position) float64 {
 	length := e.angle()
+	foot := p.dir.minus(e.n.times(p.dir.dot(e.n)))
+	one := arc{e.a, foot, e.n}
+	mid := one.angle()
+	d2, end := e.distance2(p.dir)
+	switch {
+	case end < 0:
+		mid = 0
+	case end > 0:
+		mid = length
+	}
 	to := func(angle float64) float64 {
 		lat, lon := e.at(angle).latLon()
 		return geodesic(p.lat, p.lon, lat, lon)
 	}
-	foot := p.dir.minus(e.n.times(p.dir.dot(e.n)))
-	one := arc{e.a, foot, e.n}
-	mid := one.angle()
-	if !e.along(p.dir) {
-		mid = 0
-		if d, f := p.dir.minus(e.a), p.dir.minus(e.b); f.dot(f) < d.dot(d) {
-			mid = length
-		}
+	best := to(mid)
+	width := max(2*flatness*math.Sqrt(d2), borderWidth)
+	for range 2 {
+		lo, hi := max(0, mid-width), min(length, mid+width)
+		mid = bottom(lo, hi, to)
+		best = min(best, to(mid))
+		width /= 20
 	}
-	d2, _ := e.distance2(p.dir)
-	width := max(2*flatness*math.Sqrt(d2), 1e-9)
-	lo, hi := max(0, mid-width), min(length, mid+width)
-	return least(to, lo, hi)
+	return best
 }
 
-// golden is the part of an interval that golden section search keeps.
-const golden = 0.6180339887498949
-
-// least is the least value of f from lo to hi, where f has one minimum.
-func least(f func(float64) float64, lo, hi float64) float64 {
-	best := min(f(lo), f(hi))
-	a, b := hi-golden*(hi-lo), lo+golden*(hi-lo)
-	fa, fb := f(a), f(b)
-	for hi-lo > 1e-9 && hi-lo > 1e-5*(hi+lo) {
-		if fa < fb {
-			hi, b, fb = b, a, fa
-			a = hi - golden*(hi-lo)
-			fa = f(a)
-		} else {
-			lo, a, fa = a, b, fb
-			b = lo + golden*(hi-lo)
-			fb = f(b)
-		}
+// bottom is where the distance is least from lo to hi: its square is nearly a parabola.
+func bottom(lo, hi float64, distance func(float64) float64) float64 {
+	mid := (lo + hi) / 2
+	a, b, c := square(distance(lo)), square(distance(mid)), square(distance(hi))
+	bend := a - 2*b + c
+	if bend <= 0 { // the interval is too small, or the distance hardly changes
+		return mid
 	}
-	return min(best, fa, fb)
+	return min(hi, max(lo, mid+(hi-lo)/4*(a-c)/bend))
 }

@@ -55,7 +55,7 @@ func reduced(lat float64) (sin, cos float64) {
 }
 
 func norm(sin, cos float64) (float64, float64) {
-	h := math.Hypot(sin, cos)
+	h := math.Sqrt(sin*sin + cos*cos)
 	return sin / h, cos / h
 }
 
@@ -145,8 +145,13 @@ func between(low, d, high sinCos) bool {
 
 // guess is the direction on a sphere.
 func (g *inverse) guess() sinCos {
-	// What is between the points on the auxiliary sphere is a little more than on the earth.
-	sin, cos := math.Sincos(min(math.Pi, g.east*(1+flattening*g.cos1)))
+	// What is between the points on the auxiliary sphere is a little more than on the earth;
+	// for near points it is what the radius of their parallel makes of it.
+	m := g.sin1 + g.sin2
+	m *= m
+	n := g.cos1 + g.cos2
+	wider := (1 + secondSquare*m/(m+n*n)) * (1 - flattening) * (1 - flattening)
+	sin, cos := math.Sincos(min(math.Pi, g.east/math.Sqrt(wider)))
 	d := sinCos{g.cos2 * sin, g.sin2*g.cos1 - g.cos2*g.sin1*cos}
 	if d.sin <= 0 {
 		return sinCos{1, 0}
@@ -165,7 +170,7 @@ func (g *inverse) guess() sinCos {
 // It gives by how much too far east it then is.
 func (g *inverse) follow(d sinCos) (w way, miss float64) {
 	w.sinAtEquator = d.sin * g.cos1
-	w.cosAtEquator = math.Hypot(d.cos, d.sin*g.sin1)
+	w.cosAtEquator = math.Sqrt(d.cos*d.cos + d.sin*d.sin*g.sin1*g.sin1)
 	end := g.arrival(d)
 	// Longitudes on the auxiliary sphere, from the crossing of the equator.
 	lon1 := sinCos{w.sinAtEquator * g.sin1, d.cos * g.cos1}

@@ -25,12 +25,13 @@ func (b *build) fromText(s string) bool {
 		return false
 	}
 	w := wkt{s, b}
-	name := w.word()
+	// Z and M, with or without a space, say that heights and measures follow.
+	name := strings.TrimRight(strings.ToUpper(w.word()), "ZM")
 	for k, known := range wktNames {
-		if !strings.EqualFold(name, known) {
+		if name != known {
 			continue
 		}
-		if d := w.word(); d != "" && !strings.EqualFold(d, "Z") && !strings.EqualFold(d, "M") && !strings.EqualFold(d, "ZM") {
+		if strings.Trim(w.word(), "zmZM") != "" {
 			return false
 		}
 		ok := w.parts(Kind(k))

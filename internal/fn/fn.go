@@ -150,6 +150,12 @@ type AggSpec struct {
 	Const vec.Value // the literal argument: n of CollectTop, the share of a percentile
 }
 
+// ScriptPlace is something in the script of a user function. The zero value is nothing.
+type ScriptPlace struct {
+	What         string
+	Line, Column int // from 1; columns count code points
+}
+
 // ScriptError is a user function that does not load (saql.md 13.2: SA9001, SA9002).
 type ScriptError struct {
 	Message      string

@@ -26,6 +26,8 @@ func (x *exprs) call(e *saql.Call) *Expr {
 			return x.userFunction(e, false)
 		case sameName(e.Prefix.Text, "UDA"):
 			return x.userFunction(e, true)
+		case x.systemPrefix(e):
+			return x.userFunction(e, false)
 		case x.env.Level == Level12 || !isBuiltin(e.Name.Text):
 			return x.badPrefix(e)
 		}
@@ -70,6 +72,16 @@ func (x *exprs) call(e *saql.Call) *Expr {
 	return x.noFunction(e)
 }
 
+// systemPrefix reports whether a call is system.f of a user function f, which levels below
+// 1.2 take (saql.md 3.9).
+func (x *exprs) systemPrefix(e *saql.Call) bool {
+	if x.env.Level == Level12 || !sameName(e.Prefix.Text, "System") || isBuiltin(e.Name.Text) {
+		return false
+	}
+	_, ok := x.env.function(e.Name.Text, false)
+	return ok
+}
+
 // isBuiltin reports whether a name is a function of the language.
 func isBuiltin(name string) bool {
 	if _, ok := fn.LookupScalar(name); ok {
@@ -99,6 +111,9 @@ func (x *exprs) ignoreArgs(e *saql.Call) *Expr {
 
 // bareOrText resolves a name that may stand for a row.
 func (x *exprs) bareOrText(p *saql.Path) *Expr {
+	if x.match != nil {
+		return x.matchPath(p)
+	}
 	if p.Names[0].Quote == '"' {
 		return x.quoted(p)
 	}
@@ -168,36 +183,100 @@ func (x *exprs) noFunction(e *saql.Call) *Expr {
 	return x.ignoreArgs(e)
 }
 
-// userFunction checks UDF.f and UDA.f.
+// userFunction compiles UDF.f and UDA.f (saql.md 10).
 func (x *exprs) userFunction(e *saql.Call, aggregate bool) *Expr {
 	full := e.Prefix.Text + "." + e.Name.Text
-	x.ignoreArgs(e)
-	known := false
-	var names []string
-	for _, f := range x.env.Functions {
-		known = known || sameName(f.full(), full)
-		names = append(names, f.full())
+	f, ok := x.env.function(e.Name.Text, aggregate)
+	if !ok {
+		x.noUserFunction(e, full)
+		return x.ignoreArgs(e)
 	}
-	if !known {
-		hint := "the job has no such function"
-		if near, ok := diag.Nearest(full, names); ok {
-			hint = "did you mean " + quote(near) + "?"
+	if e.Star || e.Distinct || e.All {
+		x.fail(diag.SA7002, e.Span, full+" takes arguments, not * or DISTINCT", full+"(e)")
+		return x.ignoreArgs(e)
+	}
+	if e.Over != nil {
+		hint := "remove OVER"
+		if aggregate {
+			hint = "use a SlidingWindow"
 		}
-		x.fail(diag.SA7001, e.Prefix.Span.To(e.Name.Span), "no function named "+quote(full), hint)
-		return bad(e.Span)
+		x.fail(diag.SA7011, e.Over.Span, full+" cannot be used with OVER", hint)
+		return x.ignoreArgs(e)
 	}
-	switch {
-	case x.analytic != "" && !aggregate:
+	x.warnUnrepeatable(e, f)
+	if aggregate {
+		return x.userAggregate(e, f, full)
+	}
+	if x.analytic != "" {
 		x.fail(diag.SA7013, e.Span, x.analytic+" cannot contain user functions", "compute it in a step before")
-	case aggregate && e.Over != nil:
-		x.fail(diag.SA7011, e.Span, full+" cannot be used with OVER", "use a SlidingWindow")
-	case aggregate:
-		x.aggregatePlace(e, full)
-		x.b.noteAggregate(full, e.Span)
+		return x.ignoreArgs(e)
 	}
-	x.b.notSupported(e.Span, full)
+	out := &Expr{Op: OpCall, Fn: f.Scalar, Span: e.Span}
+	var types []vec.Kinds
+	for _, a := range e.Args {
+		v := foldConstants(x.rowOrValue(a, true))
+		out.Args = append(out.Args, v)
+		types = append(types, v.Type)
+	}
+	if f.Scalar == nil {
+		return x.unloaded(e, f, full)
+	}
+	out.Type = f.Scalar.Result(types)
+	return out
+}
+
+// userAggregate compiles UDA.f(e).
+func (x *exprs) userAggregate(e *saql.Call, f Function, full string) *Expr {
+	if !x.aggregatePlace(e, full) {
+		return x.argsOf(e, full)
+	}
+	x.b.noteAggregate(full, e.Span)
+	if len(e.Args) != 1 {
+		x.fail(diag.SA7002, e.Span, full+" takes 1 argument, not "+itoa(len(e.Args)), full+"(e)")
+		return x.argsOf(e, full)
+	}
+	inner := *x
+	inner.aggregate = full
+	v := foldConstants(inner.rowOrValue(e.Args[0], true))
+	if f.Agg == nil {
+		return x.unloaded(e, f, full)
+	}
+	return x.groupAggregate(&aggCall{fn: f.Agg, args: []*Expr{v}, typ: f.Agg.Result([]vec.Kinds{v.Type}), span: e.Span})
+}
+
+// unloaded is a call of a function that is known by name only.
+func (x *exprs) unloaded(e *saql.Call, f Function, full string) *Expr {
+	if !f.broken {
+		x.b.notSupported(e.Span, full+" without its script")
+	}
 	return bad(e.Span)
 }
+
+// noUserFunction reports a user function that the job does not have.
+func (x *exprs) noUserFunction(e *saql.Call, full string) {
+	var names []string
+	for _, f := range x.env.Functions {
+		names = append(names, f.full())
+	}
+	at := e.Prefix.Span.To(e.Name.Span)
+	hint := "the job has no such function"
+	var fix []diag.Edit
+	if near, ok := diag.Nearest(full, names); ok {
+		hint = "did you mean " + quote(near) + "?"
+		fix = []diag.Edit{{Span: at, Text: near}}
+	}
+	x.fail(diag.SA7001, at, "no function named "+quote(full), hint).Fix = fix
+}
+
+// warnUnrepeatable tells of a function of the job that asks for the time or for chance.
+// Those that the script creates are reported where they are created.
+func (x *exprs) warnUnrepeatable(e *saql.Call, f Function) {
+	if f.Unrepeatable.What != "" && f.at == (diag.Span{}) {
+		x.warn(diag.W7003, e.Prefix.Span.To(e.Name.Span), f.Unrepeatable.What+" makes results unrepeatable", unrepeatableHint)
+	}
+}
+
+const unrepeatableHint = "here it follows the time of the event"
 
 // timestamp compiles System.Timestamp() (saql.md 4.8).
 func (x *exprs) timestamp(e *saql.Call) *Expr {

@@ -408,6 +408,21 @@ type Function struct {
 	Aggregate bool
 	Scalar    *fn.Scalar
 	Agg       *fn.Agg
+	// Unrepeatable is what in the script asks for the time or for chance, for W7003.
+	Unrepeatable fn.ScriptPlace
+
+	at     diag.Span // of the name in CREATE FUNCTION, if that made it
+	broken bool      // the reason why it cannot be called has been reported
+}
+
+// function finds a user function by its name, without case.
+func (e *Env) function(name string, aggregate bool) (Function, bool) {
+	for _, f := range e.Functions {
+		if f.Aggregate == aggregate && sameName(f.Name, name) {
+			return f, true
+		}
+	}
+	return Function{}, false
 }
 
 // full is the name as queries write it.
@@ -422,7 +437,7 @@ func (f Function) full() string {
 type FunctionSource struct {
 	Name      string
 	Aggregate bool
-	Returns   vec.Kind // of an aggregate; Missing means any
+	Returns   vec.Kind // Missing means any
 	Script    string
 	Level     Level // how JavaScript's Boolean comes back (saql.md 10.3)
 }

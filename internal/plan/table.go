@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"errors"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"weir/internal/diag"
 	"weir/internal/fn"
@@ -46,18 +49,71 @@ func (c *compiler) createTable(t *saql.CreateTable) {
 	}
 }
 
-// createFunction checks CREATE FUNCTION and CREATE AGGREGATE, which do not run yet.
+// createFunction loads the script of a CREATE FUNCTION or CREATE AGGREGATE (saql.md 10.6).
 func (c *compiler) createFunction(f *saql.CreateFunction) {
 	what := "CREATE FUNCTION"
 	if f.Aggregate {
 		what = "CREATE AGGREGATE"
 	}
+	src := FunctionSource{Name: f.Name.Text, Aggregate: f.Aggregate, Script: f.Body, Level: c.env.Level}
 	if f.Returns != nil && !sameName(f.Returns.Text, "any") {
-		c.typeOf(*f.Returns)
+		src.Returns, _ = c.typeOf(*f.Returns)
 	}
-	c.env.Functions = append(slices.Clone(c.env.Functions), Function{Name: f.Name.Text, Aggregate: f.Aggregate})
 	c.extension(f.Span, what, "declare the function in the job")
-	c.unsupported(f.Span, what)
+	if first, ok := c.env.function(f.Name.Text, f.Aggregate); ok {
+		d := c.fail(diag.SA2006, f.Name.Span, "the name "+quote(f.Name.Text)+" is already a function", "rename the function")
+		if first.at != (diag.Span{}) {
+			d.Related = []diag.Label{{Span: first.at, Text: "the first one"}}
+		}
+		return
+	}
+	made := Function{Name: f.Name.Text, Aggregate: f.Aggregate}
+	if c.env.Load != nil {
+		var err error
+		if made, err = c.env.Load(src); err != nil {
+			made = Function{Name: f.Name.Text, Aggregate: f.Aggregate, broken: true}
+			c.notLoaded(f, err)
+		}
+	}
+	made.at = f.Name.Span
+	if p := made.Unrepeatable; p.What != "" {
+		c.warn(diag.W7003, c.inScript(f, p.Line, p.Column), p.What+" makes results unrepeatable", unrepeatableHint)
+	}
+	c.env.Functions = append(slices.Clone(c.env.Functions), made)
+}
+
+// notLoaded reports a script that does not load, at its place if that is known.
+func (c *compiler) notLoaded(f *saql.CreateFunction, err error) {
+	var script *fn.ScriptError
+	switch {
+	case !errors.As(err, &script):
+		c.fail(diag.SA9001, f.Name.Span, "function "+quote(f.Name.Text)+" does not load: "+err.Error(), "")
+	case script.Method != "":
+		c.fail(diag.SA9002, f.Name.Span, "UDA "+quote(f.Name.Text)+" lacks "+script.Method+"()", "this."+script.Method+" = function (..) { .. }")
+	default:
+		c.fail(diag.SA9001, c.inScript(f, script.Line, script.Column), "function "+quote(f.Name.Text)+" does not load: "+script.Message, "")
+	}
+}
+
+// inScript is the character of the query at a place of the script in it, where quotes are
+// written twice; the name of the function if the place is not known.
+func (c *compiler) inScript(f *saql.CreateFunction, line, column int) diag.Span {
+	text := c.src[f.BodySpan.Start:f.BodySpan.End]
+	l, col := 1, 1
+	for i := 0; i < len(text) && line > 0; {
+		_, n := utf8.DecodeRuneInString(text[i:])
+		if strings.HasPrefix(text[i:], "''") {
+			n = 2
+		}
+		if l == line && (col == column || text[i] == '\n') {
+			return diag.Span{Start: f.BodySpan.Start + i, End: f.BodySpan.Start + i + n}
+		}
+		if col++; text[i] == '\n' {
+			l, col = l+1, 1
+		}
+		i += n
+	}
+	return f.Name.Span
 }
 
 // unitOf is the length of a unit word that stands as an argument.

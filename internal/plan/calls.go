@@ -16,6 +16,11 @@ func isSystem(e *saql.Call, name string) bool {
 
 // call compiles a function call (saql.md 7).
 func (x *exprs) call(e *saql.Call) *Expr {
+	if x.match != nil {
+		if v, ok := x.matchCall(e); ok {
+			return v
+		}
+	}
 	if e.Prefix != nil {
 		switch {
 		case isSystem(e, "Timestamp"):

@@ -27,6 +27,7 @@ const (
 	refKey              // key n of the group
 	refAgg              // aggregate n of the group
 	refWindowID         // System.Window().Id
+	refMatch            // value n over the rows of a match
 )
 
 // resolve gives the column expressions in e their positions: those of sources by f, and

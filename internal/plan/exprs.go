@@ -21,11 +21,13 @@ const (
 	inTimestampBy
 	inTimestampOver
 	inOver // a part of OVER (...) or an argument of an analytic function
+	inDefine
+	inMeasures
 )
 
 // String names the place as messages do.
 func (p place) String() string {
-	return [...]string{"SELECT", "WHERE", "HAVING", "GROUP BY", "ON", "APPLY", "PARTITION BY", "TIMESTAMP BY", "TIMESTAMP BY .. OVER", "OVER"}[p]
+	return [...]string{"SELECT", "WHERE", "HAVING", "GROUP BY", "ON", "APPLY", "PARTITION BY", "TIMESTAMP BY", "TIMESTAMP BY .. OVER", "OVER", "DEFINE", "MEASURES"}[p]
 }
 
 // exprs compiles the expressions of one place of a block.
@@ -37,6 +39,10 @@ type exprs struct {
 	aggregate string
 	// analytic is the name of the analytic function that is being compiled, "" outside.
 	analytic string
+	// match is the pattern of which DEFINE or MEASURES is being compiled, variable the one
+	// that DEFINE defines.
+	match    *matching
+	variable int
 }
 
 func (b *block) exprs(p place) *exprs { return &exprs{compiler: b.c, b: b, place: p} }

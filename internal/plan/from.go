@@ -53,12 +53,19 @@ func (b *block) fromName(t *saql.Source) *source {
 		}
 	}
 	b.c.lookupSource(s, t)
-	if t.Match != nil {
-		b.match(s, t.Match)
+	b.finish(s, t.PartitionBy, t.Match)
+	return s
+}
+
+// finish adds a source with its PARTITION BY and MATCH_RECOGNIZE.
+func (b *block) finish(s *source, by *saql.PartitionBy, m *saql.MatchRecognize) {
+	if m != nil {
+		b.match(s, by, m)
+		b.add(s)
+		return
 	}
 	b.add(s)
-	b.partitionBy(t.PartitionBy, s)
-	return s
+	b.partitionBy(by, s)
 }
 
 // lookupSource finds the step or input of a name; an unknown one gets an open schema, so
@@ -317,11 +324,7 @@ func (b *block) fromQuery(t *saql.Derived) *source {
 		sch.what, sch.name = quote(s.name), quote(s.name)
 	}
 	s.rel = &named{relation: rel, sch: &sch}
-	if t.Match != nil {
-		b.match(s, t.Match)
-	}
-	b.add(s)
-	b.partitionBy(t.PartitionBy, s)
+	b.finish(s, t.PartitionBy, t.Match)
 	return s
 }
 

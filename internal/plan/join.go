@@ -266,17 +266,3 @@ func (x *exprs) datediffOfSources(e *saql.Call) *Expr {
 	args := []*Expr{time(s), time(other), constant(vec.IntValue(int64(unit)), e.Span)}
 	return &Expr{Op: OpCall, Fn: fn.Elapsed, Args: args, Type: vec.KindsOf(vec.Int) | s.nulls() | other.nulls(), Span: e.Span}
 }
-
-// match replaces a source by the measures of its MATCH_RECOGNIZE.
-func (b *block) match(s *source, m *saql.MatchRecognize) {
-	u := newUnknown("MATCH_RECOGNIZE")
-	u.sch.open = false
-	for _, measure := range m.Measures {
-		u.sch.cols = append(u.sch.cols, Col{b.c.columnName(measure.Alias.Text), vec.AnyKind})
-	}
-	s.rel, s.kind, s.orig = u, fromMatch, ""
-	if m.Alias != nil {
-		s.name, s.span = m.Alias.Text, m.Alias.Span
-	}
-	b.notSupported(m.Span, "MATCH_RECOGNIZE")
-}

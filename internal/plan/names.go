@@ -28,6 +28,9 @@ func (c *compiler) fieldPath(path []string) []string {
 
 // path resolves a name or a dotted path (saql.md 2.8).
 func (x *exprs) path(p *saql.Path) *Expr {
+	if x.match != nil {
+		return x.matchPath(p)
+	}
 	first := p.Names[0]
 	if len(p.Names) == 1 && first.Quote == '"' {
 		return x.quoted(p)

@@ -60,6 +60,8 @@ func overKeys(r relation) []overKey {
 		return keys
 	case *union:
 		return overKeys(r.branches[0])
+	case *matching:
+		return r.overKeys()
 	case *block:
 		return r.overKeys()
 	}

@@ -40,6 +40,15 @@ var Forms = []Form{
 		},
 	},
 	{
+		Name:   "Classifier",
+		Kind:   "pattern function",
+		Syntax: "Classifier()",
+		Doc: Doc{
+			Summary: "Classifier gives, in MEASURES of MATCH_RECOGNIZE, an array with the variable that each row of the match was taken as.",
+			Section: "9.5",
+		},
+	},
+	{
 		Name:   "COALESCE",
 		Kind:   "expression",
 		Syntax: "COALESCE(e1, e2, ...)",
@@ -50,6 +59,15 @@ var Forms = []Form{
 				{"COALESCE(NULL, 'x', 2)", `"x"`},
 				{"COALESCE(NULL, NULL)", "null"},
 			},
+		},
+	},
+	{
+		Name:   "First",
+		Kind:   "pattern function",
+		Syntax: "First(variable.field)",
+		Doc: Doc{
+			Summary: "First gives, in MATCH_RECOGNIZE, a field of the first row that was taken as a variable. Last, Min and Max work alike.",
+			Section: "9.3",
 		},
 	},
 	{
@@ -73,6 +91,15 @@ GROUP BY k, HoppingWindow(second, 10, 5)`,
 					`{"k":"a","n":1,"t":"2024-01-01T00:00:15.0000000Z"}`,
 				},
 			},
+		},
+	},
+	{
+		Name:   "MATCH_RECOGNIZE",
+		Kind:   "clause",
+		Syntax: "FROM source MATCH_RECOGNIZE (LIMIT DURATION(unit, n) [PARTITION BY key, ...] MEASURES e AS name, ... AFTER MATCH SKIP TO NEXT ROW PATTERN (a b+ (c | d)? ...) DEFINE a AS condition, ...) [AS name]",
+		Doc: Doc{
+			Summary: "MATCH_RECOGNIZE finds sequences of rows by a regular expression over rows, at most one from each row on, and gives a row of measures for each.",
+			Section: "9",
 		},
 	},
 	{

@@ -11,8 +11,6 @@ type LaterFunction struct {
 var Later = []LaterFunction{
 	{"AnomalyDetection_ChangePoint", "analytic function", "11"},
 	{"AnomalyDetection_SpikeAndDip", "analytic function", "11"},
-	{"Classifier", "function of MATCH_RECOGNIZE", "9.5"},
-	{"First", "function of MATCH_RECOGNIZE", "9.5"},
 	{"GetArrayElements", "function of APPLY", "6.7"},
 	{"GetRecordProperties", "function of APPLY", "6.7"},
 	{"ISFIRST", "analytic function", "8.4"},

@@ -1,10 +1,67 @@
 package exec
 
 import (
+	"slices"
+
+	"weir/internal/fn"
+	"weir/internal/geo"
 	"weir/internal/plan"
 	"weir/internal/vec"
 )
 
-// newFinder makes an index of the geographies in a column of reference data; nil where all
-// rows are to be tried.
-func newFinder(*plan.Spatial, *vec.Vec) finder { return nil }
+// spatialIndex finds rows of reference data by their geographies: those whose boxes meet that
+// of the geography of a row (saql.md 12.2). Whether the geographies themselves do is for the
+// predicate to say.
+type spatialIndex struct {
+	left  fn.Types // kinds that the predicate takes, of either side
+	index *geo.Index
+	rows  int
+	// odd are the rows whose values are of the wrong kind, in order. They are always found,
+	// so that the predicate reports them as it does without an index.
+	odd    []int32
+	reader geo.Reader
+}
+
+// newFinder makes an index of the geographies in a column of reference data.
+func newFinder(s *plan.Spatial, col *vec.Vec) finder {
+	first, second := s.Fn.Params[0].Types, s.Fn.Params[1].Types
+	if !s.Inner {
+		first, second = second, first
+	}
+	x := &spatialIndex{left: first, rows: col.N}
+	gs := make([]*geo.Geography, col.N)
+	for i := range gs {
+		switch k := col.KindAt(i); {
+		case k.IsNull():
+		case second.Has(k):
+			gs[i] = x.reader.Keep(col.At(i))
+		default:
+			x.odd = append(x.odd, int32(i))
+		}
+	}
+	x.index = geo.NewIndex(gs)
+	return x
+}
+
+func (x *spatialIndex) find(v *vec.Vec, i int, rows []int32) []int32 {
+	switch k := v.KindAt(i); {
+	case k.IsNull():
+		return rows
+	case !x.left.Has(k): // an error for the predicate to report
+		for r := range x.rows {
+			rows = append(rows, int32(r))
+		}
+		return rows
+	}
+	g := x.reader.Read(v.At(i))
+	if g == nil {
+		return rows
+	}
+	n := len(rows)
+	rows = x.index.Search(rows, g)
+	if len(x.odd) > 0 {
+		rows = append(rows, x.odd...)
+		slices.Sort(rows[n:])
+	}
+	return rows
+}

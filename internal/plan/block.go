@@ -102,6 +102,7 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 		b.where = b.exprs(inWhere).condition(sel.Where)
 	}
 	if len(sel.GroupBy) > 0 {
+		b.groupsMatches()
 		b.groupBy()
 	}
 	b.selectList()

@@ -70,9 +70,19 @@ func (b *block) match(s *source, by *saql.PartitionBy, t *saql.MatchRecognize) {
 	m.pattern = m.compile(t.Pattern)
 	m.define(t)
 	m.measure(t)
-	s.rel, s.kind, s.orig, s.parts = m, fromMatch, "", nil
+	s.rel, s.kind, s.parts = m, fromMatch, nil
 	if t.Alias != nil {
+		if !sameName(t.Alias.Text, s.name) {
+			s.orig = s.name
+		}
 		s.name, s.span = t.Alias.Text, t.Alias.Span
+	}
+}
+
+// groupsMatches tells that GROUP BY over matches is an extension (saql.md 9.1).
+func (b *block) groupsMatches() {
+	if slices.ContainsFunc(b.sources, func(s *source) bool { return s.kind == fromMatch }) {
+		b.c.extension(b.sel.GroupPos, "GROUP BY behind MATCH_RECOGNIZE", "group in a step that reads the matches")
 	}
 }
 

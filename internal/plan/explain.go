@@ -35,6 +35,7 @@ type explainer struct {
 	w     io.Writer
 	names map[*Node][]string
 	shown map[*Node]bool
+	plain bool // names do not show what the query calls things
 }
 
 func (x *explainer) line(depth int, format string, args ...any) {
@@ -81,14 +82,20 @@ func (x *explainer) op(n *Node) (string, []string) {
 		return orderText(n, op)
 	case *Group:
 		return x.group(n, op, in)
+	case *Write:
+		return "write", nil
 	}
-	return "write", nil
+	return x.rest(n, in)
 }
 
 func (x *explainer) source(op *Source) string {
 	in := x.p.Inputs[op.Input]
+	what := "read input "
+	if in.Reference {
+		what = "read reference data "
+	}
 	if len(in.Fields) == 0 {
-		return "read input " + quote(in.Name) + ": no fields"
+		return what + quote(in.Name) + ": no fields"
 	}
 	var fields []string
 	for _, f := range in.Fields {
@@ -101,7 +108,7 @@ func (x *explainer) source(op *Source) string {
 			fields = append(fields, pathText(f.Path))
 		}
 	}
-	return "read input " + quote(in.Name) + ": " + strings.Join(fields, ", ")
+	return what + quote(in.Name) + ": " + strings.Join(fields, ", ")
 }
 
 func stampText(op *Stamp, in []string) string {
@@ -226,6 +233,14 @@ func (x *explainer) columns(n *Node) []string {
 		}
 		if op.WithID {
 			names = append(names, "System.Window().Id")
+		}
+	case *Join, *Lookup, *Apply, *History:
+		for _, o := range n.outs() {
+			names = append(names, x.outName(n, o))
+		}
+	case *Match:
+		for i := range n.Cols {
+			names = append(names, x.measureName(n, i))
 		}
 	default:
 		names = in
@@ -355,34 +370,4 @@ func gcd(a, b vec.Time) vec.Time {
 		a, b = b, a%b
 	}
 	return a
-}
-
-// History is how far before its start a job must read for complete first results: the
-// sum of the longest windows on the longest path (saql.md 4.9). The tolerance for
-// disorder comes on top.
-func (p *Plan) History() vec.Time {
-	most := vec.Time(0)
-	sums := map[*Node]vec.Time{}
-	for _, n := range p.Nodes {
-		var sum vec.Time
-		for _, in := range n.In {
-			sum = max(sum, sums[in])
-		}
-		if g, ok := n.Op.(*Group); ok {
-			longest := vec.Time(0)
-			for _, w := range g.Windows {
-				switch w.Kind {
-				case window.Session:
-					longest = max(longest, w.Timeout+2*w.Max)
-				case window.Snapshot:
-				default:
-					longest = max(longest, w.Size)
-				}
-			}
-			sum += longest
-		}
-		sums[n] = sum
-		most = max(most, sum)
-	}
-	return most
 }

@@ -220,7 +220,7 @@ type applyFrame struct {
 func (a *applying) frame() timed {
 	f := &applyFrame{a: a, below: a.left.frame()}
 	resolve(a.arg, f.below, nil)
-	op := &Apply{Arg: a.arg, Of: a.of, Outer: a.outer}
+	op := &Apply{Arg: a.arg, Of: a.of, Outer: a.outer, Name: a.elem.name}
 	f.outs = outs{a.b.c, a.b.newNode(op, f.below.node()), &op.Out}
 	f.n.Span = a.at
 	return f

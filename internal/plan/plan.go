@@ -193,6 +193,7 @@ type Apply struct {
 	Of    vec.Kind // Array or Record
 	Outer bool
 	Out   []Out
+	Name  string // for people: what the query calls the element
 }
 
 // History computes analytic functions: every row of In[0], which come in the order of

@@ -175,6 +175,13 @@ func (ids *nodeIDs) add(n *Node) {
 	case *Group:
 		ids.node[n] = hashOf("group", groupText(op, in), below)
 		cols = (&explainer{p: ids.p, names: map[*Node][]string{n.In[0]: in}}).columns(n)
+	case *Join, *Lookup, *Apply, *History, *Match, *Top:
+		names := &explainer{p: ids.p, names: map[*Node][]string{}, plain: true}
+		for _, i := range n.In {
+			names.names[i] = ids.cols[i]
+		}
+		ids.node[n] = hashOf(names.idText(n), below)
+		cols = names.columns(n)
 	case *Write:
 		ids.node[n] = hashOf("write", strings.ToLower(ids.p.Outputs[op.Output].Name), colNames(n.Cols), strings.Join(in, " "), below)
 	}

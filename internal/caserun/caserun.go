@@ -126,6 +126,9 @@ func events(c *testkit.Case) []job.Events {
 		}
 		out = append(out, e)
 	}
+	for _, in := range c.Reference {
+		out = append(out, job.Events{Name: in.Name, Text: in.Events})
+	}
 	return out
 }
 

@@ -111,11 +111,8 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 	g := &Graph{plan: p, opts: o, live: liveColumns(p), references: make([]*refInput, len(p.Inputs)),
 		sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
 	g.Counts.Rows = make([]int64, len(p.Outputs))
-	for i, in := range p.Inputs {
+	for i := range p.Inputs {
 		g.references[i] = &refInput{}
-		if in.Reference && len(in.Table) > 0 {
-			g.references[i].table = newTyped(g, i, in)
-		}
 	}
 	reference := isReference(p)
 	var nodes []*plan.Node
@@ -171,7 +168,7 @@ func (g *Graph) operator(n *plan.Node) (Operator, error) {
 	switch op := n.Op.(type) {
 	case *plan.Source:
 		if g.inReference {
-			return &source{g: g, input: op.Input}, nil // SetReference has seen to the types
+			return &source{g: g, input: op.Input}, nil // ReferenceRows has seen to the types
 		}
 		return newSource(g, op.Input, g.plan.Inputs[op.Input]), nil
 	case *plan.Stamp:

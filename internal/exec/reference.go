@@ -15,11 +15,8 @@ import (
 // Versions are not part of the state: whoever restores a snapshot sets them again before it
 // pushes rows.
 
-// refInput is an input of reference data.
-type refInput struct {
-	table    *typed
-	versions []refVersion // by effective time
-}
+// refInput is the versions of an input of reference data, by effective time.
+type refInput struct{ versions []refVersion }
 
 // refVersion is the rows that are in force from a time on.
 type refVersion struct {
@@ -27,17 +24,70 @@ type refVersion struct {
 	rows      *vec.Batch
 }
 
+// ReferenceRows gathers the rows of a version of reference data.
+type ReferenceRows struct {
+	table *typed
+	used  []bool
+	rows  vec.Batch
+	arena vec.Arena
+	judge Graph // counts for table
+}
+
+// NewReferenceRows makes an empty version of an input. onDrop is told of every row of the
+// batch at hand that does not fit a CREATE TABLE; it may be nil.
+func NewReferenceRows(p *plan.Plan, input int, onDrop func(row int)) *ReferenceRows {
+	r := &ReferenceRows{used: UsedColumns(p)[input]}
+	r.rows.Cols = make([]vec.Vec, len(p.Inputs[input].Fields))
+	if len(p.Inputs[input].Table) > 0 {
+		r.table = newTyped(&r.judge, input, p.Inputs[input])
+		if onDrop != nil {
+			r.judge.opts.OnDrop = func(_, row int, _ Reason) { onDrop(row) }
+		}
+	}
+	return r
+}
+
+// Add copies decoded rows: a column per field of the input. Those that UsedColumns does not
+// name may be empty.
+func (r *ReferenceRows) Add(b *vec.Batch) {
+	if r.table != nil {
+		b = r.table.convert(b)
+	}
+	for c, used := range r.used {
+		if used {
+			r.rows.Cols[c].AppendRows(&b.Cols[c], nil, &r.arena)
+		}
+	}
+	r.rows.N += b.N
+}
+
+// Dropped is how many rows did not fit the CREATE TABLE.
+func (r *ReferenceRows) Dropped() int64 { return r.judge.Counts.Dropped[TypeConversion] }
+
+// Table gives the rows, for SetReference. Nothing can be added afterwards.
+func (r *ReferenceRows) Table() *vec.Batch {
+	for c := range r.rows.Cols {
+		v := &r.rows.Cols[c]
+		v.Tag, v.Code = shrunk(v.Tag), shrunk(v.Code)
+		v.Int, v.Float, v.Str, v.Rec = shrunk(v.Int), shrunk(v.Float), shrunk(v.Str), shrunk(v.Rec)
+	}
+	return &r.rows
+}
+
+// shrunk is s in memory that is not much larger than s.
+func shrunk[T any](s []T) []T {
+	if cap(s) <= len(s)+len(s)/4 {
+		return s
+	}
+	return append(make([]T, 0, len(s)), s...)
+}
+
 // SetReference adds a version of an input of reference data, in force from a time on, or
 // replaces the version of the same time. vec.MinTime is the time of data that has only one
-// version. b has a column for each field of the input that the plan reads. The graph keeps b:
-// nobody may change it any more, and its strings must own their memory.
+// version. The graph keeps b, which is what ReferenceRows.Table gives or the like: nobody may
+// change it any more, and its strings must own their memory.
 func (g *Graph) SetReference(input int, effective vec.Time, b *vec.Batch) {
 	in := g.references[input]
-	if in.table != nil {
-		kept := &vec.Batch{}
-		kept.AppendRows(in.table.convert(b), nil, &vec.Arena{})
-		b = kept
-	}
 	at, found := slices.BinarySearchFunc(in.versions, effective, func(v refVersion, t vec.Time) int {
 		return compareTimes(v.effective, t)
 	})
@@ -150,7 +200,7 @@ func (g *Graph) referenceRows(root *plan.Node, at vec.Time) (*vec.Batch, error) 
 	}
 	table := &collect{live: g.live[root], once: passesOnce(root)}
 	last := sub.nodes[len(sub.nodes)-1]
-	last.outs = []edge{{&vertex{op: table}, 0}}
+	last.outs = []edge{{&vertex{op: table, ins: []vec.Time{vec.MinTime}, mark: vec.MinTime}, 0}}
 	for input, sources := range sub.sources {
 		if len(sources) == 0 {
 			continue

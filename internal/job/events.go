@@ -10,11 +10,13 @@ import (
 )
 
 // Events is an input that lies in memory: an event per element, as JSON text, in arrival
-// order. Arrival, if set, has as many elements.
+// order. Arrival, if set, has as many elements. Of reference data there may be several
+// versions, each in force from Effective on.
 type Events struct {
-	Name    string
-	Text    []string
-	Arrival []vec.Time
+	Name      string
+	Text      []string
+	Arrival   []vec.Time
+	Effective vec.Time
 }
 
 // EventOptions say how RunEvents runs. Cuts gives the sizes of the batches of n events;
@@ -32,6 +34,14 @@ func RunEvents(p *plan.Plan, inputs []Events, o EventOptions) (exec.Counts, erro
 	r := &eventRun{plan: p, o: o, feeds: make([]*feed, len(p.Inputs))}
 	for i, in := range p.Inputs {
 		f := &feed{decoder: codec.NewJSON(in.Fields, codec.JSONOptions{Lines: true})}
+		r.feeds[i] = f
+		if in.Reference {
+			f.done = true
+			if err := r.reference(i, inputs); err != nil {
+				return exec.Counts{}, err
+			}
+			continue
+		}
 		for _, e := range inputs {
 			if strings.EqualFold(e.Name, in.Name) {
 				f.events = e
@@ -41,7 +51,6 @@ func RunEvents(p *plan.Plan, inputs []Events, o EventOptions) (exec.Counts, erro
 		if o.Cuts != nil {
 			f.left = o.Cuts(len(f.events.Text))
 		}
-		r.feeds[i] = f
 	}
 	if o.Sample {
 		if err := r.measure(); err != nil {
@@ -64,8 +73,49 @@ type eventRun struct {
 	plan  *plan.Plan
 	o     EventOptions
 	feeds []*feed
+	refs  []table
 	graph *exec.Graph
 	bad   int64
+}
+
+// table is a version of an input of reference data.
+type table struct {
+	input     int
+	effective vec.Time
+	rows      *vec.Batch
+}
+
+// reference decodes the versions of an input of reference data.
+func (r *eventRun) reference(input int, inputs []Events) error {
+	f := r.feeds[input]
+	for _, e := range inputs {
+		if !strings.EqualFold(e.Name, r.plan.Inputs[input].Name) {
+			continue
+		}
+		f.events = Events{Text: e.Text}
+		rows := exec.NewReferenceRows(r.plan, input, nil)
+		err := r.decode(input, 0, len(e.Text), func(codec.Bad) { r.bad++ }, func(b *vec.Batch) error {
+			rows.Add(b)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		r.refs = append(r.refs, table{input, e.Effective, rows.Table()})
+	}
+	return nil
+}
+
+// build makes a graph that has the reference data.
+func (r *eventRun) build() (*exec.Graph, error) {
+	g, err := exec.Build(r.plan, r.o.Options)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range r.refs {
+		g.SetReference(t.input, t.effective, t.rows)
+	}
+	return g, nil
 }
 
 // measure finds how far out of order the events are, so that the run needs to hold no
@@ -90,7 +140,7 @@ func (r *eventRun) measure() error {
 }
 
 func (r *eventRun) run() (exec.Counts, error) {
-	g, err := exec.Build(r.plan, r.o.Options)
+	g, err := r.build()
 	if err != nil {
 		return exec.Counts{}, err
 	}
@@ -137,7 +187,7 @@ func (r *eventRun) step(i int) error {
 // reload goes on in a new graph that has read the state of the old one.
 func (r *eventRun) reload() error {
 	snap := r.graph.Snapshot()
-	g, err := exec.Build(r.plan, r.o.Options)
+	g, err := r.build()
 	if err != nil {
 		return err
 	}
@@ -151,6 +201,11 @@ func (r *eventRun) reload() error {
 
 // push decodes the events from..to of an input and gives them to g.
 func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) error {
+	return r.decode(i, from, to, onBad, func(b *vec.Batch) error { return g.Push(i, b) })
+}
+
+// decode decodes the events from..to of an input.
+func (r *eventRun) decode(i, from, to int, onBad func(codec.Bad), take func(b *vec.Batch) error) error {
 	f := r.feeds[i]
 	read := 0 // events whose arrival has been taken
 	failed := map[int]bool{}
@@ -181,7 +236,7 @@ func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) e
 				}
 			}
 		}
-		if err := g.Push(i, &b); err != nil {
+		if err := take(&b); err != nil {
 			return err
 		}
 		if used == 0 {

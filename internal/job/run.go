@@ -22,6 +22,9 @@ type Input struct {
 	Path   string
 	Reader io.Reader
 	Format Format
+	// Effective is the time from which the rows of reference data are in force. An input of
+	// reference data may have several versions, each an Input.
+	Effective vec.Time
 }
 
 // Format says how the events lie in the bytes of an input.
@@ -70,6 +73,7 @@ type Progress struct {
 // Dropped is an event that did not become rows.
 type Dropped struct {
 	Input  string
+	Path   string // its file
 	Offset int64
 	Line   int64
 	Name   string // InputDeserializerError.InvalidData, LateInputEvent ... (saql.md 13.4)
@@ -112,6 +116,9 @@ func Run(ctx context.Context, p *plan.Plan, inputs []Input, o Options) (Result, 
 	if r.graph != nil {
 		r.result.Counts = r.graph.Counts
 	}
+	for _, v := range r.refs {
+		r.result.Counts.Dropped[exec.TypeConversion] += v.dropped
+	}
 	r.result.Elapsed = time.Since(r.start)
 	return r.result, err
 }
@@ -133,7 +140,9 @@ type run struct {
 	plan    *plan.Plan
 	o       Options
 	start   time.Time
-	sources []*source
+	sources []*source // of the streams
+	byInput []*source // per input of the plan; nil for reference data
+	refs    []*version
 	graph   *exec.Graph
 	order   []vec.Time // disorder per timeline, once measured
 	result  Result
@@ -142,22 +151,28 @@ type run struct {
 	told    time.Time
 }
 
-// open finds the file of every input of the plan.
+// open finds the file of every input of the plan, and all files of reference data.
 func (r *run) open(inputs []Input) error {
+	r.byInput = make([]*source, len(r.plan.Inputs))
 	for i, want := range r.plan.Inputs {
-		var found *Input
-		for k := range inputs {
-			if strings.EqualFold(inputs[k].Name, want.Name) {
-				found = &inputs[k]
+		found := 0
+		for _, in := range inputs {
+			if !strings.EqualFold(in.Name, want.Name) || found > 0 && !want.Reference {
+				continue
+			}
+			found++
+			s := &source{Input: in, index: i, fields: want.Fields}
+			if want.Reference {
+				r.refs = append(r.refs, &version{source: s})
+			} else {
+				r.sources, r.byInput[i] = append(r.sources, s), s // closed whatever comes
+			}
+			if err := s.prepare(r.ctx, r.o.Sample && !want.Reference); err != nil {
+				return fmt.Errorf("input %q: %w", want.Name, err)
 			}
 		}
-		if found == nil {
+		if found == 0 {
 			return fmt.Errorf("input %q: %w", want.Name, ErrNoInput)
-		}
-		s := &source{Input: *found, index: i, fields: want.Fields}
-		r.sources = append(r.sources, s) // closed whatever comes
-		if err := s.prepare(r.ctx, r.o.Sample); err != nil {
-			return fmt.Errorf("input %q: %w", want.Name, err)
 		}
 	}
 	return nil
@@ -166,6 +181,9 @@ func (r *run) open(inputs []Input) error {
 func (r *run) close() {
 	for _, s := range r.sources {
 		s.close()
+	}
+	for _, v := range r.refs {
+		v.source.close()
 	}
 }
 
@@ -205,6 +223,9 @@ func (r *run) all() error {
 	if r.o.Sample {
 		r.pass = 2
 	}
+	if err := r.readReferences(g); err != nil {
+		return err
+	}
 	return r.read(g, exec.UsedColumns(r.plan), false)
 }
 
@@ -234,8 +255,8 @@ func (r *run) measure() error {
 
 // read pushes the chosen fields of all events to g.
 func (r *run) read(g *exec.Graph, fields [][]bool, look bool) error {
-	for i, s := range r.sources {
-		if err := s.begin(fields[i], look, r); err != nil {
+	for _, s := range r.sources {
+		if err := s.begin(fields[s.index], look, r); err != nil {
 			return fmt.Errorf("input %q: %w", s.Name, err)
 		}
 	}
@@ -243,17 +264,17 @@ func (r *run) read(g *exec.Graph, fields [][]bool, look bool) error {
 		if err := r.parallel(g, r.sources[0]); err != nil {
 			return err
 		}
-		return g.Close(0)
+		return g.Close(r.sources[0].index)
 	}
 	for {
-		i := furthestBehind(g, func(i int) bool { return r.sources[i].done }, len(r.sources))
+		i := furthestBehind(g, func(i int) bool { return r.byInput[i] == nil || r.byInput[i].done }, len(r.byInput))
 		if i < 0 {
 			return nil
 		}
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.step(g, r.sources[i]); err != nil {
+		if err := r.step(g, r.byInput[i]); err != nil {
 			return err
 		}
 	}
@@ -309,7 +330,7 @@ func (r *run) bad(s *source, b *codec.Bad) {
 		return
 	}
 	if r.o.OnBad != nil {
-		r.o.OnBad(Dropped{Input: s.Name, Offset: b.Offset, Line: b.Line + s.line, Name: b.Name, Reason: b.Reason, Text: b.Text})
+		r.o.OnBad(Dropped{Input: s.Name, Path: s.Path, Offset: b.Offset, Line: b.Line + s.line, Name: b.Name, Reason: b.Reason, Text: b.Text})
 	}
 }
 
@@ -318,9 +339,12 @@ func (r *run) dropped(input, row int, why exec.Reason) {
 	if r.o.OnBad == nil {
 		return
 	}
-	s := r.sources[input]
+	r.dropRow(r.byInput[input], row, why)
+}
+
+func (r *run) dropRow(s *source, row int, why exec.Reason) {
 	offset, line, text := s.current.Row(row)
-	r.o.OnBad(Dropped{Input: s.Name, Offset: offset, Line: line + s.line, Name: why.String(), Reason: reasonText[why], Text: text})
+	r.o.OnBad(Dropped{Input: s.Name, Path: s.Path, Offset: offset, Line: line + s.line, Name: why.String(), Reason: reasonText[why], Text: text})
 }
 
 var reasonText = [exec.NumReasons]string{

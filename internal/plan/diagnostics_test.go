@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/diag"
 	"weir/internal/saql"
+	"weir/internal/vec"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -37,6 +38,10 @@ func options(line string) (string, Env) {
 			env.Level = Level10
 		case "1.1":
 			env.Level = Level11
+		case "partitions":
+			env.Inputs[0].Partitions = 4
+		case "policies":
+			env.Policies = &Policies{Late: 10 * vec.Second, Drop: true}
 		case "one output":
 			env.Outputs = []string{"out"}
 		case "no output":

@@ -53,6 +53,7 @@ func (b *block) fromName(t *saql.Source) *source {
 		}
 	}
 	b.c.lookupSource(s, t)
+	b.c.checkPartitionedSubstreams(t)
 	b.finish(s, t.PartitionBy, t.Match)
 	return s
 }

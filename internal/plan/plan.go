@@ -447,6 +447,8 @@ type FunctionSource struct {
 type InputDecl struct {
 	Name      string
 	Reference bool
+	// Partitions is how many partitions the input has; 0 if that is not known.
+	Partitions int
 }
 
 // Level is the compatibility level (saql.md 3.9).

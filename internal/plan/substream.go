@@ -117,3 +117,24 @@ func lastName(path string) string {
 	}
 	return strings.Trim(strings.TrimSpace(path), `[]"`)
 }
+
+// checkPartitionedSubstreams demands that the substreams of an input with several
+// partitions are kept apart by partition too: PartitionId among the keys of OVER and
+// PARTITION BY (saql.md 4.5).
+func (c *compiler) checkPartitionedSubstreams(t *saql.Source) {
+	in, ok := c.declaredInput(t.Name.Text)
+	if !ok || in.Partitions < 2 || t.TimestampBy == nil || len(t.TimestampBy.Over) == 0 {
+		return
+	}
+	byPartition := func(keys []saql.Expr) bool {
+		return slices.ContainsFunc(keys, func(k saql.Expr) bool {
+			p, ok := bare(k).(*saql.Path)
+			return ok && sameName(p.Names[len(p.Names)-1].Text, "PartitionId")
+		})
+	}
+	if byPartition(t.TimestampBy.Over) && t.PartitionBy != nil && byPartition(t.PartitionBy.Keys) {
+		return
+	}
+	c.fail(diag.SA5016, t.Name.Span, "input "+quote(t.Name.Text)+" has "+itoa(in.Partitions)+" partitions",
+		"TIMESTAMP BY .. OVER "+c.text(t.TimestampBy.Over[0])+", PartitionId PARTITION BY PartitionId")
+}

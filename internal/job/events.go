@@ -220,7 +220,7 @@ func (r *eventRun) decode(i, from, to int, onBad func(codec.Bad), take func(b *v
 	var b vec.Batch
 	f.decoder.Begin(0, 1)
 	for len(text) > 0 {
-		used, err := f.decoder.Decode(&b, text, true, codec.MaxBatchRows, func(x codec.Bad) {
+		used, err := f.decoder.Decode(&b, text, true, min(to-from, codec.MaxBatchRows), func(x codec.Bad) {
 			failed[int(x.Line)-1] = true
 			onBad(x)
 		})

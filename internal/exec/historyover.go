@@ -1,0 +1,465 @@
+package exec
+
+import (
+	"slices"
+
+	"weir/internal/fn"
+	"weir/internal/plan"
+	"weir/internal/state"
+	"weir/internal/vec"
+)
+
+// overUnit computes aggregates with OVER that look at the same rows (saql.md 8.5). Rows
+// stand in one log in the order of time; those of a key are linked. Aggregates that can be
+// taken back are; the others keep two stacks per key, as for sliding windows.
+//
+// A batch is computed in rounds: the first rows of all keys, then the second ones, and so
+// on. Rows of one round have no key in common, so they do not disturb each other, and the
+// aggregates are fed and read once per round.
+type overUnit struct {
+	slotPool
+	s      *historyKeys
+	when   int
+	limit  vec.Time
+	calls  []int
+	finder []*misfitFinder // per call, where query errors drop rows
+
+	log     *rowLog
+	out     int64 // number of the oldest row that is of use
+	undo    []fn.Inverse
+	stacked bool  // some aggregate cannot be taken back
+	nothing int32 // a slot without rows
+	groups  []overGroup
+	batches int64
+
+	round  []int32 // per row
+	starts []int32 // per round: its first row in order
+	order  []int32 // the rows, by round
+	at     []int64 // per row: its number in the log, or -1
+	some   []int32 // the rows that pass
+	tuples []int32
+
+	come  steps
+	gone  steps
+	backs []int32 // slots in the back stacks of the rows of come
+	slots []int32 // of the results of a round
+	empty []int32 // slots that nobody uses after the round
+	dst   []int32
+	src   []int32
+	rows  []int32
+	call  fn.Call
+	index int // of the call whose results are read
+	first int // of the rows of the round at hand in order
+	tmp   vec.Vec
+}
+
+// steps are rows of the log with the slots that they enter or leave.
+type steps struct {
+	rows  []int32 // positions in the log
+	slots []int32
+	cols  []vec.Vec
+	views []*vec.Vec
+}
+
+// overGroup is the rows of a key that are of use.
+type overGroup struct {
+	slot  int32 // + 1; 0: no rows
+	rows  int32
+	head  int64 // its oldest row
+	tail  int64
+	batch int64 // the batch that has it last
+	round int32 // its next round there
+	// The two stacks, as in slidingGroup.
+	back  int32 // slot + 1
+	front []int32
+}
+
+// build makes what depends on the calls.
+func (u *overUnit) build() {
+	h := u.s.h
+	cols := h.node.In[0].Cols
+	types := make([][]vec.Kinds, len(u.calls))
+	for j, i := range u.calls {
+		spec := aggSpec(h.op.Calls[i].Agg, cols)
+		types[j] = spec.Args
+		acc := h.op.Calls[i].Agg.Fn.New(spec)
+		u.accs = append(u.accs, acc)
+		inv, ok := acc.(fn.Inverse)
+		u.undo = append(u.undo, inv)
+		u.stacked = u.stacked || !ok
+		if h.g.opts.DropErrors {
+			u.finder = append(u.finder, newMisfitFinder(h.op.Calls[i].Agg.Fn.New(spec), h.op.Calls[i].Agg))
+		}
+	}
+	u.log = newRowLog(types)
+	u.nothing, _ = u.take()
+	u.call.OnError = func(row int, message string) {
+		h.fail(u.agg(u.index).Span, int(u.order[u.first+row]), message)
+	}
+}
+
+func (u *overUnit) agg(j int) *plan.GroupAgg { return &u.s.h.op.Calls[u.calls[j]].Agg }
+
+func (u *overUnit) reserve(known int) {
+	if known > len(u.groups) {
+		u.groups = slices.Grow(u.groups, known-len(u.groups))[:known]
+	}
+}
+
+func (u *overUnit) push(in *historyRows) {
+	u.reserve(in.known)
+	u.enlog(in)
+	u.sort(in)
+	for r := range u.starts {
+		lo, hi := int(u.starts[r]), in.N
+		if r+1 < len(u.starts) {
+			hi = int(u.starts[r+1])
+		}
+		u.play(in, lo, hi)
+	}
+}
+
+// enlog writes the rows that pass to the log.
+func (u *overUnit) enlog(in *historyRows) {
+	pass := in.passes(u.when)
+	u.at, u.some, u.tuples = u.at[:0], u.some[:0], u.tuples[:0]
+	end := u.log.end()
+	for i := range in.N {
+		if pass != nil && pass[i] != fn.True {
+			u.at = append(u.at, -1)
+			continue
+		}
+		u.at = append(u.at, end+int64(len(u.some)))
+		u.some = append(u.some, int32(i))
+		u.tuples = append(u.tuples, in.groups[i])
+	}
+	l := u.log
+	for _, i := range u.some {
+		l.time = append(l.time, in.Time[i])
+		l.next = append(l.next, -1)
+		l.seq = append(l.seq, 0)
+	}
+	l.tuple = append(l.tuple, u.tuples...)
+	sel := u.some
+	if len(sel) == in.N {
+		sel = nil
+	}
+	if len(u.some) == 0 {
+		return
+	}
+	for j := range u.calls {
+		for c, col := range u.agg(j).Args {
+			l.args[j][c].AppendRows(&in.Cols[col], sel, l.arena)
+		}
+	}
+}
+
+// sort puts the rows into rounds: those of a key in different ones, one behind the other.
+func (u *overUnit) sort(in *historyRows) {
+	u.batches++
+	u.round, u.starts = u.round[:0], u.starts[:0]
+	for _, g := range in.groups[:in.N] {
+		x := &u.groups[g]
+		if x.batch != u.batches {
+			x.batch, x.round = u.batches, 0
+		}
+		if int(x.round) == len(u.starts) {
+			u.starts = append(u.starts, 0)
+		}
+		u.starts[x.round]++
+		u.round = append(u.round, x.round)
+		x.round++
+	}
+	sum := int32(0)
+	for r, n := range u.starts {
+		u.starts[r] = sum
+		sum += n
+	}
+	u.order = resizeInts(u.order, in.N)
+	for i, r := range u.round {
+		u.order[u.starts[r]] = int32(i)
+		u.starts[r]++
+	}
+	copy(u.starts[1:], u.starts[:len(u.starts)-1])
+	u.starts[0] = 0
+}
+
+// play computes the rows order[lo:hi] of a round.
+func (u *overUnit) play(in *historyRows, lo, hi int) {
+	u.clear()
+	for _, i := range u.order[lo:hi] {
+		g := &u.groups[in.groups[i]]
+		u.leave(g, in.Time[i]-u.limit)
+		if row := u.at[i]; row >= 0 {
+			u.enter(g, row)
+		}
+		slot := u.nothing
+		if g.rows > 0 {
+			slot = g.slot - 1
+		}
+		u.slots = append(u.slots, slot)
+	}
+	u.feed()
+	u.mergeStacks(in, lo, hi)
+	u.first = lo
+	for j, acc := range u.accs {
+		u.index = j
+		acc.Result(&u.call, u.slots, &u.tmp)
+		scatter(&u.s.h.results[u.calls[j]], in.N, u.order[lo:hi], &u.tmp, lo == 0)
+	}
+	u.giveBack(u.empty)
+}
+
+func (u *overUnit) clear() {
+	u.slots, u.empty, u.backs = u.slots[:0], u.empty[:0], u.backs[:0]
+	u.come.rows, u.come.slots = u.come.rows[:0], u.come.slots[:0]
+	u.gone.rows, u.gone.slots = u.gone.rows[:0], u.gone.slots[:0]
+}
+
+// enter adds row number row to a key.
+func (u *overUnit) enter(g *overGroup, row int64) {
+	if g.slot == 0 {
+		g.slot = u.newSlot() + 1
+	}
+	if g.rows == 0 {
+		g.head = row
+	} else {
+		u.log.next[g.tail-u.log.base] = row
+	}
+	g.tail = row
+	g.rows++
+	u.come.rows = append(u.come.rows, int32(row-u.log.base))
+	u.come.slots = append(u.come.slots, g.slot-1)
+	if u.stacked {
+		if g.back == 0 {
+			g.back = u.newSlot() + 1
+		}
+		u.backs = append(u.backs, g.back-1)
+	}
+}
+
+// leave takes the rows of time to and before out of a key.
+func (u *overUnit) leave(g *overGroup, to vec.Time) {
+	if g.rows == 0 {
+		return
+	}
+	l := u.log
+	if l.time[g.tail-l.base] <= to {
+		u.release(g)
+		return
+	}
+	for l.time[g.head-l.base] <= to {
+		u.pop(g)
+	}
+}
+
+// pop takes the oldest row out of a key that has more.
+func (u *overUnit) pop(g *overGroup) {
+	i := g.head - u.log.base
+	u.gone.rows = append(u.gone.rows, int32(i))
+	u.gone.slots = append(u.gone.slots, g.slot-1)
+	if u.stacked {
+		if len(g.front) == 0 {
+			u.flip(g)
+		}
+		n := len(g.front)
+		u.empty = append(u.empty, g.front[n-1])
+		g.front = g.front[:n-1]
+	}
+	g.rows--
+	g.head = u.log.next[i]
+}
+
+// release takes all rows, and the slots, from a key.
+func (u *overUnit) release(g *overGroup) {
+	u.empty = append(u.empty, g.slot-1)
+	if g.back != 0 {
+		u.empty = append(u.empty, g.back-1)
+	}
+	u.empty = append(u.empty, g.front...)
+	*g = overGroup{batch: g.batch, round: g.round, front: g.front[:0]}
+}
+
+// flip moves all rows of a key to the front stack: an entry per row, each covering its row
+// and all younger ones.
+func (u *overUnit) flip(g *overGroup) {
+	u.rows = u.rows[:0]
+	for r, left := g.head, g.rows; left > 0; left-- {
+		u.rows = append(u.rows, int32(r-u.log.base))
+		r = u.log.next[r-u.log.base]
+	}
+	slices.Reverse(u.rows)
+	for range u.rows {
+		g.front = append(g.front, u.newSlot())
+	}
+	for j, inv := range u.undo {
+		if inv == nil {
+			u.accs[j].Add(g.front, u.gather(&u.come, j, u.rows))
+			u.accs[j].Merge(g.front[1:], g.front[:len(g.front)-1])
+		}
+	}
+	if g.back != 0 {
+		u.empty = append(u.empty, g.back-1)
+		g.back = 0
+	}
+}
+
+// gather gives the arguments of aggregate j for rows of the log.
+func (u *overUnit) gather(s *steps, j int, rows []int32) []*vec.Vec {
+	args := u.log.args[j]
+	if n := len(rows); n > 0 && int(rows[n-1])-int(rows[0]) == n-1 && slices.IsSorted(rows) {
+		from := u.log.base + int64(rows[0])
+		return u.log.view(j, from, from+int64(n))
+	}
+	for len(s.cols) < len(args) {
+		s.cols = append(s.cols, vec.Vec{})
+	}
+	s.views = s.views[:0]
+	for c := range args {
+		s.cols[c].Gather(&args[c], rows)
+		s.views = append(s.views, &s.cols[c])
+	}
+	return s.views
+}
+
+// feed brings the aggregates up to the rows that have come and gone.
+func (u *overUnit) feed() {
+	for j, inv := range u.undo {
+		if inv == nil {
+			if len(u.come.rows) > 0 {
+				u.accs[j].Add(u.backs, u.gather(&u.come, j, u.come.rows))
+			}
+			continue
+		}
+		if len(u.come.rows) > 0 {
+			inv.Add(u.come.slots, u.gather(&u.come, j, u.come.rows))
+		}
+		if len(u.gone.rows) > 0 {
+			inv.Remove(u.gone.slots, u.gather(&u.gone, j, u.gone.rows))
+		}
+	}
+}
+
+// mergeStacks sets the slots of the results of a round from the two stacks.
+func (u *overUnit) mergeStacks(in *historyRows, lo, hi int) {
+	if !u.stacked {
+		return
+	}
+	u.dst, u.src = u.dst[:0], u.src[:0]
+	for _, i := range u.order[lo:hi] {
+		g := &u.groups[in.groups[i]]
+		if g.rows == 0 {
+			continue
+		}
+		if n := len(g.front); n > 0 {
+			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, g.front[n-1])
+		}
+		if g.back != 0 {
+			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, g.back-1)
+		}
+	}
+	for j, inv := range u.undo {
+		if inv == nil {
+			u.accs[j].Reset(u.slots)
+			u.accs[j].Merge(u.dst, u.src)
+		}
+	}
+}
+
+// scatter sets the rows at of out, which has n rows in all, to those of src.
+func scatter(out *vec.Vec, n int, at []int32, src *vec.Vec, first bool) {
+	if first {
+		if src.Tag == nil && !src.Kind.IsNull() {
+			out.Fixed(src.Kind, n)
+		} else {
+			out.Tagged(n)
+		}
+	}
+	if out.Tag == nil && src.Tag == nil && out.Kind == src.Kind && src.Dict == nil {
+		switch out.Kind {
+		case vec.Bit, vec.Int, vec.Datetime:
+			scatterLane(out.Int, at, src.Int)
+		case vec.Float:
+			scatterLane(out.Float, at, src.Float)
+		case vec.String:
+			scatterLane(out.Str, at, src.Str)
+		case vec.Record, vec.Array:
+			scatterLane(out.Rec, at, src.Rec)
+		}
+		return
+	}
+	for j, i := range at {
+		setRow(out, int(i), src, j)
+	}
+}
+
+func scatterLane[T any](out []T, at []int32, src []T) {
+	for j, i := range at {
+		out[i] = src[j]
+	}
+}
+
+func (u *overUnit) newSlot() int32 {
+	s, _ := u.take()
+	return s
+}
+
+func (u *overUnit) keep(*historyRows) { u.expire(u.s.h.newest) }
+
+func (u *overUnit) misfits(in *historyRows, bad []bool) {
+	pass := in.passes(u.when)
+	for _, f := range u.finder {
+		for _, c := range f.cols {
+			for i := range in.N {
+				if (pass == nil || pass[i] == fn.True) && f.misfit(&in.Cols[c], i) {
+					bad[i] = true
+				}
+			}
+		}
+	}
+}
+
+// expire takes out the rows that no row with T >= t sees.
+func (u *overUnit) expire(t vec.Time) {
+	to := since(t, u.limit)
+	l := u.log
+	u.clear()
+	for ; u.out < l.end() && l.time[u.out-l.base] <= to; u.out++ {
+		g := &u.groups[l.tuple[u.out-l.base]]
+		switch {
+		case g.rows == 0 || g.head != u.out:
+		case l.time[g.tail-l.base] <= to:
+			u.release(g)
+		default:
+			u.pop(g)
+		}
+	}
+	u.feed()
+	u.giveBack(u.empty)
+	l.trim(u.out)
+}
+
+func (u *overUnit) sweep(vec.Time) {}
+
+func (u *overUnit) held() int { return int(u.log.end() - u.out) }
+
+// snapshot writes the rows. The aggregates follow from them.
+func (u *overUnit) snapshot(w *state.Writer, t vec.Time) {
+	u.expire(t)
+	u.log.snapshot(w, u.s.table, u.out)
+}
+
+func (u *overUnit) restore(r *state.Reader) {
+	u.log.restore(r, u.s.table, &u.s.scratch)
+	if r.Err() != nil {
+		return
+	}
+	u.reserve(int(u.s.table.n))
+	u.clear()
+	for i, tuple := range u.log.tuple {
+		g := u.s.table.group(tuple)
+		u.log.tuple[i] = g
+		u.enter(&u.groups[g], u.log.base+int64(i))
+	}
+	u.feed()
+}

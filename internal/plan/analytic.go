@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"weir/internal/diag"
@@ -9,7 +10,8 @@ import (
 	"weir/internal/vec"
 )
 
-// Analytic functions are checked here and do not run yet (saql.md 2.6, 8, 11).
+// Analytic functions are checked here (saql.md 2.6, 7.6, 8, 11). They become calls of the
+// frame of the block, see historyFrame.
 
 // overParts says which parts of OVER a function takes: may, must or (absent) no.
 type overParts struct{ partition, order, limit, when byte }
@@ -19,26 +21,37 @@ const (
 	must = 'M'
 )
 
-// analyticCall checks LAG, LAST, ISFIRST and the anomaly functions.
+// analyticCall compiles LAG, LAST, ISFIRST and the anomaly functions.
 func (x *exprs) analyticCall(e *saql.Call, name string) *Expr {
 	parts := overParts{partition: may, limit: must, when: may}
 	if name == "ISFIRST" {
 		parts.limit = 0
 	}
 	before := x.errors()
-	if !x.over(e, parts) || !x.analyticPlace(e) {
+	o, ok := x.overClause(e, parts)
+	if !ok || !x.analyticPlace(e) {
 		return x.analyticArgs(e)
 	}
+	call := &historyCall{keys: o.keys, when: o.when}
+	call.op = HistoryCall{Limit: o.limit, Span: e.Span}
 	if name == "ISFIRST" {
-		x.isFirst(e)
+		x.isFirst(e, call)
 	} else {
-		x.analyticArgs(e)
-		x.checkAnalytic(e, name)
+		x.analyticCompile(e, name, call)
 	}
-	if x.errors() == before {
-		x.b.notSupported(e.Span, e.Name.Text)
+	x.checkSubstreams(e, o)
+	if x.errors() > before {
+		return bad(e.Span)
 	}
-	return bad(e.Span)
+	return x.historyOf(e).add(call)
+}
+
+// historyOf is the analytic functions that a call belongs to.
+func (x *exprs) historyOf(e *saql.Call) *historyFrame {
+	if x.b.history == nil {
+		x.b.history = &historyFrame{b: x.b}
+	}
+	return x.b.history
 }
 
 // analyticPlace reports an analytic function where none may stand.
@@ -58,7 +71,7 @@ func (x *exprs) analyticPlace(e *saql.Call) bool {
 	return false
 }
 
-// analyticArgs compiles the arguments of an analytic function.
+// analyticArgs checks the arguments of an analytic function that is wrong.
 func (x *exprs) analyticArgs(e *saql.Call) *Expr {
 	inner := *x
 	inner.analytic = e.Name.Text
@@ -68,26 +81,27 @@ func (x *exprs) analyticArgs(e *saql.Call) *Expr {
 	return bad(e.Span)
 }
 
-// isFirst checks ISFIRST(unit, n).
-func (x *exprs) isFirst(e *saql.Call) {
+// isFirst compiles ISFIRST(unit, n).
+func (x *exprs) isFirst(e *saql.Call, call *historyCall) {
 	const signature = "ISFIRST(unit, n) [OVER ([PARTITION BY key] [WHEN condition])]"
 	if len(e.Args) != 2 {
 		x.fail(diag.SA7002, e.Span, "ISFIRST takes 2 arguments, not "+itoa(len(e.Args)), signature)
 		return
 	}
-	x.span(e.Args[0], e.Args[1], "ISFIRST")
+	call.op.Kind, call.op.Type = IsFirst, vec.KindsOf(vec.Int)
+	call.op.Limit = x.span(e.Args[0], e.Args[1], "ISFIRST")
 }
 
-// span checks a unit and a number that stand as arguments.
-func (x *exprs) span(unit, value saql.Expr, of string) {
+// span is the duration of a unit and a number that stand as arguments.
+func (x *exprs) span(unit, value saql.Expr, of string) vec.Time {
 	p, ok := bare(unit).(*saql.Path)
 	if !ok || len(p.Names) != 1 {
 		x.fail(diag.SA5004, unit.Pos(), quote(x.text(unit))+" is not a unit of time here", "day, hour, minute, second, millisecond or microsecond")
-		return
+		return 0
 	}
 	length, ok := x.unit(p.Names[0])
 	if !ok {
-		return
+		return 0
 	}
 	t, ok := x.duration(value, length, false)
 	switch {
@@ -96,10 +110,41 @@ func (x *exprs) span(unit, value saql.Expr, of string) {
 	case t > longestWindow && of == "ISFIRST":
 		x.fail(diag.SA5006, value.Pos(), "a window may be at most 7 days", "aggregate to days in a step, then combine")
 	}
+	return t
 }
 
-// checkAnalytic checks the arguments of LAG, LAST and the anomaly functions.
-func (x *exprs) checkAnalytic(e *saql.Call, name string) {
+// analyticCompile compiles the arguments of LAG, LAST and the anomaly functions.
+func (x *exprs) analyticCompile(e *saql.Call, name string, call *historyCall) {
+	inner := *x
+	inner.analytic = e.Name.Text
+	if !inner.analyticCount(e, name) {
+		inner.analyticArgs(e)
+		return
+	}
+	switch name {
+	case "LAG":
+		call.op.Kind, call.op.Offset = Lag, 1
+		if len(e.Args) > 1 {
+			v, ok := x.literalInt(e.Args[1])
+			if !ok || v < 1 || v > maxOffset {
+				x.fail(diag.SA7014, e.Args[1].Pos(), "the offset of LAG is an integer of 1 or more", "for the current row: LAST")
+			}
+			call.op.Offset = int(v)
+		}
+		inner.lookBack(e, 2, call)
+	case "LAST":
+		call.op.Kind = Last
+		inner.lookBack(e, 1, call)
+	default:
+		inner.anomaly(e, name, call)
+	}
+}
+
+// maxOffset bounds the offset of LAG; no more rows are ever kept for a key.
+const maxOffset = 1<<31 - 1
+
+// analyticCount checks the number of arguments.
+func (x *exprs) analyticCount(e *saql.Call, name string) bool {
 	lo, hi, signature := 1, 3, "LAG(e [, offset [, default]]) OVER (LIMIT DURATION(unit, n))"
 	switch name {
 	case "LAST":
@@ -113,62 +158,82 @@ func (x *exprs) checkAnalytic(e *saql.Call, name string) {
 	if e.Star {
 		n = 1
 	}
-	if n < lo || n > hi {
-		want := itoa(lo)
-		if hi > lo {
-			want = itoa(lo) + " to " + itoa(hi)
-			if hi == lo+1 {
-				want = itoa(lo) + " or " + itoa(hi)
-			}
-		}
-		x.fail(diag.SA7002, e.Span, e.Name.Text+" takes "+want+" arguments, not "+itoa(n), signature)
-		return
+	if n >= lo && n <= hi {
+		return true
 	}
-	switch name {
-	case "LAG":
-		if len(e.Args) > 1 {
-			if v, ok := x.literalInt(e.Args[1]); !ok || v < 1 {
-				x.fail(diag.SA7014, e.Args[1].Pos(), "the offset of LAG is an integer of 1 or more", "for the current row: LAST")
-			}
+	want := itoa(lo)
+	if hi > lo {
+		want = itoa(lo) + " to " + itoa(hi)
+		if hi == lo+1 {
+			want = itoa(lo) + " or " + itoa(hi)
 		}
-		x.checkDefault(e, 2)
-	case "LAST":
-		x.checkDefault(e, 1)
-	default:
-		x.checkAnomaly(e, name)
 	}
+	x.fail(diag.SA7002, e.Span, e.Name.Text+" takes "+want+" arguments, not "+itoa(n), signature)
+	return false
 }
 
-// checkDefault demands that a default has the type of the value (saql.md 8.2).
-func (x *exprs) checkDefault(e *saql.Call, i int) {
+// lookBack compiles the value of LAG or LAST, and the default, which is argument i. The
+// default must have the type of the value; a bigint for a float becomes one (saql.md 8.2).
+func (x *exprs) lookBack(e *saql.Call, i int, call *historyCall) {
+	if e.Star {
+		row := x.wholeRow(e.Span)
+		call.args, call.op.Type = []*Expr{row}, row.Type|nullOnly
+		return
+	}
+	value := foldConstants(x.valueOf(e.Args[0]))
+	call.args = []*Expr{value}
+	call.op.Type = notMissing(value.Type) | nullOnly
 	if len(e.Args) <= i {
 		return
 	}
-	x.muted++
-	value, def := x.valueOf(e.Args[0]), x.valueOf(e.Args[i])
-	x.muted--
+	def := foldConstants(x.valueOf(e.Args[i]))
+	float := vec.KindsOf(vec.Float)
 	v, d := value.Type.NotNull(), def.Type.NotNull()
-	if v == 0 || d == 0 || v&d != 0 || v == vec.KindsOf(vec.Float) && d == vec.KindsOf(vec.Int) {
-		return
+	switch {
+	case v == float && d == vec.KindsOf(vec.Int):
+		def = foldConstants(&Expr{Op: OpCast, To: vec.Float, Args: []*Expr{def}, Type: float | nulls(def.Type), Span: def.Span})
+	case v != 0 && d != 0 && v&d == 0:
+		x.fail(diag.SA7015, e.Args[i].Pos(), "the default is "+typeText(d)+", the value "+typeText(v), "CAST the default")
 	}
-	x.fail(diag.SA7015, e.Args[i].Pos(), "the default is "+typeText(d)+", the value "+typeText(v), "CAST the default")
+	call.args = append(call.args, def)
+	call.op.Type |= notMissing(def.Type)
 }
 
-func (x *exprs) checkAnomaly(e *saql.Call, name string) {
-	if v, ok := x.literalNumber(e.Args[1]); !ok || v < 1 || v > 100 {
+// anomaly compiles the arguments of the anomaly functions.
+func (x *exprs) anomaly(e *saql.Call, name string, call *historyCall) {
+	call.op.Kind, call.op.Type = ChangePoint, vec.KindsOf(vec.Record, vec.Null)
+	if e.Star {
+		x.fail(diag.SA7013, e.Span, e.Name.Text+" cannot contain *", "name a column")
+		return
+	}
+	value := foldConstants(x.valueOf(e.Args[0]))
+	call.args = []*Expr{value}
+	if p := (fn.Param{Types: fn.Num}); !anyAccepted(p, value.Type) {
+		x.argumentType(e.Name.Text, 0, value, p.Types, e.Args[0])
+	}
+	confidence, ok := x.literalNumber(e.Args[1])
+	if !ok || confidence < 1 || confidence > 100 {
 		x.fail(diag.SA7016, e.Args[1].Pos(), "confidence of "+e.Name.Text+" must be a number from 1 to 100", "")
 	}
-	if v, ok := x.literalInt(e.Args[2]); !ok || v < 1 || v > 100000 {
+	size, ok := x.literalInt(e.Args[2])
+	if !ok || size < 1 || size > 100000 {
 		x.fail(diag.SA7016, e.Args[2].Pos(), "historySize of "+e.Name.Text+" must be an integer from 1 to 100000", "")
 	}
+	call.op.Confidence, call.op.Size = confidence, int(size)
 	if name != "ANOMALYDETECTION_SPIKEANDDIP" {
 		return
 	}
+	call.op.Kind = SpikeAndDip
 	l, ok := bare(e.Args[3]).(*saql.Literal)
-	if !ok || l.Kind != saql.LitString || !strings.Contains(" SPIKES DIPS SPIKESANDDIPS ", " "+strings.ToUpper(l.Str)+" ") {
+	if ok {
+		call.op.Mode, ok = anomalyModes[strings.ToUpper(l.Str)]
+	}
+	if !ok || l.Kind != saql.LitString {
 		x.fail(diag.SA7016, e.Args[3].Pos(), "mode of "+e.Name.Text+" must be 'spikes', 'dips' or 'spikesanddips'", "")
 	}
 }
+
+var anomalyModes = map[string]AnomalyMode{"SPIKES": Spikes, "DIPS": Dips, "SPIKESANDDIPS": SpikesAndDips}
 
 // literalInt is the value of an integer constant.
 func (x *exprs) literalInt(e saql.Expr) (int64, bool) {
@@ -192,8 +257,23 @@ func (x *exprs) literalNumber(e saql.Expr) (float64, bool) {
 	return v.Val.Float, true
 }
 
-// over checks the parts of OVER against those that a function takes (saql.md 2.6).
+// overClause is a compiled OVER (...).
+type overClause struct {
+	keys  []*Expr // PARTITION BY, and that of the source (saql.md 4.6)
+	order []*Expr
+	desc  []bool
+	limit vec.Time
+	when  *Expr
+}
+
+// over checks the parts of OVER.
 func (x *exprs) over(e *saql.Call, p overParts) bool {
+	_, ok := x.overClause(e, p)
+	return ok
+}
+
+// overClause checks the parts of OVER against those that a function takes (saql.md 2.6).
+func (x *exprs) overClause(e *saql.Call, p overParts) (*overClause, bool) {
 	name := e.Name.Text
 	o := e.Over
 	if o == nil {
@@ -223,8 +303,7 @@ func (x *exprs) over(e *saql.Call, p overParts) bool {
 		x.fail(diag.SA7018, e.Span, name+" needs OVER ("+needs+")", "`"+x.callText(e)+" OVER ("+exampleOver(needs)+")`")
 		ok = false
 	}
-	x.overExprs(e, o)
-	return ok
+	return x.overExprs(e, o), ok
 }
 
 // exampleOver is an OVER with the parts that are needed.
@@ -259,30 +338,69 @@ func allowedParts(p overParts) string {
 }
 
 // overExprs compiles what stands in OVER.
-func (x *exprs) overExprs(e *saql.Call, o *saql.Over) {
+func (x *exprs) overExprs(e *saql.Call, o *saql.Over) *overClause {
 	inner := *x
 	inner.analytic = e.Name.Text
-	for _, k := range o.PartitionBy {
-		inner.valueOf(k)
+	out := &overClause{}
+	for _, k := range append(x.b.partitionKeys(), inner.overKeys(o)...) {
+		if !slices.ContainsFunc(out.keys, func(other *Expr) bool { return same(other, k) }) {
+			out.keys = append(out.keys, k)
+		}
 	}
 	for _, k := range o.OrderBy {
-		inner.valueOf(k.Expr)
+		out.order = append(out.order, foldConstants(inner.valueOf(k.Expr)))
+		out.desc = append(out.desc, k.Desc)
 	}
 	if o.When != nil {
-		inner.truth(o.When)
+		inner.when = true
+		out.when = foldConstants(inner.truth(o.When))
 	}
 	if o.Limit != nil {
-		length, ok := x.unit(o.Limit.Unit)
-		if !ok {
-			return
-		}
-		switch t, ok := x.duration(o.Limit.Value, length, false); {
-		case !ok:
-			x.fail(diag.SA7016, o.Limit.Value.Pos(), "LIMIT DURATION of "+e.Name.Text+" must be positive and a whole number of 100 ns ticks", "")
-		case t > longestWindow:
-			x.warn(diag.W8001, o.Limit.Span, "LIMIT DURATION of more than 7 days", "")
-		}
+		out.limit = x.limit(e, o.Limit)
 	}
+	return out
+}
+
+// overKeys compiles PARTITION BY.
+func (x *exprs) overKeys(o *saql.Over) []*Expr {
+	var keys []*Expr
+	for _, k := range o.PartitionBy {
+		keys = append(keys, foldConstants(x.valueOf(k)))
+	}
+	return keys
+}
+
+// partitionKeys are the keys of PARTITION BY in FROM: analytic functions work within a
+// partition (saql.md 4.6). The sides of a join have equal ones, and the right side of an
+// outer join may be NULL.
+func (b *block) partitionKeys() []*Expr {
+	for _, s := range b.sources {
+		if len(s.parts) == 0 {
+			continue
+		}
+		keys := make([]*Expr, len(s.parts))
+		for i, k := range s.parts {
+			keys[i] = moved(k, func(col int) int { return col })
+		}
+		return keys
+	}
+	return nil
+}
+
+// limit is the duration of LIMIT DURATION.
+func (x *exprs) limit(e *saql.Call, l *saql.Limit) vec.Time {
+	length, ok := x.unit(l.Unit)
+	if !ok {
+		return 0
+	}
+	t, ok := x.duration(l.Value, length, false)
+	switch {
+	case !ok:
+		x.fail(diag.SA7016, l.Value.Pos(), "LIMIT DURATION of "+e.Name.Text+" must be positive and a whole number of 100 ns ticks", "")
+	case t > longestWindow:
+		x.warn(diag.W8001, l.Span, "LIMIT DURATION of more than 7 days", "")
+	}
+	return t
 }
 
 // aggregateOver checks an aggregate with OVER, which is an analytic function (saql.md 8.5).
@@ -302,17 +420,21 @@ func (x *exprs) aggregateOver(e *saql.Call, a *fn.Agg) *Expr {
 		x.fail(diag.SA7011, e.Span, e.Name.Text+"(DISTINCT) cannot be used with OVER", "use a SlidingWindow")
 		return x.argsOf(e, e.Name.Text)
 	}
-	if x.over(e, parts) && x.analyticPlace(e) {
-		inner := *x
-		inner.analytic = e.Name.Text
-		for _, arg := range e.Args {
-			inner.rowOrValue(arg, name == "COUNT")
-		}
+	o, ok := x.overClause(e, parts)
+	if !ok || !x.analyticPlace(e) {
+		return x.argsOf(e, e.Name.Text)
 	}
-	if x.errors() == before {
-		x.b.notSupported(e.Span, e.Name.Text+" with OVER")
+	inner := *x
+	inner.analytic = e.Name.Text
+	agg := inner.aggregateArgs(e, a)
+	x.checkSubstreams(e, o)
+	if agg == nil || x.errors() > before {
+		return bad(e.Span)
 	}
-	return bad(e.Span)
+	call := &historyCall{args: agg.args, keys: o.keys, when: o.when}
+	call.op = HistoryCall{Kind: Over, Limit: o.limit, Type: agg.typ, Span: e.Span}
+	call.op.Agg = GroupAgg{Fn: agg.fn, Span: e.Span, Desc: agg.desc, Const: agg.cons}
+	return x.historyOf(e).add(call)
 }
 
 // callText is the source text of a call without its OVER.

@@ -30,6 +30,9 @@ type block struct {
 	// firstAgg is the first aggregate that the block calls.
 	firstAgg firstAgg
 
+	// history is the analytic functions over the rows of FROM, nil if there are none.
+	history *historyFrame
+
 	frame   frame // lowered: what FROM gives
 	out     *Node // lowered: the last node
 	project *Project

@@ -15,7 +15,9 @@ type ref struct {
 	kind refKind
 	src  *source  // refField, refRow, refTime
 	path []string // refField: names as the query writes them
-	n    int      // refKey, refAgg: which
+	n    int      // refKey, refAgg, refHistory: which
+	// calls has the analytic functions of refHistory.
+	calls *historyFrame
 }
 
 type refKind uint8
@@ -24,6 +26,7 @@ const (
 	refField    refKind = iota
 	refRow              // the row of a source as a record
 	refTime             // T of the row of a source, in ON
+	refHistory          // result n of the analytic functions
 	refKey              // key n of the group
 	refAgg              // aggregate n of the group
 	refWindowID         // System.Window().Id
@@ -45,6 +48,8 @@ func resolve(e *Expr, f frame, post *grouping) {
 			*e = *row
 		case refTime:
 			*e = *f.(timed).time(r.src)
+		case refHistory:
+			e.Col = r.calls.result(r.n)
 		default:
 			post.resolveRef(e, r)
 		}
@@ -114,7 +119,7 @@ func same(a, b *Expr) bool {
 }
 
 func sameRef(a, b *ref) bool {
-	return a.kind == b.kind && a.src == b.src && a.n == b.n && slices.EqualFunc(a.path, b.path, sameName)
+	return a.kind == b.kind && a.src == b.src && a.n == b.n && a.calls == b.calls && slices.EqualFunc(a.path, b.path, sameName)
 }
 
 func sameValue(a, b vec.Value) bool {

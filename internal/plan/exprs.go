@@ -37,8 +37,10 @@ type exprs struct {
 	place place
 	// aggregate is the name of the aggregate whose argument is being compiled, "" outside.
 	aggregate string
-	// analytic is the name of the analytic function that is being compiled, "" outside.
+	// analytic is the name of the analytic function that is being compiled, "" outside; when
+	// tells that it is its WHEN.
 	analytic string
+	when     bool
 	// match is the pattern of which DEFINE or MEASURES is being compiled, variable the one
 	// that DEFINE defines.
 	match    *matching

@@ -113,5 +113,9 @@ func (b *block) rows() frame {
 	if b.frame == nil {
 		b.frame = b.table.frame()
 	}
+	if b.history != nil && b.history.inner == nil {
+		b.history.inner = b.frame
+		b.frame = b.history
+	}
 	return b.frame
 }

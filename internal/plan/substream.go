@@ -110,6 +110,21 @@ func (b *block) checkOverKeys() {
 	}
 }
 
+// checkSubstreams demands the keys of OVER in the PARTITION BY of an analytic function.
+func (x *exprs) checkSubstreams(e *saql.Call, o *overClause) {
+	if x.b.joined || len(x.b.sources) == 0 {
+		return
+	}
+	for _, k := range overKeys(x.b.sources[0].rel) {
+		found := slices.ContainsFunc(o.keys, func(p *Expr) bool {
+			return p.ref != nil && p.ref.kind == refField && k.path != nil && slices.EqualFunc(p.ref.path, k.path, sameName)
+		})
+		if !found {
+			x.fail(diag.SA5015, e.Span, quote(k.label)+" of TIMESTAMP BY .. OVER is missing in this PARTITION BY", "add it")
+		}
+	}
+}
+
 // lastName is the last part of a path as written.
 func lastName(path string) string {
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {

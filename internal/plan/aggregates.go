@@ -100,7 +100,7 @@ func (x *exprs) valueArgs(e *saql.Call, args []saql.Expr, call *aggCall) bool {
 	}
 	for i, arg := range args {
 		v := foldConstants(x.rowOrValue(arg, isCount))
-		if isCount && !e.Distinct && v.ref != nil && v.ref.kind == refRow {
+		if isCount && !e.Distinct && v.ref != nil && v.ref.kind == refRow && !v.ref.src.nullable {
 			break // COUNT(source) counts rows
 		}
 		p := call.fn.Params[first+i]

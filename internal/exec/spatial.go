@@ -44,21 +44,19 @@ func newFinder(s *plan.Spatial, col *vec.Vec) finder {
 }
 
 func (x *spatialIndex) find(v *vec.Vec, i int, rows []int32) []int32 {
-	switch k := v.KindAt(i); {
-	case k.IsNull():
-		return rows
-	case !x.left.Has(k): // an error for the predicate to report
+	k := v.KindAt(i)
+	if !k.IsNull() && !x.left.Has(k) { // an error for the predicate to report
 		for r := range x.rows {
 			rows = append(rows, int32(r))
 		}
 		return rows
 	}
-	g := x.reader.Read(v.At(i))
-	if g == nil {
-		return rows
-	}
 	n := len(rows)
-	rows = x.index.Search(rows, g)
+	if !k.IsNull() {
+		if g := x.reader.Read(v.At(i)); g != nil {
+			rows = x.index.Search(rows, g)
+		}
+	}
 	if len(x.odd) > 0 {
 		rows = append(rows, x.odd...)
 		slices.Sort(rows[n:])

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/vec"
@@ -14,12 +16,13 @@ type definition struct {
 	// rest is what quick leaves open where it is true, nil if that is nothing; full is all of
 	// it. Both are over the refs.
 	rest, full truth
-	restFails  bool    // rest may raise a query error
-	reads      []int   // the refs that full reads
-	says       []uint8 // per row of the batch at hand
-	judged     bool    // says is of the batch at hand
-	one        frame   // of one thread
-	row        vec.Batch
+	restFails  bool // rest may raise a query error
+	// The refs that rest and full read.
+	restReads, reads []int
+	says             []uint8 // per row of the batch at hand
+	judged           bool    // says is of the batch at hand
+	one              frame   // of one thread
+	row              vec.Batch
 }
 
 // What a definition says of a row.
@@ -48,8 +51,9 @@ func newDefinition(op *plan.Match, v int, e *plan.Expr) *definition {
 			quick = append(quick, ofRow(op, term, map[*plan.Expr]*plan.Expr{}))
 		default:
 			rest = append(rest, term)
-			blocked = blocked || back && canFail(term)
-			d.restFails = d.restFails || canFail(term)
+			fails := canFail(term) || readsExtreme(op, term)
+			blocked = blocked || back && fails
+			d.restFails = d.restFails || fails
 		}
 	}
 	if len(quick) > 0 {
@@ -59,16 +63,24 @@ func newDefinition(op *plan.Match, v int, e *plan.Expr) *definition {
 	d.full = c.truth(e)
 	if len(rest) > 0 {
 		d.rest = c.truth(allOf(rest))
+		d.restReads = refsIn(op, allOf(rest))
 	}
-	read := make([]bool, len(op.Refs))
-	markExpr(e, read)
-	for i, r := range read {
-		if r {
-			d.reads = append(d.reads, i)
-		}
-	}
+	d.reads = refsIn(op, e)
 	d.row = vec.Batch{N: 1, Time: make([]vec.Time, 1), Cols: make([]vec.Vec, len(op.Refs))}
 	return d
+}
+
+// refsIn are the refs that e reads.
+func refsIn(op *plan.Match, e *plan.Expr) []int {
+	read := make([]bool, len(op.Refs))
+	markExpr(e, read)
+	var refs []int
+	for i, r := range read {
+		if r {
+			refs = append(refs, i)
+		}
+	}
+	return refs
 }
 
 // terms are the top-level terms of an AND.
@@ -101,6 +113,11 @@ func looksBack(op *plan.Match, v int, e *plan.Expr) bool {
 		}
 	}
 	return false
+}
+
+// readsExtreme reports whether e reads a Min or Max, which may be a query error.
+func readsExtreme(op *plan.Match, e *plan.Expr) bool {
+	return slices.ContainsFunc(refsIn(op, e), func(r int) bool { return op.Refs[r].Of == plan.MinOf || op.Refs[r].Of == plan.MaxOf })
 }
 
 // ofRow is e, which reads the row alone, over the columns of the input.
@@ -180,16 +197,18 @@ func (d *definition) judge(f *frame, b *vec.Batch) {
 // of a thread that has it.
 func (o *match) ask(v int32, say uint8, cells []int32, row int32) (bool, error) {
 	d := o.defs[v]
-	for _, ref := range d.reads {
-		x := o.refs.value(ref, cells)
-		d.row.Cols[ref].Reset()
-		d.row.Cols[ref].Append(x)
+	p, reads := d.full, d.reads
+	if say == askRest {
+		p, reads = d.rest, d.restReads
 	}
 	d.row.Time[0] = o.in.Time[row]
 	d.one.start(&d.row)
-	p := d.full
-	if say == askRest {
-		p = d.rest
+	for _, ref := range reads {
+		d.row.Cols[ref].Reset()
+		d.row.Cols[ref].Append(o.refs.value(ref, cells))
+		if at := &o.refs.of[ref]; cells[at.cell] < noRow {
+			d.one.fail(at.span, 0, o.refs.cells[at.cell].misfit(cells[at.cell]))
+		}
 	}
 	ok := p.test(&d.one)[0] == fn.True
 	if e := d.one.first; e != nil {

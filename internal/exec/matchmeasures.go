@@ -40,9 +40,10 @@ func (o *match) emit(found []finding, emit Emit) error {
 		m.refs.Time = append(m.refs.Time, x.t)
 		m.cells = append(m.cells, o.ends[x.at+recCells:x.at+o.stride])
 	}
+	m.f.start(&m.refs)
 	for ref := range o.op.Refs {
 		if m.reads[ref] {
-			o.refs.gather(ref, &m.refs.Cols[ref], m.cells)
+			o.refs.gather(ref, &m.refs.Cols[ref], m.cells, &m.f)
 		}
 	}
 	if o.names != nil {
@@ -51,7 +52,6 @@ func (o *match) emit(found []finding, emit Emit) error {
 			col.Rec[i] = o.path(o.ends[x.at+recLink])
 		}
 	}
-	m.f.start(&m.refs)
 	for i, e := range m.exprs {
 		m.out.Cols[i] = *e.eval(&m.f)
 	}

@@ -7,8 +7,8 @@ import "weir/internal/plan"
 // may come next depends on the position alone, so it is found once, here.
 //
 // Preference is that of backtracking (saql.md 9.2), with one word on what it leaves open:
-// an iteration of * or + takes at least one row. So a repetition of something that may be
-// empty ends, and gives up no row that a later iteration could take.
+// an iteration of *, + or ? takes at least one row, but the first of a +. So what repeats
+// something that may be empty ends when there is nothing to take, not sooner.
 type automaton struct {
 	vars []int32 // per position: the variable, or plan.AnyVar for the dot
 	// next are the positions that may follow one, most preferred first. Those behind the end
@@ -61,11 +61,11 @@ const (
 	partEnd    partKind = iota // of the pattern
 	partRow                    // takes a row at position pos, then goes to outs[0]
 	partChoice                 // goes to each of outs, the first preferred
-	partAgain                  // the end of the body of a loop: goes to outs[0], the loop
+	partTaken                  // the end of an iteration, which leads on if it has taken a row
 )
 
-// part is a node of the graph of a pattern. depth is 1 for parts outside of loops, and
-// one more in each loop.
+// part is a node of the graph of a pattern. depth is 1 for parts outside of repetitions,
+// and one more in each.
 type part struct {
 	kind  partKind
 	pos   int32
@@ -100,10 +100,11 @@ func (b *patternBuilder) add(p *plan.Pattern, then, depth int32) int32 {
 		}
 		return b.node(choice)
 	case plan.Optional:
-		return b.node(part{kind: partChoice, depth: depth, outs: []int32{b.add(p.Parts[0], then, depth), then}})
+		once := b.node(part{kind: partTaken, depth: depth + 1, outs: []int32{then}})
+		return b.node(part{kind: partChoice, depth: depth, outs: []int32{b.add(p.Parts[0], once, depth+1), then}})
 	}
 	loop := b.node(part{kind: partChoice, depth: depth})
-	again := b.node(part{kind: partAgain, depth: depth + 1, outs: []int32{loop}})
+	again := b.node(part{kind: partTaken, depth: depth + 1, outs: []int32{loop}})
 	body := b.add(p.Parts[0], again, depth+1)
 	b.parts[loop].outs = []int32{body, then}
 	if p.Kind == plan.Plus && !nullable(p.Parts[0]) {
@@ -136,9 +137,8 @@ func nullable(p *plan.Pattern) bool {
 	return false
 }
 
-// visit is a part with what matters of the way to it: the loops around it whose depth is
-// at least fresh have taken no row in their iteration. A loop can only be fresh if those
-// inside it are.
+// visit is a part with what matters of the way to it: the repetitions around it from depth
+// fresh on have taken no row in their iteration, those outside of them have.
 type visit struct{ part, fresh int32 }
 
 // follow lists the positions that a path may take at part n, most preferred first, and
@@ -172,7 +172,7 @@ func (b *patternBuilder) reach(v visit) {
 		for _, out := range p.outs {
 			b.reach(visit{out, v.fresh})
 		}
-	case partAgain:
+	case partTaken:
 		if v.fresh == p.depth { // the iteration has taken a row
 			b.reach(visit{p.outs[0], v.fresh - 1})
 		}

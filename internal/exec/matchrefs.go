@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"weir/internal/diag"
 	"weir/internal/plan"
 	"weir/internal/vec"
 )
@@ -39,7 +40,10 @@ type matchCell struct {
 }
 
 // refCell is where a ref finds its row, and the column that it reads.
-type refCell struct{ cell, col int32 }
+type refCell struct {
+	cell, col int32
+	span      diag.Span
+}
 
 func newMatchRefs(op *plan.Match, a *automaton, cols []plan.Col) *matchRefs {
 	r := &matchRefs{arena: &vec.Arena{}, types: cols, updates: make([][]int32, len(a.vars))}
@@ -49,7 +53,7 @@ func newMatchRefs(op *plan.Match, a *automaton, cols []plan.Col) *matchRefs {
 		if ref.Of == plan.MinOf || ref.Of == plan.MaxOf {
 			cell.col, cell.numbers = col, cols[ref.Col].Type.NotNull() != vec.KindsOf(vec.String)
 		}
-		r.of = append(r.of, refCell{r.cell(cell), col})
+		r.of = append(r.of, refCell{cell: r.cell(cell), col: col})
 	}
 	for pos, v := range a.vars {
 		for i, c := range r.cells {
@@ -58,8 +62,27 @@ func newMatchRefs(op *plan.Match, a *automaton, cols []plan.Col) *matchRefs {
 			}
 		}
 	}
+	for _, v := range op.Vars {
+		r.place(v.Define)
+	}
+	for _, e := range op.Measures {
+		r.place(e)
+	}
 	r.kept, r.spare = make([]vec.Vec, len(r.cols)), make([]vec.Vec, len(r.cols))
 	return r
+}
+
+// place notes where in the query the refs of e stand.
+func (r *matchRefs) place(e *plan.Expr) {
+	if e == nil {
+		return
+	}
+	if e.Op == plan.OpCol && e.Col < len(r.of) {
+		r.of[e.Col].span = e.Span
+	}
+	for _, a := range e.Args {
+		r.place(a)
+	}
 }
 
 // column gives the place in cols of a column of the input.
@@ -99,20 +122,48 @@ func (r *matchRefs) update(cells []int32, pos, row int32) {
 }
 
 // extreme puts a row into a cell of Min or Max if its value wins; of equal ones the first
-// stays. NULL never wins, nor does what has no order.
+// stays. NULL does not count. What has no order among the others is a query error, as in
+// the aggregates, of whoever reads the value: a cell below noRow says which.
 func (r *matchRefs) extreme(c *matchCell, cell *int32, row int32) {
-	x, ok := c.orderable(r.at(c.col, row))
-	if !ok {
+	v := r.at(c.col, row)
+	if v.Kind.IsNull() || *cell < noRow {
 		return
 	}
-	if *cell != noRow {
+	x, ok := c.orderable(v)
+	switch {
+	case !ok:
+		*cell = noRow - 1 - int32(v.Kind)
+	case *cell == noRow:
+		*cell = row
+	default:
 		have, _ := c.orderable(r.at(c.col, *cell))
 		order, ok := vec.Compare(x, have)
-		if !ok || order == 0 || (order < 0) != (c.of == plan.MinOf) {
-			return
+		switch {
+		case !ok:
+			*cell = mixed
+		case order < 0 && c.of == plan.MinOf, order > 0 && c.of == plan.MaxOf:
+			*cell = row
 		}
 	}
-	*cell = row
+}
+
+// mixed is a cell of Min or Max that has seen datetimes beside numbers.
+const mixed = noRow - 1 - vec.NumKinds
+
+// misfit is the query error of a cell below noRow.
+func (c *matchCell) misfit(cell int32) string {
+	name := "MIN"
+	if c.of == plan.MaxOf {
+		name = "MAX"
+	}
+	switch k := vec.Kind(noRow - 1 - cell); {
+	case cell == mixed:
+		return "argument 1 of " + name + " mixes datetime with numbers"
+	case k == vec.String:
+		return "argument 1 of " + name + " has type nvarchar(max); bigint or float wanted"
+	default:
+		return "argument 1 of " + name + " has type " + k.String() + "; bit, bigint, float, datetime or nvarchar(max) wanted"
+	}
 }
 
 // orderable is v as Min and Max compare it.
@@ -138,11 +189,12 @@ func (r *matchRefs) at(col, row int32) vec.Value {
 	return r.in.Cols[r.cols[col]].At(int(row - r.n))
 }
 
-// value is a ref over the cells of a thread. Its text may point into the batch at hand.
+// value is a ref over the cells of a thread. Its text may point into the batch at hand. A
+// misfit is NULL.
 func (r *matchRefs) value(ref int, cells []int32) vec.Value {
-	at := r.of[ref]
+	at := &r.of[ref]
 	row := cells[at.cell]
-	if row == noRow {
+	if row < 0 {
 		return vec.NullValue()
 	}
 	v := r.at(at.col, row)
@@ -152,22 +204,26 @@ func (r *matchRefs) value(ref int, cells []int32) vec.Value {
 	return v
 }
 
-// gather sets out to a ref over the cells of many threads, whose rows are all kept.
-func (r *matchRefs) gather(ref int, out *vec.Vec, cells [][]int32) {
-	at := r.of[ref]
+// gather sets out to a ref over the cells of many threads, whose rows are all kept, and
+// tells f of misfits.
+func (r *matchRefs) gather(ref int, out *vec.Vec, cells [][]int32, f *frame) {
+	at := &r.of[ref]
 	r.sel = r.sel[:0]
 	for _, c := range cells {
 		r.sel = append(r.sel, max(c[at.cell], 0))
 	}
 	if r.n == 0 { // no thread has a row here
 		out.Fixed(vec.Null, len(cells))
-		return
+	} else {
+		out.Gather(&r.kept[at.col], r.sel)
 	}
-	out.Gather(&r.kept[at.col], r.sel)
 	c := &r.cells[at.cell]
 	for i := range cells {
-		switch {
-		case cells[i][at.cell] == noRow:
+		switch cell := cells[i][at.cell]; {
+		case cell < noRow:
+			out.SetNull(i)
+			f.fail(at.span, i, c.misfit(cell))
+		case cell == noRow:
 			out.SetNull(i)
 		case c.numbers && out.KindAt(i) == vec.String:
 			v, _ := c.orderable(out.At(i))
@@ -213,7 +269,7 @@ func (r *matchRefs) keepMarked() {
 // before it, and then sweepMarked.
 func (r *matchRefs) sweep(cells []int32) {
 	for i, row := range cells {
-		if row == noRow {
+		if row < 0 {
 			continue
 		}
 		if r.marks[row] == 0 {

@@ -143,7 +143,11 @@ func (o *match) loadThread(r *state.Reader, to []int32) []int32 {
 		case i == recLink:
 			most = 0
 		}
-		if x < -1 || x >= most || i == recLink && o.names != nil && x < 0 {
+		least := int64(noRow)
+		if i >= recCells {
+			least = int64(mixed)
+		}
+		if x < least || x >= most || i == recLink && o.names != nil && x < 0 {
 			r.Fail()
 		}
 		to = append(to, int32(x))

@@ -76,7 +76,7 @@ func (x *exprs) noVariable(n saql.Name) *Expr {
 	return bad(n.Span)
 }
 
-// matchKey is a key of PARTITION BY, or a property of one, by its name: that of the first
+// matchKey is a key of PARTITION BY, or a property of one, by its name: that of the last
 // row of the match.
 func (x *exprs) matchKey(p *saql.Path) *Expr {
 	for _, k := range x.match.keys {
@@ -88,7 +88,7 @@ func (x *exprs) matchKey(p *saql.Path) *Expr {
 			continue
 		}
 		x.extension(p.Span, "a partition key in MEASURES", "take it from a variable")
-		e := x.match.use(AnyVar, FirstOf, k, k.Type, p.Span)
+		e := x.match.use(AnyVar, LastOf, k, k.Type, p.Span)
 		for _, more := range p.Names[n:] {
 			e = &Expr{Op: OpField, Name: x.columnName(more.Text), Args: []*Expr{e}, Type: vec.AnyKind, Span: p.Span}
 		}

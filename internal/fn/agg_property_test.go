@@ -102,7 +102,8 @@ func saved(a Acc, slot int32) []byte {
 	return w.Bytes()
 }
 
-var liveAggs = []string{"COUNT", "SUM", "AVG", "MIN", "MAX", "VAR", "VARP", "STDEV", "STDEVP", "COUNT_DISTINCT"}
+var liveAggs = []string{"COUNT", "SUM", "AVG", "MIN", "MAX", "VAR", "VARP", "STDEV", "STDEVP", "COUNT_DISTINCT",
+	"PERCENTILE_CONT", "PERCENTILE_DISC"}
 
 // eachMix runs check for every aggregate over rows of every mix, some rounds.
 func eachMix(t *testing.T, rounds int, check func(t *testing.T, r *rand.Rand, agg *Agg, mix rowMix, vals []vec.Value)) {
@@ -142,7 +143,7 @@ func TestAggOrder(t *testing.T) {
 		for range 3 {
 			r.Shuffle(len(vals), func(i, j int) { vals[i], vals[j] = vals[j], vals[i] })
 			const panes = 4
-			a := agg.New(AggSpec{Args: []Types{mix.static}})
+			a := newAcc(t, agg.Name, mix.static)
 			a.Grow(1)
 			a.Grow(panes + 1)
 			feed(r, a.Add, vals, func() int32 { return int32(r.IntN(panes + 1)) })
@@ -166,7 +167,7 @@ func TestAggOrder(t *testing.T) {
 // TestAggInverse: what is taken back leaves no trace in the result.
 func TestAggInverse(t *testing.T) {
 	eachMix(t, 60, func(t *testing.T, r *rand.Rand, agg *Agg, mix rowMix, vals []vec.Value) {
-		a, ok := agg.New(AggSpec{Args: []Types{mix.static}}).(Inverse)
+		a, ok := newAcc(t, agg.Name, mix.static).(Inverse)
 		if !ok {
 			if agg.Name != "MIN" && agg.Name != "MAX" {
 				t.Fatal("no Inverse")
@@ -202,7 +203,7 @@ func TestAggSave(t *testing.T) {
 	eachMix(t, 40, func(t *testing.T, r *rand.Rand, agg *Agg, mix rowMix, vals []vec.Value) {
 		cut := r.IntN(len(vals) + 1)
 		a := aggOver(t, agg.Name, mix.static, vals[:cut])
-		b := agg.New(AggSpec{Args: []Types{mix.static}})
+		b := newAcc(t, agg.Name, mix.static)
 		b.Grow(3)
 		rd := state.NewReader(saved(a, 0))
 		b.Load(2, rd)
@@ -229,7 +230,7 @@ func FuzzAggLoad(f *testing.F) {
 	f.Add(uint8(9), saved(aggOver(f, "COUNT_DISTINCT", Any, []vec.Value{vtext("a"), vlist(vint(1)), vtext("b")}), 0))
 	f.Fuzz(func(t *testing.T, n uint8, b []byte) {
 		for _, static := range []Types{Any, Text} {
-			a := mustAgg(t, liveAggs[int(n)%len(liveAggs)]).New(AggSpec{Args: []Types{static}})
+			a := newAcc(t, liveAggs[int(n)%len(liveAggs)], static)
 			a.Grow(2)
 			r := state.NewReader(b)
 			a.Load(0, r)

@@ -17,7 +17,7 @@ func TestAggSlots(t *testing.T) {
 			t.Run(name+" of "+mix.name, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(11, 12))
 				agg := mustAgg(t, name)
-				a := agg.New(AggSpec{Args: []Types{mix.static}})
+				a := newAcc(t, agg.Name, mix.static)
 				const slots = 40
 				var rows [slots][]vec.Value
 				for grown := 10; grown <= slots; grown += 10 {
@@ -58,7 +58,7 @@ func TestAggSlots(t *testing.T) {
 // TestAggLoadDamaged cuts snapshots short and puts impossible numbers in them.
 func TestAggLoadDamaged(t *testing.T) {
 	load := func(name string, static Types, b []byte) error {
-		a := mustAgg(t, name).New(AggSpec{Args: []Types{static}})
+		a := newAcc(t, name, static)
 		a.Grow(1)
 		r := state.NewReader(b)
 		a.Load(0, r)
@@ -108,7 +108,7 @@ func TestAggBytes(t *testing.T) {
 	const slots = 1000
 	f := func(name string, static Types, least, most int, vals ...vec.Value) {
 		t.Helper()
-		a := mustAgg(t, name).New(AggSpec{Args: []Types{static}})
+		a := newAcc(t, name, static)
 		a.Grow(slots)
 		for s := range slots {
 			v := vec.Values(vals...)

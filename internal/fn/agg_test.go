@@ -18,6 +18,17 @@ func mustAgg(t testing.TB, name string) *Agg {
 	return a
 }
 
+// newAcc is an accumulator of a call over one column.
+func newAcc(t testing.TB, name string, static Types) Acc {
+	t.Helper()
+	a := mustAgg(t, name)
+	s := AggSpec{Args: []Types{static}}
+	if a.Ordered {
+		s.Desc, s.Const = []bool{false}, vec.FloatValue(0.3)
+	}
+	return a.New(s)
+}
+
 // aggResult is the result of a slot and what went wrong there.
 func aggResult(t testing.TB, a Acc, slot int32) (vec.Value, string) {
 	t.Helper()
@@ -34,7 +45,7 @@ func aggResult(t testing.TB, a Acc, slot int32) (vec.Value, string) {
 // aggOver feeds values to a new accumulator, in one batch.
 func aggOver(t testing.TB, name string, static Types, vals []vec.Value) Acc {
 	t.Helper()
-	a := mustAgg(t, name).New(AggSpec{Args: []Types{static}})
+	a := newAcc(t, name, static)
 	a.Grow(1)
 	v := vec.Values(vals...)
 	a.Add(make([]int32, v.N), []*vec.Vec{&v})
@@ -303,7 +314,7 @@ func TestAggTypes(t *testing.T) {
 // TestAggOwnsText changes the memory of a batch after Add.
 func TestAggOwnsText(t *testing.T) {
 	for _, name := range []string{"MIN", "MAX", "COUNT_DISTINCT"} {
-		a := mustAgg(t, name).New(AggSpec{Args: []Types{Text}})
+		a := newAcc(t, name, Text)
 		a.Grow(1)
 		buf := []byte("abc")
 		v := vec.Vec{N: 1, Kind: vec.String, Str: []string{unsafeText(buf)}}

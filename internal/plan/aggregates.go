@@ -94,12 +94,13 @@ func (x *exprs) aggregateArgs(e *saql.Call, a *fn.Agg) *aggCall {
 // be, it is the whole row.
 func (x *exprs) valueArgs(e *saql.Call, args []saql.Expr, call *aggCall) bool {
 	isCount := sameName(e.Name.Text, "COUNT")
+	rows := isCount || call.fn.Row && x.b.openSources() > 1
 	first := b2i(call.fn.Literal)
 	if call.fn.Row && len(args) == 0 {
 		call.args = append(call.args, x.wholeRow(e.Span))
 	}
 	for i, arg := range args {
-		v := foldConstants(x.rowOrValue(arg, isCount))
+		v := foldConstants(x.rowOrValue(arg, rows))
 		if isCount && !e.Distinct && v.ref != nil && v.ref.kind == refRow && !v.ref.src.nullable {
 			break // COUNT(source) counts rows
 		}
@@ -111,6 +112,16 @@ func (x *exprs) valueArgs(e *saql.Call, args []saql.Expr, call *aggCall) bool {
 		call.args = append(call.args, v)
 	}
 	return true
+}
+
+// openSources is how many sources have columns that are not known. Beside one of them a
+// bare name is a column of it (saql.md 2.8); where there are several it can be none.
+func (b *block) openSources() int {
+	n := 0
+	for _, s := range b.sources {
+		n += b2i(s.rel.schema().open)
+	}
+	return n
 }
 
 // wholeRow is the row as `*` would give it; in a block with several sources a record

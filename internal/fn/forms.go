@@ -12,6 +12,8 @@ type Form struct {
 // Forms lists them by name. Examples of expressions are calls over constants, as those
 // of functions; windows have none.
 var Forms = []Form{
+	changeForm,
+	spikeForm,
 	{
 		Name:   "CASE",
 		Kind:   "expression",
@@ -93,6 +95,9 @@ GROUP BY k, HoppingWindow(second, 10, 5)`,
 			},
 		},
 	},
+	isFirstForm,
+	lagForm,
+	lastForm,
 	{
 		Name:   "MATCH_RECOGNIZE",
 		Kind:   "clause",

@@ -96,7 +96,7 @@ func isBuiltin(name string) bool {
 		return true
 	}
 	_, ok := fn.LookupLater(name)
-	return ok || sameName(name, "COALESCE") || sameName(name, "GetMetadataPropertyValue")
+	return ok || fn.IsAnalytic(name) || sameName(name, "COALESCE") || sameName(name, "GetMetadataPropertyValue")
 }
 
 // ignoreArgs checks the arguments of a call that is wrong or does not run yet.

@@ -25,7 +25,7 @@ type apply struct {
 }
 
 func newApply(g *Graph, _ *plan.Node, op *plan.Apply, live []bool) *apply {
-	o := &apply{g: g, op: op, live: live, arg: newCompiler().value(op.Arg), span: op.Arg.Span}
+	o := &apply{g: g, op: op, live: live, arg: g.compiler().value(op.Arg), span: op.Arg.Span}
 	o.out.Cols = make([]vec.Vec, len(op.Out))
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/vec"
 )
@@ -26,6 +27,9 @@ type Options struct {
 	Measure bool
 	// Start is T of events that have neither TIMESTAMP BY nor an arrival time.
 	Start vec.Time
+	// Text tells of each input, as far as it goes, that its values are text of a CSV file: a
+	// CREATE TABLE then reads them as what it declares.
+	Text []bool
 	// DropErrors drops the row of a query error instead of ending the run.
 	DropErrors bool
 	// Shards splits every grouping with keys; 0 and 1 mean one shard.
@@ -67,8 +71,9 @@ type Counts struct {
 	Events   int64
 	Dropped  [NumReasons]int64
 	Adjusted [NumReasons]int64
-	Rows     []int64 // per output
-	PeakHeld int64   // most rows and groups that waited at a time, as far as counted
+	Rows     []int64            // per output
+	PeakHeld int64              // most rows and groups that waited at a time, as far as counted
+	Notes    [fn.NumNotes]int64 // what functions have counted
 }
 
 // Graph is a running plan. One goroutine uses it.

@@ -83,9 +83,17 @@ type truth interface {
 // in several places becomes one evaluator.
 type compiler struct {
 	values map[*plan.Expr]value
+	counts *Counts // for what functions count; nil: nobody wants to know
 }
 
 func newCompiler() *compiler { return &compiler{values: map[*plan.Expr]value{}} }
+
+// compiler is a compiler of expressions whose functions count what they note.
+func (g *Graph) compiler() *compiler {
+	c := newCompiler()
+	c.counts = &g.Counts
+	return c
+}
 
 func (c *compiler) value(e *plan.Expr) value {
 	if v, ok := c.values[e]; ok {

@@ -90,7 +90,7 @@ func newHistory(g *Graph, n *plan.Node, op *plan.History, live []bool) *history 
 	h := &history{g: g, node: n, op: op, live: live, results: make([]vec.Vec, len(op.Calls)), seen: vec.MinTime, newest: vec.MinTime}
 	h.reads = make([]bool, len(n.In[0].Cols))
 	markRead(n, live, h.reads)
-	c := newCompiler()
+	c := g.compiler()
 	for i := range op.Calls {
 		call := &op.Calls[i]
 		if call.When != nil && !slices.Contains(h.preds, call.When) {

@@ -111,7 +111,7 @@ func (o *lookup) index(i int) (*refIndex, error) {
 	}
 	v.index = newRefIndex(rows, o.op.Keys[1])
 	if s := o.op.Spatial; s != nil && len(o.op.Keys[1]) == 0 {
-		v.index.finder = newFinder(s, &rows.Cols[s.Right])
+		v.index.finder = newFinder(o.g, s, &rows.Cols[s.Right])
 	}
 	return v.index, nil
 }

@@ -40,7 +40,7 @@ func (p *pairs) init(g *Graph, outs []plan.Out, on *plan.Expr, outer bool, live 
 	if on == nil {
 		return
 	}
-	p.on = newCompiler().truth(on)
+	p.on = g.compiler().truth(on)
 	p.reads = make([]bool, len(outs))
 	markExpr(on, p.reads)
 	p.tried.Cols = make([]vec.Vec, len(outs))

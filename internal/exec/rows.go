@@ -59,7 +59,7 @@ type filter struct {
 }
 
 func newFilter(g *Graph, op *plan.Filter, live []bool) *filter {
-	return &filter{g: g, pred: newCompiler().truth(op.Pred), live: live}
+	return &filter{g: g, pred: g.compiler().truth(op.Pred), live: live}
 }
 
 func (o *filter) Push(_ int, b *vec.Batch, emit Emit) error {
@@ -136,7 +136,7 @@ type project struct {
 }
 
 func newProject(g *Graph, op *plan.Project) *project {
-	o := &project{g: g, exprs: newCompiler().all(op.Exprs)}
+	o := &project{g: g, exprs: g.compiler().all(op.Exprs)}
 	o.out.Cols = make([]vec.Vec, len(o.exprs))
 	o.all = make([]bool, len(o.exprs))
 	for i := range o.all {

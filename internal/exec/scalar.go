@@ -23,6 +23,9 @@ func newCall(c *compiler, e *plan.Expr) *callExpr {
 	x := &callExpr{fn: e.Fn, args: c.all(e.Args), span: e.Span}
 	x.call.Part = e.Part
 	x.call.OnError = func(row int, message string) { x.f.fail(x.span, row, message) }
+	if counts := c.counts; counts != nil {
+		x.call.OnNote = func(n fn.Note) { counts.Notes[n]++ }
+	}
 	x.in = make([]*vec.Vec, len(x.args))
 	x.scratch = make([]vec.Vec, len(x.args))
 	return x
@@ -33,6 +36,7 @@ func (e *callExpr) eval(f *frame) *vec.Vec {
 	for i, a := range e.args {
 		e.in[i] = a.eval(f)
 	}
+	e.call.Time = f.b.Time
 	e.fn.Run(&e.call, &e.out, e.in, e.scratch, f.n)
 	return &e.out
 }

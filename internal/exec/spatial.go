@@ -22,8 +22,9 @@ type spatialIndex struct {
 	reader geo.Reader
 }
 
-// newFinder makes an index of the geographies in a column of reference data.
-func newFinder(s *plan.Spatial, col *vec.Vec) finder {
+// newFinder makes an index of the geographies in a column of reference data. It counts the
+// malformed ones, for the predicate never sees these.
+func newFinder(g *Graph, s *plan.Spatial, col *vec.Vec) finder {
 	first, second := s.Fn.Params[0].Types, s.Fn.Params[1].Types
 	if !s.Inner {
 		first, second = second, first
@@ -34,7 +35,9 @@ func newFinder(s *plan.Spatial, col *vec.Vec) finder {
 		switch k := col.KindAt(i); {
 		case k.IsNull():
 		case second.Has(k):
-			gs[i] = x.reader.Keep(col.At(i))
+			if gs[i] = x.reader.Keep(col.At(i)); gs[i] == nil {
+				g.Counts.Notes[fn.MalformedGeography]++
+			}
 		default:
 			x.odd = append(x.odd, int32(i))
 		}

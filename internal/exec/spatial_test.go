@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weir/internal/exec"
+	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/saql"
 	"weir/internal/vec"
@@ -195,4 +196,26 @@ func BenchmarkSpatialIndex(b *testing.B) {
 	b.Run("build", run(true, 1))
 	b.Run("index", run(true, len(spots)))
 	b.Run("scan", run(false, 64))
+}
+
+// TestNotes counts what functions think worth knowing (saql.md 12.1).
+func TestNotes(t *testing.T) {
+	f := func(query string, malformed, clockwise int64, events ...string) {
+		t.Helper()
+		p := play{query: query, opts: exec.Options{Sample: true}, events: map[string][]string{"input": events}}
+		p.run(t)
+		if p.err != nil || p.counts.Notes[fn.MalformedGeography] != malformed || p.counts.Notes[fn.ClockwiseRing] != clockwise {
+			t.Errorf("%s: %v, %v", query, p.counts.Notes, p.err)
+		}
+	}
+	events := []string{
+		`{"at": "12:00:00", "g": "POINT(1 1)", "lat": 1}`,
+		`{"at": "12:00:01", "g": "POINT(1 91)", "lat": 91}`,
+		`{"at": "12:00:02", "g": "POLYGON((0 0, 0 5, 5 5, 0 0))", "lat": 5}`,
+		`{"at": "12:00:03", "g": null, "lat": null}`,
+	}
+	f("SELECT ST_WITHIN(g, 'POLYGON((0 0, 5 0, 5 5, 0 0))') AS w INTO output FROM input TIMESTAMP BY at", 1, 1, events...)
+	f("SELECT lat INTO output FROM input TIMESTAMP BY at WHERE ST_WITHIN(g, g) = 1", 2, 2, events...) // each argument is read
+	f("SELECT CreatePoint(lat, 0.0) AS p INTO output FROM input TIMESTAMP BY at", 1, 0, events...)
+	f("SELECT lat INTO output FROM input TIMESTAMP BY at", 0, 0, events...)
 }

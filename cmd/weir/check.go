@@ -16,9 +16,10 @@ type checkCmd struct {
 	JSON  bool     `help:"Print an object per finding on standard output."`
 	Azure bool     `help:"Say line by line what Azure Stream Analytics would not take."`
 
-	Late       *limit `placeholder:"D" help:"The job's late tolerance, for warnings about it."`
-	OutOfOrder *limit `placeholder:"D" help:"The job's out-of-order tolerance."`
-	Policy     string `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
+	Reference  []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input that holds reference data."`
+	Late       *limit   `placeholder:"D" help:"The job's late tolerance, for warnings about it."`
+	OutOfOrder *limit   `placeholder:"D" help:"The job's out-of-order tolerance."`
+	Policy     string   `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
 }
 
 // Help shows examples before the flags.
@@ -87,6 +88,7 @@ func (c *checkCmd) Run(con *console) error {
 // env is what the queries are checked against.
 func (c *checkCmd) env() plan.Env {
 	env := anyEnv
+	env.Inputs = referenceNames(c.Reference)
 	env.Portable = c.Azure
 	if c.Late != nil || c.OutOfOrder != nil || c.Policy != "" {
 		ticks := func(d time.Duration) vec.Time {

@@ -34,6 +34,10 @@ type deadLetters struct {
 func openDeadLetters(path string, from []job.Input, show func(line string)) (*deadLetters, error) {
 	d := &deadLetters{counts: map[string]int64{}, places: map[string]string{}, show: show}
 	for _, in := range from {
+		if _, several := d.places[in.Name]; several {
+			d.places[in.Name] = "" // each version has its own
+			continue
+		}
 		d.places[in.Name] = in.Path
 		if in.Path == "-" {
 			d.places[in.Name] = "standard input"
@@ -67,6 +71,9 @@ func (d *deadLetters) add(x job.Dropped) {
 	}
 	d.counts[x.Name]++
 	file := d.places[x.Input]
+	if file == "" {
+		file = x.Path
+	}
 	if d.show != nil && d.counts[x.Name] <= dropSamples {
 		d.show(fmt.Sprintf("dropped: %s:%d: %s: %s: %s", file, x.Line, x.Name, x.Reason, fitCell(string(x.Text), dropWidth)))
 	}

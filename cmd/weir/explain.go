@@ -10,8 +10,9 @@ import (
 )
 
 type explainCmd struct {
-	What  string `arg:"" optional:"" help:"A query file (- is standard input), the code of a message such as SA2002, or a name of the language such as LEN or TumblingWindow."`
-	Query string `short:"q" placeholder:"SAQL" help:"The query itself."`
+	What      string   `arg:"" optional:"" help:"A query file (- is standard input), the code of a message such as SA2002, or a name of the language such as LEN or TumblingWindow."`
+	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
+	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
 }
 
 // Help shows examples before the flags.
@@ -31,7 +32,7 @@ func (e *explainCmd) Run(con *console) error {
 	case e.Query != "" && e.What != "":
 		return usage("give a query with --query or a thing to explain, not both")
 	case e.Query != "":
-		return explainQuery(con, "query", e.Query)
+		return e.query(con, "query", e.Query)
 	case e.What == "":
 		return usage("say what to explain: a query file, a code such as SA5001, or a name such as LEN")
 	case messageCode.MatchString(e.What):
@@ -48,7 +49,7 @@ func (e *explainCmd) Run(con *console) error {
 	if err != nil {
 		return err
 	}
-	return explainQuery(con, e.What, src)
+	return e.query(con, e.What, src)
 }
 
 // explainCode prints what a code of a message means.
@@ -65,8 +66,10 @@ func explainCode(con *console, code string) error {
 	return usage("no message has the code %s%s", strings.ToUpper(code), didYouMean(code, known))
 }
 
-func explainQuery(con *console, file, src string) error {
-	q := compile(file, src, anyEnv)
+func (e *explainCmd) query(con *console, file, src string) error {
+	env := anyEnv
+	env.Inputs = referenceNames(e.Reference)
+	q := compile(file, src, env)
 	if err := q.valid(con); err != nil {
 		return err
 	}

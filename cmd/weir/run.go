@@ -15,19 +15,19 @@ import (
 )
 
 type runCmd struct {
-	File         string   `arg:"" optional:"" help:"The query: a file, such as downtime.saql, or - for standard input."`
-	Query        string   `short:"q" placeholder:"SAQL" help:"The query itself, in place of a file."`
-	Input        []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no ,compression=gzip."`
-	Reference    []string `short:"r" sep:"none" placeholder:"ALIAS=FILE" help:"Rows of a reference input. The same options."`
-	Output       []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
-	OutputFormat string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
-	Late         *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
-	OutOfOrder   *limit   `placeholder:"D" help:"How far behind the newest event one may be, such as 2s."`
-	Policy       string   `enum:"adjust,drop," default:"" placeholder:"P" help:"What happens to events beyond that: adjust (their time is moved) or drop."`
-	DeadLetters  string   `placeholder:"FILE" help:"Write events that were dropped to FILE, with the reason, as JSON lines."`
-	Workers      int      `placeholder:"N" help:"Goroutines that decode. Default: three per processor."`
-	MaxHeld      int64    `default:"50000000" placeholder:"N" help:"How many rows and groups may wait for their time; beyond it the run ends. Default ${default}."`
-	Quiet        bool     `help:"No closing line and no warnings."`
+	File           string   `arg:"" optional:"" help:"The query: a file, such as downtime.saql, or - for standard input."`
+	Query          string   `short:"q" placeholder:"SAQL" help:"The query itself, in place of a file."`
+	Input          []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no ,compression=gzip."`
+	referenceFlags `embed:""`
+	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
+	OutputFormat   string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
+	Late           *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
+	OutOfOrder     *limit   `placeholder:"D" help:"How far behind the newest event one may be, such as 2s."`
+	Policy         string   `enum:"adjust,drop," default:"" placeholder:"P" help:"What happens to events beyond that: adjust (their time is moved) or drop."`
+	DeadLetters    string   `placeholder:"FILE" help:"Write events that were dropped to FILE, with the reason, as JSON lines."`
+	Workers        int      `placeholder:"N" help:"Goroutines that decode. Default: three per processor."`
+	MaxHeld        int64    `default:"50000000" placeholder:"N" help:"How many rows and groups may wait for their time; beyond it the run ends. Default ${default}."`
+	Quiet          bool     `help:"No closing line and no warnings."`
 }
 
 // Help shows examples before the flags.
@@ -88,11 +88,8 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	env := anyEnv
-	for _, e := range refs {
-		if e.alias == "" {
-			return usage("-r %s: write -r ALIAS=%s", e.path, e.path)
-		}
-		env.Inputs = append(env.Inputs, plan.InputDecl{Name: e.alias, Reference: true})
+	if env.Inputs, err = r.declared(refs); err != nil {
+		return err
 	}
 	q := compile(file, src, env)
 	if err := q.valid(con); err != nil {
@@ -145,7 +142,7 @@ func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, output
 	if err != nil {
 		return err
 	}
-	if err := distinctFiles(inputs, outputs, r.DeadLetters); err != nil {
+	if err := distinctFiles(append(versionsOf(from), inputs...), outputs, r.DeadLetters); err != nil {
 		return err
 	}
 	bar := newProgress(con, "event")
@@ -193,8 +190,10 @@ func (r *runCmd) showDropped(con *console, bar *progress) func(line string) {
 // inputs finds the file of each input of the plan.
 func (r *runCmd) inputs(con *console, p *plan.Plan, ends []endpoint) ([]job.Input, error) {
 	var names []string
+	reference := map[string]bool{}
 	for _, in := range p.Inputs {
 		names = append(names, in.Name)
+		reference[in.Name] = in.Reference
 	}
 	got, err := matchAliases("input", ends, names)
 	if err != nil {
@@ -212,6 +211,14 @@ func (r *runCmd) inputs(con *console, p *plan.Plan, ends []endpoint) ([]job.Inpu
 				return nil, usage("inputs %q and %q both read standard input", stdin, name)
 			}
 			stdin = name
+		}
+		if reference[name] {
+			versions, err := r.referenceFlags.inputs(name, e, con)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, versions...)
+			continue
 		}
 		in, err := e.input(name, con)
 		if err != nil {

@@ -33,13 +33,14 @@ type ReferenceRows struct {
 	judge Graph // counts for table
 }
 
-// NewReferenceRows makes an empty version of an input. onDrop is told of every row of the
-// batch at hand that does not fit a CREATE TABLE; it may be nil.
-func NewReferenceRows(p *plan.Plan, input int, onDrop func(row int)) *ReferenceRows {
+// NewReferenceRows makes an empty version of an input. text says that its values are text of a
+// CSV file (Options.Text). onDrop is told of every row of the batch at hand that does not fit a
+// CREATE TABLE; it may be nil.
+func NewReferenceRows(p *plan.Plan, input int, text bool, onDrop func(row int)) *ReferenceRows {
 	r := &ReferenceRows{used: UsedColumns(p)[input]}
 	r.rows.Cols = make([]vec.Vec, len(p.Inputs[input].Fields))
 	if len(p.Inputs[input].Table) > 0 {
-		r.table = newTyped(&r.judge, input, p.Inputs[input])
+		r.table = newTyped(&r.judge, input, p.Inputs[input], text)
 		if onDrop != nil {
 			r.judge.opts.OnDrop = func(_, row int, _ Reason) { onDrop(row) }
 		}
@@ -199,6 +200,7 @@ func (g *Graph) referenceRows(root *plan.Node, at vec.Time) (*vec.Batch, error) 
 		return nil, err
 	}
 	table := &collect{live: g.live[root], once: passesOnce(root)}
+	table.rows.Cols = make([]vec.Vec, len(table.live))
 	last := sub.nodes[len(sub.nodes)-1]
 	last.outs = []edge{{&vertex{op: table, ins: []vec.Time{vec.MinTime}, mark: vec.MinTime}, 0}}
 	for input, sources := range sub.sources {
@@ -230,6 +232,9 @@ func (g *Graph) referenceRows(root *plan.Node, at vec.Time) (*vec.Batch, error) 
 	for r, n := range sub.Counts.Dropped {
 		g.Counts.Dropped[r] += n
 	}
+	for k, n := range sub.Counts.Notes {
+		g.Counts.Notes[k] += n
+	}
 	return &table.rows, nil
 }
 
@@ -258,9 +263,6 @@ func (o *collect) Push(_ int, b *vec.Batch, _ Emit) error {
 	if o.once {
 		o.rows = vec.Batch{N: b.N, Cols: slices.Clone(b.Cols)}
 		return nil
-	}
-	if len(o.rows.Cols) < len(o.live) {
-		o.rows.Cols = make([]vec.Vec, len(o.live))
 	}
 	for c, live := range o.live {
 		if live {

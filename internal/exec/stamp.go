@@ -20,7 +20,7 @@ type source struct {
 func newSource(g *Graph, input int, in plan.Input) *source {
 	s := &source{g: g, input: input}
 	if len(in.Table) > 0 {
-		s.table = newTyped(g, input, in)
+		s.table = newTyped(g, input, in, input < len(g.opts.Text) && g.opts.Text[input])
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/vec"
 )
@@ -13,6 +14,7 @@ import (
 type typed struct {
 	g         *Graph
 	input     int
+	text      bool       // values are text of a CSV file, which is read as what is declared
 	types     []vec.Kind // per field; Missing: not declared
 	converted []vec.Vec  // per field
 	tags      [][]vec.Kind
@@ -23,8 +25,8 @@ type typed struct {
 	sel       []int32 // events that fit; nil: all
 }
 
-func newTyped(g *Graph, input int, in plan.Input) *typed {
-	t := &typed{g: g, input: input, types: make([]vec.Kind, len(in.Fields)), all: make([]bool, len(in.Fields)),
+func newTyped(g *Graph, input int, in plan.Input, text bool) *typed {
+	t := &typed{g: g, input: input, text: text, types: make([]vec.Kind, len(in.Fields)), all: make([]bool, len(in.Fields)),
 		converted: make([]vec.Vec, len(in.Fields)), tags: make([][]vec.Kind, len(in.Fields))}
 	for i, f := range in.Fields {
 		t.all[i] = true
@@ -120,7 +122,7 @@ func (t *typed) column(out, col *vec.Vec, want vec.Kind) bool {
 	fits := true
 	out.Tagged(col.N)
 	for i := range col.N {
-		v, ok := declared(col.At(i), want)
+		v, ok := t.declared(col.At(i), want)
 		if ok {
 			out.Set(i, v)
 			continue
@@ -148,11 +150,17 @@ func (t *typed) without(n int) *vec.Batch {
 	return &t.kept
 }
 
-// declared converts a value to a declared type, or reports that it does not fit.
-func declared(v vec.Value, want vec.Kind) (vec.Value, bool) {
+// declared converts a value to a declared type, or reports that it does not fit. Text of a
+// CSV file is read by the rules of CAST; an empty field is NULL (saql.md 3.10).
+func (t *typed) declared(v vec.Value, want vec.Kind) (vec.Value, bool) {
 	switch {
 	case v.Kind.IsNull():
 		return vec.NullValue(), true
+	case t.text && v.Kind == vec.String && want != vec.String:
+		if v.Str == "" || want == vec.Bit && v.Str == "null" {
+			return vec.NullValue(), true
+		}
+		return fn.CastValue(v, want)
 	case v.Kind == want:
 		return v, want != vec.Float || !math.IsNaN(v.Float) && !math.IsInf(v.Float, 0)
 	case want == vec.Float && v.Kind == vec.Int:

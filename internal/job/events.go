@@ -93,7 +93,7 @@ func (r *eventRun) reference(input int, inputs []Events) error {
 			continue
 		}
 		f.events = Events{Text: e.Text}
-		rows := exec.NewReferenceRows(r.plan, input, nil)
+		rows := exec.NewReferenceRows(r.plan, input, false, nil)
 		err := r.decode(input, 0, len(e.Text), func(codec.Bad) { r.bad++ }, func(b *vec.Batch) error {
 			rows.Add(b)
 			return nil

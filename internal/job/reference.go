@@ -29,7 +29,7 @@ func (r *run) readReference(g *exec.Graph, v *version, fields []bool) error {
 		return err
 	}
 	s.arrival = false
-	rows := exec.NewReferenceRows(r.plan, s.index, func(row int) {
+	rows := exec.NewReferenceRows(r.plan, s.index, s.Format.CSV, func(row int) {
 		if r.o.OnBad != nil {
 			s.current = s.decoder(0)
 			r.dropRow(s, row, exec.TypeConversion)

@@ -188,7 +188,12 @@ func (r *run) close() {
 }
 
 func (r *run) options() exec.Options {
+	text := make([]bool, len(r.byInput))
+	for i, s := range r.byInput {
+		text[i] = s != nil && s.Format.CSV
+	}
 	return exec.Options{
+		Text:   text,
 		Sample: r.o.Sample, Late: ticks(r.o.Late), OutOfOrder: ticks(r.o.OutOfOrder), Drop: r.o.Drop,
 		Shards: r.o.Shards, MaxHeld: r.o.MaxHeld, OnRows: r.o.OnRows, OnDrop: r.dropped, Disorder: r.order, Start: timeOf(r.o.Start),
 	}

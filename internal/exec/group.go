@@ -118,10 +118,18 @@ func isOrdered(n *plan.Node, sample bool) bool {
 }
 
 // newAccs makes an accumulator for each aggregate.
-func (o *grouping) newAccs() []fn.Acc {
+func (o *grouping) newAccs() []fn.Acc { return o.accs(false) }
+
+// wholeAccs makes accumulators for a window whose rows are only added, never merged or taken
+// back.
+func (o *grouping) wholeAccs() []fn.Acc { return o.accs(true) }
+
+func (o *grouping) accs(whole bool) []fn.Acc {
 	accs := make([]fn.Acc, len(o.op.Aggs))
 	for i, a := range o.op.Aggs {
-		accs[i] = a.Fn.New(aggSpec(a, o.node.In[0].Cols))
+		spec := aggSpec(a, o.node.In[0].Cols)
+		spec.Whole = whole
+		accs[i] = a.Fn.New(spec)
 	}
 	return accs
 }

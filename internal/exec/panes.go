@@ -58,10 +58,11 @@ type entryRef struct {
 }
 
 func newPanes(o *grouping, spec window.Spec, ordered bool) *panes {
-	w := &panes{o: o, size: spec.Size, hop: spec.Hop, offset: spec.Offset, ordered: ordered, slotPool: slotPool{accs: o.newAccs()}}
+	w := &panes{o: o, size: spec.Size, hop: spec.Hop, offset: spec.Offset, ordered: ordered}
 	if spec.Kind == window.Snapshot {
 		w.size, w.hop = 1, 1
 	}
+	w.accs = o.accs(w.size == w.hop)
 	w.step = gcd(w.size, w.hop)
 	w.shift = uint(bits.Len64(uint64(w.step)) - 1)
 	// magic = ceil(2^(64+shift) / step); for a power of two that would be 2^64.

@@ -61,7 +61,7 @@ type session struct {
 const manyGroups = 16
 
 func newSessions(o *grouping, spec window.Spec) *sessions {
-	w := &sessions{o: o, spec: spec, parts: o.keys, slotPool: slotPool{accs: o.newAccs()}}
+	w := &sessions{o: o, spec: spec, parts: o.keys, slotPool: slotPool{accs: o.wholeAccs()}}
 	if !slices.Equal(spec.Over, o.op.Keys) {
 		w.parts = newKeyTable(spec.Over, o.node.In[0].Cols)
 	}

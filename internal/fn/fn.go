@@ -148,6 +148,8 @@ type AggSpec struct {
 	Args  []Types   // static types of the arguments, order keys and time included
 	Desc  []bool    // per order key
 	Const vec.Value // the literal argument: n of CollectTop, the share of a percentile
+	// Whole tells that rows are only added: there will be no Merge, Remove or Unmerge.
+	Whole bool
 }
 
 // ScriptPlace is something in the script of a user function. The zero value is nothing.

@@ -431,7 +431,7 @@ func (e *engine) takeException() exception {
 		x.noMemory = tagOf(v) == lib.EJS_TAG_NULL && e.used() > e.most-e.most/8
 		b, ok := e.bytesOf(v)
 		if !ok {
-			e.forget()
+			e.forgetException()
 			x.text = "a thrown value that is no text"
 			return x
 		}
@@ -444,11 +444,14 @@ func (e *engine) takeException() exception {
 		x.text = shorten(strings.TrimSuffix(name+": "+message, ": "))
 		x.noMemory = name == "InternalError" && message == "out of memory"
 		x.line, x.column = place(e.textProperty(v, "stack"))
+		if x.line == 1 {
+			x.column = max(1, x.column-e.shift)
+		}
 		return x
 	}
 	b, ok := e.bytesOf(v)
 	if !ok {
-		e.forget()
+		e.forgetException()
 		x.text = "a thrown object that has no text"
 		return x
 	}
@@ -457,14 +460,14 @@ func (e *engine) takeException() exception {
 	return x
 }
 
-// forget drops a pending exception.
-func (e *engine) forget() { e.free(lib.XJS_GetException(e.tls, e.ctx)) }
+// forgetException drops a pending exception.
+func (e *engine) forgetException() { e.free(lib.XJS_GetException(e.tls, e.ctx)) }
 
 // textProperty is a property that is a text; "" if it is none or cannot be read.
 func (e *engine) textProperty(v js, name string) string {
 	p := e.property(v, name)
 	if failed(p) {
-		e.forget()
+		e.forgetException()
 		return ""
 	}
 	defer e.free(p)
@@ -473,7 +476,7 @@ func (e *engine) textProperty(v js, name string) string {
 	}
 	b, ok := e.bytesOf(p)
 	if !ok {
-		e.forget()
+		e.forgetException()
 		return ""
 	}
 	defer e.release(b)

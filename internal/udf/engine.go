@@ -2,6 +2,7 @@ package udf
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -25,17 +26,32 @@ type engine struct {
 	word uintptr // room for results by pointer
 	fuel uintptr // *fuel
 
-	limits Limits
-	most   int64       // bytes the runtime may take
-	entry  js          // the function that calls go to
-	unbox  [classes]js // by class: what gives the primitive in an object
-	intern interned    // names of properties
-	spent  bool        // a limit was exceeded: not for further use
-	broken bool        // the engine panicked: its memory cannot be trusted
-	arena  vec.Arena   // of the texts that come back
-	values int         // values of the result at hand
-	bytes  int         // text of the result at hand
+	limits  Limits
+	most    int64       // bytes the runtime may take
+	entry   js          // the function that calls go to
+	unbox   [classes]js // by class: what gives the primitive in an object
+	tools   [tools]js   // of the prelude
+	states  []js        // state objects of aggregations, undefined where there is none
+	spare   []int32     // positions in states that are free
+	shift   int         // characters put in front of the script
+	methods [methods]lib.TJSAtom
+	intern  interned  // names of properties
+	spent   bool      // a limit was exceeded: not for further use
+	broken  bool      // the engine panicked: its memory cannot be trusted
+	arena   vec.Arena // of the texts that come back
+	values  int       // values of the result at hand
+	bytes   int       // text of the result at hand
 }
+
+// The functions that the prelude gives: a Map and a Set as lists and back, a BigInt of a text.
+const (
+	listOfMap = iota
+	listOfSet
+	mapOfList
+	setOfList
+	bigOfText
+	tools
+)
 
 // fuel is what the interrupt handler works with. It lies outside of Go's memory, where the
 // engine can hold its address.
@@ -112,8 +128,11 @@ func newEngine(l Limits) (*engine, error) {
 		e.close()
 		return nil, errNoMemory
 	}
-	for i := range classes {
+	for i := range e.unbox {
 		e.unbox[i] = jsUndefined
+	}
+	for i := range e.tools {
+		e.tools[i] = jsUndefined
 	}
 	f := at[fuel](e.fuel)
 	f.limit = int64(l.Time)
@@ -142,6 +161,12 @@ func (e *engine) close() {
 			for _, v := range at[fuel](e.fuel).guards {
 				e.free(v)
 			}
+			for _, v := range slices.Concat(e.tools[:], e.states) {
+				e.free(v)
+			}
+			for _, a := range e.methods {
+				lib.XJS_FreeAtom(e.tls, e.ctx, a)
+			}
 			e.intern.drop(e)
 			lib.XJS_FreeContext(e.tls, e.ctx)
 		}
@@ -165,6 +190,49 @@ func (e *engine) used() int64 {
 func (e *engine) allow(more int64) {
 	e.most = e.used() + more
 	lib.XJS_SetMemoryLimit(e.tls, e.rt, libc.Tsize_t(e.most))
+}
+
+// maxStates bounds the memory of all states in one runtime.
+const maxStates = 1 << 30
+
+// allowMore lets the next call take its share, whatever states there are.
+func (e *engine) allowMore() { e.allow(max(0, min(e.limits.Memory, maxStates-e.used()))) }
+
+// construct makes a state object.
+func (e *engine) construct() js {
+	e.allowMore()
+	return lib.XJS_CallConstructor(e.tls, e.ctx, e.entry, 0, e.argv)
+}
+
+// invoke calls a method of a state with the n arguments that stand in their places.
+func (e *engine) invoke(o js, method, n int) js {
+	f := lib.XGetProperty(e.tls, e.ctx, o, e.methods[method])
+	if failed(f) {
+		e.freeArgs(n)
+		return f
+	}
+	v := e.call(f, o, n)
+	e.free(f)
+	return v
+}
+
+// keep holds a state until it is dropped, and gives its number.
+func (e *engine) keep(v js) int32 {
+	if n := len(e.spare); n > 0 {
+		i := e.spare[n-1]
+		e.spare = e.spare[:n-1]
+		e.states[i] = v
+		return i
+	}
+	e.states = append(e.states, v)
+	return int32(len(e.states) - 1)
+}
+
+// drop lets a state go.
+func (e *engine) drop(i int32) {
+	e.free(e.states[i])
+	e.states[i] = jsUndefined
+	e.spare = append(e.spare, i)
 }
 
 // begin starts a call of the script at event time t: it has its whole time to go, and what

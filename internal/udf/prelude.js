@@ -69,4 +69,14 @@
   hide(globalThis, 'console', console);
 
   for (const space of [Math, JSON, Reflect, console]) Object.freeze(space);
+
+  // What snapshots of states need: a Map and a Set as lists, and back, and a BigInt of a text.
+  const NativeMap = Map, { forEach: eachOfMap, set: put } = Map.prototype, { forEach: eachOfSet } = Set.prototype, Big = BigInt;
+  return [
+    (map) => { const list = []; apply(eachOfMap, map, [(v, k) => apply(push, list, [[k, v]])]); return list; },
+    (set) => { const list = []; apply(eachOfSet, set, [(v) => apply(push, list, [v])]); return list; },
+    (list) => { const map = new NativeMap(); for (let i = 0; i < list.length; i++) apply(put, map, list[i]); return map; },
+    (list) => { const set = construct(NativeSet, [], Set_); for (let i = 0; i < list.length; i++) apply(add, set, [list[i]]); return set; },
+    (text) => Big(text),
+  ];
 })

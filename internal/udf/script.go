@@ -56,10 +56,16 @@ func (e *engine) prepare() error {
 	}
 	*e.arg(0) = lib.XJS_NewCFunction2(e.tls, e.ctx, funcAddr(clock), e.put("now"), 0, lib.EJS_CFUNC_generic, 0)
 	*e.arg(1) = lib.XJS_NewCFunction2(e.tls, e.ctx, funcAddr(quiet), e.put("log"), 0, lib.EJS_CFUNC_generic, 0)
-	done := e.call(setup, jsUndefined, 2)
-	defer e.free(done)
-	if failed(done) || !e.install() {
+	tools := e.call(setup, jsUndefined, 2)
+	defer e.free(tools)
+	if failed(tools) || !e.install() {
 		return fmt.Errorf("prelude: %s", e.takeException().text)
+	}
+	for i := range e.tools {
+		e.tools[i] = lib.XJS_GetPropertyUint32(e.tls, e.ctx, tools, uint32(i))
+	}
+	for m, name := range methodNames {
+		e.methods[m] = lib.XJS_NewAtomLen(e.tls, e.ctx, e.put(name), lib.Tsize_t(len(name)))
 	}
 	return nil
 }
@@ -79,14 +85,17 @@ func (e *engine) script(src Source) error {
 	before := e.globals()
 	v := e.eval(src.Script, scriptFile, 0)
 	if failed(v) {
-		first := e.takeException()
-		if !strings.HasPrefix(first.text, "SyntaxError") {
-			return e.loadError(src, first)
+		x := e.takeException()
+		if !strings.HasPrefix(x.text, "SyntaxError") {
+			return e.loadError(src, x)
 		}
-		code := "(" + strings.TrimRight(src.Script, "; \t\r\n") + "\n)"
-		if v = e.eval(code, scriptFile, 0); failed(v) {
-			e.forget()
-			return e.loadError(src, first)
+		nameless := strings.Contains(x.text, "function name expected")
+		e.shift = len("(")
+		if v = e.eval("("+strings.TrimRight(src.Script, "; \t\r\n")+"\n)", scriptFile, 0); failed(v) {
+			if second := e.takeException(); nameless {
+				x = second
+			}
+			return e.loadError(src, x)
 		}
 	}
 	if e.pick(src, before) {
@@ -127,7 +136,7 @@ func (e *engine) globalNames() []string {
 	ctx := at[lib.TJSContext](e.ctx)
 	for _, scope := range []js{ctx.Fglobal_obj, ctx.Fglobal_var_obj} {
 		if lib.XJS_GetOwnPropertyNames(e.tls, e.ctx, e.word, e.word+8, scope, lib.MJS_GPN_STRING_MASK) < 0 {
-			e.forget()
+			e.forgetException()
 			continue
 		}
 		tab, n := *at[uintptr](e.word), *at[uint32](e.word + 8)
@@ -163,7 +172,7 @@ func (e *engine) global(name string) js {
 	for _, scope := range []js{ctx.Fglobal_var_obj, ctx.Fglobal_obj} {
 		v := e.property(scope, name)
 		if failed(v) {
-			e.forget()
+			e.forgetException()
 			continue
 		}
 		if !isUndefined(v) {

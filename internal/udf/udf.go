@@ -27,6 +27,7 @@ package udf
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -53,13 +54,13 @@ const (
 type Source struct {
 	Name    string
 	Script  string
-	Returns vec.Kind // of an aggregate; Missing means any
+	Returns vec.Kind // what results are cast to; Missing means any
 	// BitAsInt makes JavaScript's Boolean a bigint: compatibility levels below 1.2.
 	BitAsInt bool
 	Limits   Limits
 }
 
-func (s Source) limits() Limits {
+func (s *Source) limits() Limits {
 	l := s.Limits
 	if l.Time <= 0 {
 		l.Time = DefaultTime
@@ -71,24 +72,66 @@ func (s Source) limits() Limits {
 	return l
 }
 
+// result is the static type of results.
+func (s *Source) result() fn.Types {
+	if s.Returns != vec.Missing {
+		return fn.Of(s.Returns, vec.Null)
+	}
+	return fn.Any &^ fn.Of(vec.Missing)
+}
+
 // pool keeps the runtimes of a function that nobody uses at the moment. Workers take one
 // each for a batch.
 type pool struct {
 	src  Source
-	mu   sync.Mutex
-	idle []*engine // guarded by mu
+	idle *shelf
+}
+
+// shelf outlives its pool, so that its runtimes can be closed then.
+type shelf struct {
+	mu      sync.Mutex
+	engines []*engine // guarded by mu
+}
+
+func newPool(src Source) *pool {
+	p := &pool{src, &shelf{}}
+	runtime.AddCleanup(p, (*shelf).close, p.idle)
+	return p
+}
+
+func (s *shelf) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.engines {
+		e.close()
+	}
+	s.engines = nil
+}
+
+// owned is a runtime of one owner. It is closed when nobody holds it any more.
+type owned struct{ engine *engine }
+
+func newOwned(src Source) (*owned, error) {
+	e, err := load(src)
+	if err != nil {
+		return nil, err
+	}
+	o := &owned{e}
+	runtime.AddCleanup(o, (*engine).close, e)
+	return o, nil
 }
 
 // take gives a runtime with the script loaded.
 func (p *pool) take() (*engine, error) {
-	p.mu.Lock()
-	if n := len(p.idle); n > 0 {
-		e := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
+	s := p.idle
+	s.mu.Lock()
+	if n := len(s.engines); n > 0 {
+		e := s.engines[n-1]
+		s.engines = s.engines[:n-1]
+		s.mu.Unlock()
 		return e, nil
 	}
-	p.mu.Unlock()
+	s.mu.Unlock()
 	return load(p.src)
 }
 
@@ -98,14 +141,15 @@ func (p *pool) give(e *engine) {
 		e.close()
 		return
 	}
-	p.mu.Lock()
-	p.idle = append(p.idle, e)
-	p.mu.Unlock()
+	s := p.idle
+	s.mu.Lock()
+	s.engines = append(s.engines, e)
+	s.mu.Unlock()
 }
 
 // Scalar makes a function of a script. The error may be a *fn.ScriptError.
 func Scalar(src Source) (*fn.Scalar, error) {
-	p := &pool{src: src}
+	p := newPool(src)
 	e, err := p.take()
 	if err != nil {
 		return nil, err
@@ -116,7 +160,7 @@ func Scalar(src Source) (*fn.Scalar, error) {
 		Params:   []fn.Param{{Name: "value", Types: fn.Any}},
 		Variadic: true,
 		KeepNull: true,
-		Result:   func([]fn.Types) fn.Types { return fn.Any },
+		Result:   func([]fn.Types) fn.Types { return src.result() },
 		Doc:      fn.Doc{Summary: "UDF." + src.Name + " is a function of the job in JavaScript.", Section: "10.2"},
 		Eval:     p.eval,
 	}, nil
@@ -135,43 +179,56 @@ func (p *pool) eval(c *fn.Call, out *vec.Vec, args []*vec.Vec, n int) {
 	}
 	if err != nil {
 		for i := range n {
-			c.Fail(i, p.failed(err.Error()))
+			c.Fail(i, p.src.failed(err.Error()))
+			out.Set(i, vec.NullValue())
 		}
 		return
 	}
 	p.give(e)
 }
 
-func (p *pool) failed(why string) string { return "function '" + p.src.Name + "' failed: " + why }
-
 // rows calls the function for the rows from i on, and gives the row after the last one that
 // it called it for: n, unless the runtime cannot go on.
 func (p *pool) rows(e *engine, c *fn.Call, out *vec.Vec, args []*vec.Vec, i, n int) (next int) {
+	at := i
+	_, why := e.protect(func() (vec.Value, string) {
+		e.reserve(len(args))
+		for ; at < n && !e.spent; at++ {
+			if c.Skip(at) {
+				out.Set(at, vec.NullValue())
+				continue
+			}
+			v, why := e.row(c, args, at)
+			if why == "" && p.src.Returns != vec.Missing {
+				v, why = p.src.cast(v)
+			}
+			if why != "" {
+				c.Fail(at, p.src.explain(why))
+				v = vec.NullValue()
+			}
+			out.Set(at, v)
+		}
+		return vec.Value{}, ""
+	})
+	if why != "" {
+		c.Fail(at, p.src.explain(why))
+		out.Set(at, vec.NullValue())
+		at++
+	}
+	return at
+}
+
+// protect does some work with the engine. If that panics, even by reading a bad address,
+// the engine is not to be used again, and the text says so.
+func (e *engine) protect(work func() (vec.Value, string)) (v vec.Value, why string) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
 			e.broken = true
-			c.Fail(next, p.failed(fmt.Sprint("the JavaScript engine broke: ", r)))
-			next++
+			v, why = vec.Value{}, fmt.Sprint("the JavaScript engine broke: ", r)
 		}
 	}()
-	e.reserve(len(args))
-	for next = i; next < n; next++ {
-		if c.Skip(next) {
-			out.Set(next, vec.NullValue())
-			continue
-		}
-		v, message := e.row(c, args, next)
-		if message != "" {
-			c.Fail(next, p.explain(e, message))
-			v = vec.NullValue()
-		}
-		out.Set(next, v)
-		if e.spent {
-			return next + 1
-		}
-	}
-	return next
+	return work()
 }
 
 // row calls the function for a row. A text says why it failed.
@@ -248,15 +305,17 @@ func (e *engine) why() string {
 }
 
 // explain is the query error of a call (saql.md 13.4).
-func (p *pool) explain(e *engine, why string) string {
+func (s *Source) explain(why string) string {
 	switch why {
 	case tooLong:
-		return fmt.Sprintf("function '%s' exceeded its time limit of %v", p.src.Name, e.limits.Time)
+		return fmt.Sprintf("function '%s' exceeded its time limit of %v", s.Name, s.limits().Time)
 	case tooBig:
-		return fmt.Sprintf("function '%s' exceeded its memory limit of %s", p.src.Name, megabytes(e.limits.Memory))
+		return fmt.Sprintf("function '%s' exceeded its memory limit of %s", s.Name, megabytes(s.limits().Memory))
 	}
-	return p.failed(why)
+	return s.failed(why)
 }
+
+func (s *Source) failed(why string) string { return "function '" + s.Name + "' failed: " + why }
 
 func megabytes(n int64) string {
 	if n < 1<<20 {

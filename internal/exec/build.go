@@ -30,9 +30,6 @@ type Options struct {
 	// Text tells of each input, as far as it goes, that its values are text of a CSV file: a
 	// CREATE TABLE then reads them as what it declares.
 	Text []bool
-	// Text tells of each input, as far as it goes, that its values are text of a CSV file: a
-	// CREATE TABLE then reads them as what it declares.
-	Text []bool
 	// DropErrors drops the row of a query error instead of ending the run.
 	DropErrors bool
 	// Shards splits every grouping with keys; 0 and 1 mean one shard.

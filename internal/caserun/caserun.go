@@ -15,6 +15,7 @@ import (
 	"weir/internal/plan"
 	"weir/internal/saql"
 	"weir/internal/testkit"
+	"weir/internal/udf"
 	"weir/internal/vec"
 )
 
@@ -51,7 +52,11 @@ func Compile(c *testkit.Case) (*plan.Plan, error) {
 	if list.HasErrors() {
 		return nil, rendered(c.Query, list)
 	}
-	p, list := plan.Compile(script, env(c))
+	e, err := env(c)
+	if err != nil {
+		return nil, err
+	}
+	p, list := plan.Compile(script, e)
 	if list.HasErrors() {
 		return nil, rendered(c.Query, list)
 	}
@@ -89,8 +94,8 @@ func (e *QueryErrors) Error() string {
 
 func rendered(src string, list diag.List) error { return &QueryErrors{src, list} }
 
-func env(c *testkit.Case) plan.Env {
-	e := plan.Env{AnyOutput: true}
+func env(c *testkit.Case) (plan.Env, error) {
+	e := plan.Env{AnyOutput: true, Load: LoadFunction}
 	for _, in := range c.Inputs {
 		e.Inputs = append(e.Inputs, plan.InputDecl{Name: in.Name})
 	}
@@ -99,9 +104,26 @@ func env(c *testkit.Case) plan.Env {
 	}
 	for _, f := range c.Functions {
 		prefix, name, _ := strings.Cut(f.Name, ".")
-		e.Functions = append(e.Functions, plan.Function{Name: name, Aggregate: strings.EqualFold(prefix, "UDA")})
+		made, err := LoadFunction(plan.FunctionSource{Name: name, Aggregate: strings.EqualFold(prefix, "UDA"), Script: f.Source})
+		if err != nil {
+			return e, fmt.Errorf("function %q does not load: %w", f.Name, err)
+		}
+		e.Functions = append(e.Functions, made)
 	}
-	return e
+	return e, nil
+}
+
+// LoadFunction makes a function of a script, for plan.Env.
+func LoadFunction(f plan.FunctionSource) (plan.Function, error) {
+	src := udf.Source{Name: f.Name, Script: f.Script, Returns: f.Returns, BitAsInt: f.Level != plan.Level12}
+	out := plan.Function{Name: f.Name, Aggregate: f.Aggregate, Unrepeatable: udf.Unrepeatable(f.Script)}
+	var err error
+	if f.Aggregate {
+		out.Agg, err = udf.Aggregate(src)
+	} else {
+		out.Scalar, err = udf.Scalar(src)
+	}
+	return out, err
 }
 
 // options are the policies of a case. Without arrival times and policies it is a run on

@@ -20,6 +20,8 @@ type checkCmd struct {
 	Late       *limit   `placeholder:"D" help:"The job's late tolerance, for warnings about it."`
 	OutOfOrder *limit   `placeholder:"D" help:"The job's out-of-order tolerance."`
 	Policy     string   `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
+
+	functionFlags `embed:""`
 }
 
 // Help shows examples before the flags.
@@ -38,12 +40,16 @@ if there are errors, and with --azure also if something is an extension of this 
 func (c *checkCmd) Run(con *console) error {
 	errors, warnings, extensions, shown := 0, 0, 0, false
 	enc := json.NewEncoder(con.out)
+	env := c.env()
+	if err := c.declare(&env); err != nil {
+		return err
+	}
 	for _, file := range c.Files {
 		src, err := readText(con, file)
 		if err != nil {
 			return err
 		}
-		q := compile(file, src, c.env())
+		q := compile(file, src, env)
 		for _, d := range q.found {
 			switch {
 			case d.Severity == diag.SeverityError:

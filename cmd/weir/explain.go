@@ -13,6 +13,8 @@ type explainCmd struct {
 	What      string   `arg:"" optional:"" help:"A query file (- is standard input), the code of a message such as SA2002, or a name of the language such as LEN or TumblingWindow."`
 	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
 	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
+
+	functionFlags `embed:""`
 }
 
 // Help shows examples before the flags.
@@ -69,6 +71,9 @@ func explainCode(con *console, code string) error {
 func (e *explainCmd) query(con *console, file, src string) error {
 	env := anyEnv
 	env.Inputs = referenceNames(e.Reference)
+	if err := e.declare(&env); err != nil {
+		return err
+	}
 	q := compile(file, src, env)
 	if err := q.valid(con); err != nil {
 		return err

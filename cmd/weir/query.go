@@ -8,6 +8,7 @@ import (
 	"weir/internal/diag"
 	"weir/internal/plan"
 	"weir/internal/saql"
+	"weir/internal/udf"
 )
 
 // query is a query text and what the compiler says about it.
@@ -60,7 +61,8 @@ func compile(file, src string, env plan.Env) *query {
 }
 
 // anyEnv takes any input and output: what can be said of a query without its job.
-var anyEnv = plan.Env{AnyInput: true, AnyOutput: true}
+var anyEnv = plan.Env{AnyInput: true, AnyOutput: true,
+	Load: func(f plan.FunctionSource) (plan.Function, error) { return loadFunction(f, udf.Limits{}) }}
 
 // show draws the findings on standard error. With onlyErrors it leaves out warnings.
 func (q *query) show(con *console, onlyErrors bool) {

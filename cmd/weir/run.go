@@ -19,6 +19,7 @@ type runCmd struct {
 	Query          string   `short:"q" placeholder:"SAQL" help:"The query itself, in place of a file."`
 	Input          []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no ,compression=gzip."`
 	referenceFlags `embed:""`
+	functionFlags  `embed:""`
 	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
 	OutputFormat   string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
 	Late           *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
@@ -89,6 +90,9 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 	}
 	env := anyEnv
 	if env.Inputs, err = r.declared(refs); err != nil {
+		return err
+	}
+	if err := r.declare(&env); err != nil {
 		return err
 	}
 	q := compile(file, src, env)

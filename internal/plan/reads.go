@@ -116,7 +116,8 @@ func (e *Expr) columns(f func(cols []int)) {
 }
 
 // passedFields marks the fields of inputs that are only handed on to outputs: no
-// expression, key or order looks at them.
+// expression, key or order looks at them. Where rows wait their texts are copied; that costs
+// less than to look for ones that repeat, the more so when they do not.
 func (p *Plan) passedFields() {
 	seen := map[*Node][]bool{} // columns that somebody looks at
 	for _, n := range p.Nodes {
@@ -153,10 +154,7 @@ func (n *Node) look(port int, own, in []bool) {
 		return
 	case *Group, *Match, *Write:
 		return
-	case *Join:
-		n.lookThrough(port, func(int) bool { return true }, in) // rows wait: see Order
-		return
-	case *Lookup, *Apply, *History:
+	case *Join, *Lookup, *Apply, *History:
 		n.inputExprs(func(e **Expr) { (*e).columns(mark) })
 		n.on().columns(func(cols []int) {
 			for _, c := range cols {
@@ -168,12 +166,6 @@ func (n *Node) look(port int, own, in []bool) {
 		return
 	case *Stamp, *Filter:
 		n.inputExprs(func(e **Expr) { (*e).columns(mark) })
-	case *Order:
-		if !op.Concat && !op.Soft {
-			for c := range in {
-				in[c] = true // rows wait, and codes wait at less cost than texts
-			}
-		}
 	}
 	for c := range own {
 		if own[c] {

@@ -320,7 +320,9 @@ func newColumns(fields []vec.Field) columns {
 	cs := columns{fields: fields, cols: make([]column, len(fields))}
 	for i, f := range fields {
 		cs.cols[i] = column{want: f.Want, kind: vec.String, clock: newClock()}
-		if f.Want == vec.AsDatetime {
+		if f.Meta != "" {
+			cs.cols[i].kind = vec.Null // no part of the text: whoever has it fills it in
+		} else if f.Want == vec.AsDatetime {
 			cs.cols[i].kind = vec.Datetime
 		} else if len(f.Path) > 0 && !f.Passed {
 			cs.cols[i].dict = newDict()

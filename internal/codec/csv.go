@@ -51,6 +51,7 @@ type csvCell struct {
 const (
 	cellNone  = -1
 	cellWhole = -2
+	cellMeta  = -3
 )
 
 // NewCSV is a decoder of CSV.
@@ -173,10 +174,12 @@ func (d *CSVDecoder) bind() {
 	d.wanted = make([]int, len(d.fields))
 	for i, f := range d.fields {
 		d.wanted[i] = cellNone
-		switch len(f.Path) {
-		case 0:
+		switch {
+		case f.Meta != "":
+			d.wanted[i] = cellMeta
+		case len(f.Path) == 0:
 			d.wanted[i] = cellWhole
-		case 1:
+		case len(f.Path) == 1:
 			d.wanted[i] = indexName(d.names, f.Path[0])
 		}
 	}
@@ -204,6 +207,7 @@ func (d *CSVDecoder) put() {
 		switch w := d.wanted[i]; {
 		case w == cellWhole && c.want == vec.AsDatetime:
 			c.putNull(d.row, vec.Null)
+		case w == cellMeta: // NULL
 		case w == cellWhole:
 			c.putRec(d.row, vec.Record, d.record())
 		case w == cellNone:

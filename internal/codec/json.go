@@ -169,7 +169,9 @@ func (d *JSONDecoder) whole(start, end int) string {
 		return reasonNoObject
 	}
 	for i := range d.cols {
-		d.cols[i].put(d.row, find(v, d.fields[i].Path))
+		if d.fields[i].Meta == "" {
+			d.cols[i].put(d.row, find(v, d.fields[i].Path))
+		}
 	}
 	return ""
 }

@@ -18,6 +18,9 @@ type wanted struct {
 func newWanted(fields []vec.Field, cols []column) *wanted {
 	root := &wanted{}
 	for i, f := range fields {
+		if f.Meta != "" {
+			continue
+		}
 		n := root
 		for _, name := range f.Path {
 			n = n.kid(name)

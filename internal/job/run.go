@@ -323,6 +323,9 @@ func (r *run) deliver(g *exec.Graph, s *source, blk *block, d *decoder) error {
 	r.cur, s.current = s, d
 	s.rows += int64(d.out.N)
 	s.countArrivals(d)
+	if s.props.fixed != nil {
+		s.addProperties(d)
+	}
 	d.publish()
 	err := g.Push(s.index, &d.out)
 	r.progress(g, s, blk)

@@ -43,6 +43,7 @@ type source struct {
 	rows    int64
 	stamped int64 // rows with an arrival time
 	clock   vec.Time
+	props   properties // of a run with policies; a test run has none (saql.md 7.9)
 
 	head    []byte // text read ahead
 	ended   bool
@@ -166,6 +167,9 @@ func (s *source) begin(fields []bool, look bool, r *run) error {
 	if !look && !r.o.Sample {
 		first, _, _ := bytes.Cut(s.head, []byte("\n"))
 		s.arrives = bytes.Contains(first, []byte(arrivalName))
+	}
+	if !r.o.Sample {
+		s.props = s.fileProperties()
 	}
 	s.arrival = look || s.arrives
 	s.chosen = s.chosen[:0]

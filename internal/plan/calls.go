@@ -356,39 +356,3 @@ func (x *exprs) coalesce(e *saql.Call) *Expr {
 	}
 	return out
 }
-
-// metadata compiles GetMetadataPropertyValue (saql.md 7.9). Events of test runs and of
-// the sources so far have no such properties, so it gives NULL.
-func (x *exprs) metadata(e *saql.Call) *Expr {
-	if len(e.Args) != 2 {
-		x.fail(diag.SA7002, e.Span, "GetMetadataPropertyValue takes 2 arguments, not "+itoa(len(e.Args)), "GetMetadataPropertyValue(source, 'path')")
-		return bad(e.Span)
-	}
-	if p, ok := bare(e.Args[0]).(*saql.Path); ok && len(p.Names) == 1 {
-		switch s := x.b.sourceNamed(p.Names[0].Text); {
-		case s == nil:
-			x.fail(diag.SA2005, p.Span, "no input or step named "+quote(p.Names[0].Text), "GetMetadataPropertyValue(source, 'path')")
-			return bad(e.Span)
-		case s.kind != fromInput && s.kind != fromReference:
-			x.fail(diag.SA7009, p.Span, "GetMetadataPropertyValue reads an input, "+quote(p.Names[0].Text)+" is a step", "call it in the step that reads the input")
-			return bad(e.Span)
-		}
-	} else {
-		x.fail(diag.SA7016, e.Args[0].Pos(), "source of GetMetadataPropertyValue must be an input of FROM", "GetMetadataPropertyValue(source, 'path')")
-	}
-	if !isText(e.Args[1]) {
-		x.fail(diag.SA7016, e.Args[1].Pos(), "path of GetMetadataPropertyValue must be a text literal", "'[User].[name]'")
-	}
-	return &Expr{Op: OpConst, Val: vec.NullValue(), Type: vec.AnyKind &^ vec.KindsOf(vec.Missing), Span: e.Span}
-}
-
-// isText reports whether e is a text literal, in single or double quotes.
-func isText(e saql.Expr) bool {
-	switch e := bare(e).(type) {
-	case *saql.Literal:
-		return e.Kind == saql.LitString
-	case *saql.Path:
-		return len(e.Names) == 1 && e.Names[0].Quote == '"'
-	}
-	return false
-}

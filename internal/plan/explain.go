@@ -100,6 +100,8 @@ func (x *explainer) source(op *Source) string {
 	var fields []string
 	for _, f := range in.Fields {
 		switch {
+		case f.Meta != "":
+			fields = append(fields, "metadata "+f.Meta)
 		case len(f.Path) == 0:
 			fields = append(fields, "the whole event")
 		case f.Want == vec.AsDatetime:
@@ -211,7 +213,10 @@ func (x *explainer) columns(n *Node) []string {
 	case *Source:
 		for _, f := range x.p.Inputs[op.Input].Fields {
 			name := pathText(f.Path)
-			if name == "" {
+			switch {
+			case f.Meta != "":
+				name = f.Meta
+			case name == "":
 				name = "event"
 			}
 			names = append(names, name)

@@ -127,7 +127,7 @@ func (t *timeline) node() *Node {
 }
 
 func (t *timeline) column(path []string) int {
-	return t.in.field(vec.Field{Path: t.in.c.fieldPath(path)})
+	return t.in.field(t.in.c.metaField(path))
 }
 
 func (t *timeline) row() int { return t.in.field(vec.Field{}) }
@@ -143,7 +143,7 @@ func (r *rawInput) schema() *schema { return r.sch }
 func (r *rawInput) node() *Node     { return r.in.sourceNode() }
 func (r *rawInput) row() int        { return r.in.field(vec.Field{}) }
 func (r *rawInput) column(path []string) int {
-	return r.in.field(vec.Field{Path: r.in.c.fieldPath(path)})
+	return r.in.field(r.in.c.metaField(path))
 }
 
 func (in *streamInput) sourceNode() *Node {
@@ -168,7 +168,10 @@ func (in *streamInput) sourceNode() *Node {
 func (in *streamInput) field(f vec.Field) int {
 	node := in.sourceNode()
 	key := string(rune('0'+f.Want)) + strings.Join(f.Path, "\x00")
-	if len(f.Path) == 0 {
+	switch {
+	case f.Meta != "":
+		key = "meta" + f.Meta
+	case len(f.Path) == 0:
 		key = "row"
 	}
 	if i, ok := in.fields[key]; ok {
@@ -178,6 +181,8 @@ func (in *streamInput) field(f vec.Field) int {
 	in.fields[key] = i
 	col := Col{Type: vec.AnyKind}
 	switch {
+	case f.Meta != "":
+		col.Name, col.Type = f.Meta, vec.AnyKind&^vec.KindsOf(vec.Missing)
 	case len(f.Path) == 0:
 		col.Type = vec.KindsOf(vec.Record)
 	case f.Want == vec.AsDatetime:
@@ -201,6 +206,9 @@ func (in *streamInput) field(f vec.Field) int {
 func (in *streamInput) resolveTime(by *Expr) {
 	if by.Op != OpCol || by.ref == nil || by.Type.NotNull() == vec.KindsOf(vec.Datetime) {
 		return // no field, or one that CREATE TABLE makes a datetime
+	}
+	if _, ok := metaName(by.ref.path); ok {
+		return
 	}
 	i := in.field(vec.Field{Path: in.c.fieldPath(by.ref.path), Want: vec.AsDatetime})
 	*by = Expr{Op: OpCol, Col: i, Type: vec.KindsOf(vec.Datetime) | vec.NullKind, Span: by.Span}

@@ -215,6 +215,9 @@ func (ids *nodeIDs) meet(n *Node) []string {
 }
 
 func fieldText(f vec.Field) string {
+	if f.Meta != "" {
+		return "metadata " + f.Meta
+	}
 	if len(f.Path) == 0 {
 		return "*"
 	}

@@ -173,3 +173,13 @@ func BenchmarkCall(b *testing.B) {
 	f("single", 1)
 	f("batched", 1024)
 }
+
+func BenchmarkLoad(b *testing.B) {
+	for range b.N {
+		e, err := load(Source{Name: "f", Script: "function f(x) { return x + 1 }"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		e.close()
+	}
+}

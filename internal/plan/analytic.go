@@ -43,15 +43,28 @@ func (x *exprs) analyticCall(e *saql.Call, name string) *Expr {
 	if x.errors() > before {
 		return bad(e.Span)
 	}
-	return x.historyOf(e).add(call)
+	return x.addCall(e, call)
 }
 
-// historyOf is the analytic functions that a call belongs to.
-func (x *exprs) historyOf(e *saql.Call) *historyFrame {
-	if x.b.history == nil {
-		x.b.history = &historyFrame{b: x.b}
+// addCall gives the result of a call. In ON it is one of the rows of a side of the join,
+// elsewhere of the rows of FROM (saql.md 8.1).
+func (x *exprs) addCall(e *saql.Call, call *historyCall) *Expr {
+	h := &x.b.history
+	if x.place == inOn {
+		h = x.b.joining.historyOf(call)
+		switch {
+		case h == &x.b.joining.history[1] && x.b.joining.right.reference():
+			x.fail(diag.SA6011, e.Span, e.Name.Text+" cannot be used on reference data", "")
+			return bad(e.Span)
+		case h == nil:
+			x.fail(diag.SA7012, e.Span, e.Name.Text+" in ON must read one side of the join", "compute it in a step before")
+			return bad(e.Span)
+		}
 	}
-	return x.b.history
+	if *h == nil {
+		*h = &historyFrame{b: x.b}
+	}
+	return (*h).add(call)
 }
 
 // analyticPlace reports an analytic function where none may stand.
@@ -63,6 +76,8 @@ func (x *exprs) analyticPlace(e *saql.Call) bool {
 		x.fail(diag.SA7013, e.Span, x.analytic+" cannot contain analytic functions", "compute it in a step before")
 	case x.place == inTimestampBy || x.place == inTimestampOver:
 		x.fail(diag.SA5011, e.Span, "TIMESTAMP BY must read the event: "+quote(x.text(e))+" is made by "+e.Name.Text, "move TIMESTAMP BY to the input; for APPLY: use a second job")
+	case x.place == inApply || x.place == inPartitionBy:
+		x.fail(diag.SA7012, e.Span, e.Name.Text+" cannot be used in "+x.place.String(), "compute it in a step before")
 	case x.place == inHaving && x.aggregate == "" && x.b.group != nil:
 		x.fail(diag.SA7012, e.Span, e.Name.Text+" cannot be used in HAVING", "compute it in a step before")
 	default:
@@ -434,7 +449,7 @@ func (x *exprs) aggregateOver(e *saql.Call, a *fn.Agg) *Expr {
 	call := &historyCall{args: agg.args, keys: o.keys, when: o.when}
 	call.op = HistoryCall{Kind: Over, Limit: o.limit, Type: agg.typ, Span: e.Span}
 	call.op.Agg = GroupAgg{Fn: agg.fn, Span: e.Span, Desc: agg.desc, Const: agg.cons}
-	return x.historyOf(e).add(call)
+	return x.addCall(e, call)
 }
 
 // callText is the source text of a call without its OVER.

@@ -32,6 +32,7 @@ type block struct {
 
 	// history is the analytic functions over the rows of FROM, nil if there are none.
 	history *historyFrame
+	joining *joining // the join whose ON is being compiled
 
 	frame   frame // lowered: what FROM gives
 	out     *Node // lowered: the last node

@@ -320,10 +320,16 @@ var units = []struct {
 	{vec.Second, "s", "whole seconds"}, {vec.Millisecond, "ms", "whole milliseconds"}, {vec.Microsecond, "us", "whole microseconds"},
 }
 
-// duration writes a duration in the longest unit that fits it: 5 min, 1500 ms.
+// duration writes a duration in the longest unit that fits it: 5 min, 1500 ms. A tick less
+// or more than that, which `<` and `>` leave, is said so.
 func duration(t vec.Time) string {
-	if t == 0 {
+	switch {
+	case t == 0:
 		return "0 s"
+	case (t+1)%vec.Millisecond == 0:
+		return "100 ns under " + duration(t+1)
+	case (t-1)%vec.Millisecond == 0 && t != 1:
+		return "100 ns over " + duration(t-1)
 	}
 	for _, u := range units {
 		if t%u.length == 0 {

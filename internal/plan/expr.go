@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/internal/fn"
 	"weir/internal/saql"
 	"weir/internal/vec"
 )
@@ -50,6 +51,9 @@ func resolve(e *Expr, f frame, post *grouping) {
 			*e = *f.(timed).time(r.src)
 		case refHistory:
 			e.Col = r.calls.result(r.n)
+			if on, ok := f.(*joinFrame); ok {
+				e.Col = on.result(r.calls, e.Col)
+			}
 		default:
 			post.resolveRef(e, r)
 		}
@@ -152,6 +156,10 @@ func (e *Expr) write(b *strings.Builder, names []string) {
 		e.Args[0].write(b, names)
 		b.WriteString("." + saql.Quote(e.Name))
 	case OpCall:
+		if e.Fn == fn.Elapsed && e.Args[2].Op == OpConst {
+			e.writeElapsed(b, names)
+			return
+		}
 		b.WriteString(e.Fn.Name)
 		if e.Fn.Part {
 			b.WriteString("(" + e.Part.String() + ", ")
@@ -179,6 +187,12 @@ func (e *Expr) write(b *strings.Builder, names []string) {
 		}
 		b.WriteByte(')')
 	case OpArith, OpCmp:
+		if d := e.Args[0]; e.Op == OpCmp && d.Op == OpCall && d.Fn == fn.Elapsed && d.Args[2].Val.Int == 1 && e.Args[1].Op == OpConst {
+			b.WriteByte('(')
+			d.write(b, names)
+			b.WriteString(" " + e.Sub + " " + duration(vec.Time(e.Args[1].Val.Int)) + ")")
+			return
+		}
 		e.writeArgs(b, names, " "+e.Sub+" ")
 	case OpAnd:
 		e.writeArgs(b, names, " AND ")
@@ -204,6 +218,18 @@ func (e *Expr) write(b *strings.Builder, names []string) {
 	default:
 		b.WriteString(exprNames[e.Op])
 		e.writeArgs(b, names, ", ")
+	}
+}
+
+// writeElapsed writes the distance of two times, in units if they are not single ticks.
+func (e *Expr) writeElapsed(b *strings.Builder, names []string) {
+	b.WriteByte('(')
+	e.Args[1].write(b, names)
+	b.WriteString(" - ")
+	e.Args[0].write(b, names)
+	b.WriteByte(')')
+	if unit := e.Args[2].Val.Int; unit != 1 {
+		b.WriteString(" in units of " + duration(vec.Time(unit)))
 	}
 }
 

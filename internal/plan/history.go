@@ -16,6 +16,15 @@ type historyCall struct {
 	col  int   // lowered: column of the frame's node, -1 until it is asked for
 }
 
+// reads are the expressions that the call reads.
+func (c *historyCall) reads() []*Expr {
+	list := slices.Concat(c.args, c.keys)
+	if c.when != nil {
+		list = append(list, c.when)
+	}
+	return list
+}
+
 // historyFrame is the rows of another frame with the results of analytic functions: they
 // are computed before WHERE, GROUP BY and HAVING (saql.md 8.1). A projection in front
 // computes arguments and keys; what the block reads itself passes through both.
@@ -149,6 +158,8 @@ func (h *historyFrame) pass(col int) int {
 func (h *historyFrame) field(s *source, path []string) int { return h.pass(h.inner.field(s, path)) }
 
 func (h *historyFrame) row(s *source) *Expr { return moved(h.inner.row(s), h.pass) }
+
+func (h *historyFrame) time(s *source) *Expr { return moved(h.inner.(timed).time(s), h.pass) }
 
 // historyInput is the rows that the node of analytic functions reads, for WHEN.
 type historyInput struct{ h *historyFrame }

@@ -42,6 +42,8 @@ type joining struct {
 	bounds      []bound // the time bounds of ON
 	// dist bounds T(right) - T(left).
 	dist interval
+	// history are the analytic functions of ON over the rows of each side, or nil.
+	history [2]*historyFrame
 	// residual are the bounds that dist does not say exactly.
 	residual []bound
 	// until bounds T of a match by left sources, if not just by T of the left row.
@@ -73,7 +75,9 @@ func (b *block) join(t *saql.Join, left, right table, first int) table {
 	}
 	sources := b.sources
 	b.sources = sources[first:]
+	b.joining = j
 	j.condition(t.On)
+	b.joining = nil
 	if c.errors() == before && !b.clash {
 		if right.reference() {
 			j.checkLookup()
@@ -108,6 +112,18 @@ func (j *joining) condition(on saql.Expr) {
 			j.on = append(j.on, e)
 		}
 	}
+}
+
+// historyOf gives the analytic functions of the side whose rows a call reads; nil if it
+// does not read just one.
+func (j *joining) historyOf(call *historyCall) **historyFrame {
+	switch e := (&Expr{Args: call.reads()}); {
+	case readsOnly(e, j.left):
+		return &j.history[0]
+	case readsOnly(e, j.right):
+		return &j.history[1]
+	}
+	return nil
 }
 
 // equality gives the sides of an equality of one expression per side: a key (saql.md 6.2).
@@ -205,14 +221,20 @@ func (j *joining) checkEqualities() bool {
 // sourcesOf are the sources that an expression reads.
 func sourcesOf(e *Expr) []*source {
 	var out []*source
+	add := func(s *source) {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
 	walk(e, func(e *Expr) bool {
-		if e.ref != nil && e.ref.src != nil {
-			for _, s := range out {
-				if s == e.ref.src {
-					return true
-				}
+		switch {
+		case e.ref == nil:
+		case e.ref.src != nil:
+			add(e.ref.src)
+		case e.ref.kind == refHistory:
+			for _, s := range sourcesOf(&Expr{Args: e.ref.calls.calls[e.ref.n].reads()}) {
+				add(s)
 			}
-			out = append(out, e.ref.src)
 		}
 		return true
 	})

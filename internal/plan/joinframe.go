@@ -43,9 +43,23 @@ func (f *joinFrame) time(s *source) *Expr {
 	return f.column(port, f.sides[port].time(s))
 }
 
+// result hands on a result of an analytic function of ON, column col of its side.
+func (f *joinFrame) result(h *historyFrame, col int) int {
+	port := slices.Index(f.j.history[:], h)
+	return f.column(port, f.sides[port].add(f.c.columnAt(h.node(), col))).Col
+}
+
 // frame makes the join, and in front of it a projection per side.
 func (j *joining) frame() timed {
-	f := &joinFrame{j: j, sides: [2]*sideFrame{j.b.side(j.left.frame()), j.b.side(j.right.frame())}}
+	f := &joinFrame{j: j}
+	for port, t := range []table{j.left, j.right} {
+		below := t.frame()
+		if h := j.history[port]; h != nil {
+			h.inner = below
+			below = h
+		}
+		f.sides[port] = j.b.side(below)
+	}
 	names := [2]string{sideName(j.left), sideName(j.right)}
 	var op Op
 	if j.right.reference() {
@@ -263,10 +277,5 @@ func (f *applyFrame) time(s *source) *Expr {
 
 // lift turns an expression over the rows below into one over those of the APPLY.
 func (f *applyFrame) lift(e *Expr) *Expr {
-	return e.replace(func(e *Expr) *Expr {
-		if e.Op != OpCol {
-			return e
-		}
-		return f.hand(0, e.Col, false)
-	})
+	return moved(e, func(col int) int { return f.hand(0, col, false).Col })
 }

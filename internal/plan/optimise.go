@@ -126,9 +126,10 @@ func (p *Plan) readColumns() {
 				continue
 			}
 			n.positions(port, func(col *int) { *col = pre.Exprs[*col].Col })
+			done := map[*Expr]*Expr{} // what is shared stays shared
 			n.inputExprs(func(e **Expr) {
 				if *e != nil {
-					*e = substitute(*e, pre.Exprs, map[*Expr]*Expr{})
+					*e = substitute(*e, pre.Exprs, done)
 				}
 			})
 			outs := n.outs()

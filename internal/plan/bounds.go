@@ -209,7 +209,9 @@ func (j *joining) checkBounds(t *saql.Join) {
 			j.residual = append(j.residual, n)
 		}
 	}
-	j.findUntil()
+	if j.outer {
+		j.findUntil()
+	}
 	if !j.checkEqualities() {
 		c.warn(diag.W6002, j.at, "the join has no equality: every pair in the time bound is compared", "")
 	}

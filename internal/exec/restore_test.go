@@ -22,6 +22,8 @@ var restoreQueries = []string{
 	`SELECT MAX(CAST(g AS nvarchar(max))) AS n FROM a TIMESTAMP BY at GROUP BY SlidingWindow(second, 5)`,
 	`WITH s AS (SELECT CAST(g AS nvarchar(max)) AS g, MIN(CAST(g AS nvarchar(max))) AS m FROM a TIMESTAMP BY at
 		GROUP BY CAST(g AS nvarchar(max)), TumblingWindow(second, 5)) SELECT MAX(g) AS x, MIN(m) AS y FROM s GROUP BY SlidingWindow(second, 5)`,
+	`SELECT * FROM a TIMESTAMP BY at MATCH_RECOGNIZE (LIMIT DURATION(second, 6) PARTITION BY k MEASURES k AS k, Min(B.v) AS m, First(A.g) AS g, Classifier() AS c
+		PATTERN (A (B | C)* D) DEFINE B AS B.v >= First(A.v), D AS D.g = A.g) AS m`,
 	`WITH u AS (SELECT k, v FROM a TIMESTAMP BY at UNION SELECT k, v FROM b TIMESTAMP BY at)
 		SELECT k, COUNT(v) AS n FROM u GROUP BY k, Windows(TumblingWindow(second, 4), SessionWindow(second, 3, 9), SlidingWindow(second, 2))`,
 }

@@ -36,6 +36,7 @@ type join struct {
 	dues    []dueRow // rows whose time to wait ends now
 	old     []dueRow // scratch: older left rows that have pairs now
 	spare   []dueRow
+	runs    []int   // the ends of the runs in old that are in order
 	newest  []int32 // per key: the first right row of this time, -1 if there is none
 	chain   []int32 // per right row of this time: the next one with that key
 
@@ -269,7 +270,7 @@ func (o *join) pairLeft(at vec.Time, row int, emit Emit) error {
 func (o *join) pairOlder(at vec.Time, end int, emit Emit) error {
 	l, r := &o.sides[0], &o.sides[1]
 	o.chainRights(end)
-	o.old = o.old[:0]
+	o.old, o.runs = o.old[:0], o.runs[:0]
 	for row := r.next; row < end; row++ {
 		k := r.key[row]
 		if o.newest[k] != int32(row) {
@@ -286,10 +287,12 @@ func (o *join) pairOlder(at vec.Time, end int, emit Emit) error {
 				o.old = append(o.old, dueRow{t: vec.Time(x - l.base), row: k})
 			}
 		}
+		o.runs = append(o.runs, len(o.old))
 	}
 	o.old = append(o.old, o.dues...) // behind the pairs of the same row
+	o.runs = append(o.runs, len(o.old))
 	o.dues = o.dues[:0]
-	o.old, o.spare = sortDue(o.old, o.spare)
+	o.old, o.spare = mergeRuns(o.old, o.spare, o.runs)
 	for _, x := range o.old {
 		if x.row < 0 {
 			o.pairs.add(at, int32(x.t), -1)

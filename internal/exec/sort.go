@@ -50,3 +50,32 @@ func radixSort(rows, spare []dueRow, lo vec.Time, span uint64) (sorted, free []d
 	}
 	return rows, spare
 }
+
+// mergeRuns sorts rows that are runs in order, which end at ends. Rows of equal time stay in
+// the order of their runs. It uses ends, and gives back the sorted rows and the spare ones.
+func mergeRuns(rows, spare []dueRow, ends []int) (sorted, free []dueRow) {
+	for len(ends) > 1 {
+		spare = spare[:0]
+		merged, from := ends[:0], 0
+		for i := 0; i < len(ends); i += 2 {
+			mid, end := ends[i], ends[min(i+1, len(ends)-1)]
+			spare = appendMerged(spare, rows[from:mid], rows[mid:end])
+			from = end
+			merged = append(merged, end)
+		}
+		rows, spare, ends = spare, rows, merged
+	}
+	return rows, spare
+}
+
+// appendMerged merges two runs. Of equal times those of a come first.
+func appendMerged(dst, a, b []dueRow) []dueRow {
+	for len(a) > 0 && len(b) > 0 {
+		if b[0].t < a[0].t {
+			dst, b = append(dst, b[0]), b[1:]
+		} else {
+			dst, a = append(dst, a[0]), a[1:]
+		}
+	}
+	return append(append(dst, a...), b...)
+}

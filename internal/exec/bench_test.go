@@ -130,38 +130,39 @@ var benchmarks = []struct {
 
 func BenchmarkOperator(b *testing.B) {
 	for _, x := range benchmarks {
-		b.Run(x.name, func(b *testing.B) {
-			p := compile(b, x.query)
-			rows := int64(0)
-			o := x.o
-			o.Late = -1
-			o.OnRows = func(_ int, b *vec.Batch) error { rows += int64(b.N); return nil }
-			g, err := exec.Build(p, o)
-			if err != nil {
-				b.Fatal(err)
-			}
-			s := x.s
-			s.init(p)
-			for range 300 { // windows fill, memory is taken
-				if err := g.Push(0, s.next(p)); err != nil {
-					b.Fatal(err)
-				}
-			}
-			rows = 0
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				b.StopTimer()
-				batch := s.next(p)
-				b.StartTimer()
-				if err := g.Push(0, batch); err != nil {
-					b.Fatal(err)
-				}
-				n++
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/streamRows, "ns/row")
-			b.ReportMetric(float64(rows)/float64(n)/streamRows, "results/row")
-			b.ReportMetric(0, "ns/op")
-		})
+		b.Run(x.name, func(b *testing.B) { benchmarkQuery(b, x.query, x.s, x.o) })
 	}
+}
+
+// benchmarkQuery runs a query over a stream and tells the time per row.
+func benchmarkQuery(b *testing.B, query string, s stream, o exec.Options) {
+	p := compile(b, query)
+	rows := int64(0)
+	o.Late = -1
+	o.OnRows = func(_ int, b *vec.Batch) error { rows += int64(b.N); return nil }
+	g, err := exec.Build(p, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.init(p)
+	for range 300 { // windows fill, memory is taken
+		if err := g.Push(0, s.next(p)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	rows = 0
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		batch := s.next(p)
+		b.StartTimer()
+		if err := g.Push(0, batch); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n)/streamRows, "ns/row")
+	b.ReportMetric(float64(rows)/float64(n)/streamRows, "results/row")
+	b.ReportMetric(0, "ns/op")
 }

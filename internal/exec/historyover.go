@@ -30,7 +30,8 @@ type overUnit struct {
 	stacked bool  // some aggregate cannot be taken back
 	nothing int32 // a slot without rows
 	groups  []overGroup
-	batches int64
+	stacks  []overStacks // per key, if stacked
+	batches uint32
 
 	round  []int32 // per row
 	starts []int32 // per round: its first row in order
@@ -61,15 +62,19 @@ type steps struct {
 	views []*vec.Vec
 }
 
-// overGroup is the rows of a key that are of use.
+// overGroup is the rows of a key that are of use: their number, the oldest and the newest
+// one, and their times.
 type overGroup struct {
-	slot  int32 // + 1; 0: no rows
-	rows  int32
-	head  int64 // its oldest row
-	tail  int64
-	batch int64 // the batch that has it last
-	round int32 // its next round there
-	// The two stacks, as in slidingGroup.
+	head, tail     int64
+	headAt, tailAt vec.Time
+	slot           int32 // + 1; 0: no rows
+	rows           int32
+	batch          uint32 // the batch that has it last
+	round          int32  // its next round there
+}
+
+// overStacks are the two stacks of a key, as in slidingGroup.
+type overStacks struct {
 	back  int32 // slot + 1
 	front []int32
 }
@@ -103,6 +108,9 @@ func (u *overUnit) agg(j int) *plan.GroupAgg { return &u.s.h.op.Calls[u.calls[j]
 func (u *overUnit) reserve(known int) {
 	if known > len(u.groups) {
 		u.groups = slices.Grow(u.groups, known-len(u.groups))[:known]
+		if u.stacked {
+			u.stacks = slices.Grow(u.stacks, known-len(u.stacks))[:known]
+		}
 	}
 }
 
@@ -133,19 +141,18 @@ func (u *overUnit) enlog(in *historyRows) {
 		u.some = append(u.some, int32(i))
 		u.tuples = append(u.tuples, in.groups[i])
 	}
-	l := u.log
+	if len(u.some) == 0 {
+		return
+	}
+	l, sel := u.log, u.some
+	if len(sel) == in.N {
+		sel = nil
+	}
+	l.tuple = append(l.tuple, u.tuples...)
 	for _, i := range u.some {
 		l.time = append(l.time, in.Time[i])
 		l.next = append(l.next, -1)
 		l.seq = append(l.seq, 0)
-	}
-	l.tuple = append(l.tuple, u.tuples...)
-	sel := u.some
-	if len(sel) == in.N {
-		sel = nil
-	}
-	if len(u.some) == 0 {
-		return
 	}
 	for j := range u.calls {
 		for c, col := range u.agg(j).Args {
@@ -156,7 +163,12 @@ func (u *overUnit) enlog(in *historyRows) {
 
 // sort puts the rows into rounds: those of a key in different ones, one behind the other.
 func (u *overUnit) sort(in *historyRows) {
-	u.batches++
+	if u.batches++; u.batches == 0 { // once in 2^32 batches
+		for i := range u.groups {
+			u.groups[i].batch = 0
+		}
+		u.batches++
+	}
 	u.round, u.starts = u.round[:0], u.starts[:0]
 	for _, g := range in.groups[:in.N] {
 		x := &u.groups[g]
@@ -188,10 +200,11 @@ func (u *overUnit) sort(in *historyRows) {
 func (u *overUnit) play(in *historyRows, lo, hi int) {
 	u.clear()
 	for _, i := range u.order[lo:hi] {
-		g := &u.groups[in.groups[i]]
-		u.leave(g, in.Time[i]-u.limit)
+		key := in.groups[i]
+		g := &u.groups[key]
+		u.leave(key, g, in.Time[i]-u.limit)
 		if row := u.at[i]; row >= 0 {
-			u.enter(g, row)
+			u.enter(key, g, row, in.Time[i])
 		}
 		slot := u.nothing
 		if g.rows > 0 {
@@ -216,73 +229,79 @@ func (u *overUnit) clear() {
 	u.gone.rows, u.gone.slots = u.gone.rows[:0], u.gone.slots[:0]
 }
 
-// enter adds row number row to a key.
-func (u *overUnit) enter(g *overGroup, row int64) {
+// enter adds row number row, of time t, to a key.
+func (u *overUnit) enter(key int32, g *overGroup, row int64, t vec.Time) {
 	if g.slot == 0 {
 		g.slot = u.newSlot() + 1
 	}
 	if g.rows == 0 {
-		g.head = row
+		g.head, g.headAt = row, t
 	} else {
 		u.log.next[g.tail-u.log.base] = row
 	}
-	g.tail = row
+	g.tail, g.tailAt = row, t
 	g.rows++
 	u.come.rows = append(u.come.rows, int32(row-u.log.base))
 	u.come.slots = append(u.come.slots, g.slot-1)
 	if u.stacked {
-		if g.back == 0 {
-			g.back = u.newSlot() + 1
+		s := &u.stacks[key]
+		if s.back == 0 {
+			s.back = u.newSlot() + 1
 		}
-		u.backs = append(u.backs, g.back-1)
+		u.backs = append(u.backs, s.back-1)
 	}
 }
 
 // leave takes the rows of time to and before out of a key.
-func (u *overUnit) leave(g *overGroup, to vec.Time) {
-	if g.rows == 0 {
+func (u *overUnit) leave(key int32, g *overGroup, to vec.Time) {
+	if g.rows == 0 || g.headAt > to {
 		return
 	}
-	l := u.log
-	if l.time[g.tail-l.base] <= to {
-		u.release(g)
+	if g.tailAt <= to {
+		u.release(key, g)
 		return
 	}
-	for l.time[g.head-l.base] <= to {
-		u.pop(g)
+	for g.headAt <= to {
+		u.pop(key, g)
 	}
 }
 
 // pop takes the oldest row out of a key that has more.
-func (u *overUnit) pop(g *overGroup) {
+func (u *overUnit) pop(key int32, g *overGroup) {
 	i := g.head - u.log.base
 	u.gone.rows = append(u.gone.rows, int32(i))
 	u.gone.slots = append(u.gone.slots, g.slot-1)
 	if u.stacked {
-		if len(g.front) == 0 {
-			u.flip(g)
+		s := &u.stacks[key]
+		if len(s.front) == 0 {
+			u.flip(s, g)
 		}
-		n := len(g.front)
-		u.empty = append(u.empty, g.front[n-1])
-		g.front = g.front[:n-1]
+		n := len(s.front)
+		u.empty = append(u.empty, s.front[n-1])
+		s.front = s.front[:n-1]
 	}
 	g.rows--
 	g.head = u.log.next[i]
+	g.headAt = u.log.time[g.head-u.log.base]
 }
 
 // release takes all rows, and the slots, from a key.
-func (u *overUnit) release(g *overGroup) {
+func (u *overUnit) release(key int32, g *overGroup) {
 	u.empty = append(u.empty, g.slot-1)
-	if g.back != 0 {
-		u.empty = append(u.empty, g.back-1)
+	g.slot, g.rows = 0, 0
+	if u.stacked {
+		s := &u.stacks[key]
+		if s.back != 0 {
+			u.empty = append(u.empty, s.back-1)
+		}
+		u.empty = append(u.empty, s.front...)
+		s.back, s.front = 0, s.front[:0]
 	}
-	u.empty = append(u.empty, g.front...)
-	*g = overGroup{batch: g.batch, round: g.round, front: g.front[:0]}
 }
 
 // flip moves all rows of a key to the front stack: an entry per row, each covering its row
 // and all younger ones.
-func (u *overUnit) flip(g *overGroup) {
+func (u *overUnit) flip(s *overStacks, g *overGroup) {
 	u.rows = u.rows[:0]
 	for r, left := g.head, g.rows; left > 0; left-- {
 		u.rows = append(u.rows, int32(r-u.log.base))
@@ -290,17 +309,17 @@ func (u *overUnit) flip(g *overGroup) {
 	}
 	slices.Reverse(u.rows)
 	for range u.rows {
-		g.front = append(g.front, u.newSlot())
+		s.front = append(s.front, u.newSlot())
 	}
 	for j, inv := range u.undo {
 		if inv == nil {
-			u.accs[j].Add(g.front, u.gather(&u.come, j, u.rows))
-			u.accs[j].Merge(g.front[1:], g.front[:len(g.front)-1])
+			u.accs[j].Add(s.front, u.gather(&u.come, j, u.rows))
+			u.accs[j].Merge(s.front[1:], s.front[:len(s.front)-1])
 		}
 	}
-	if g.back != 0 {
-		u.empty = append(u.empty, g.back-1)
-		g.back = 0
+	if s.back != 0 {
+		u.empty = append(u.empty, s.back-1)
+		s.back = 0
 	}
 }
 
@@ -347,15 +366,15 @@ func (u *overUnit) mergeStacks(in *historyRows, lo, hi int) {
 	}
 	u.dst, u.src = u.dst[:0], u.src[:0]
 	for _, i := range u.order[lo:hi] {
-		g := &u.groups[in.groups[i]]
+		g, s := &u.groups[in.groups[i]], &u.stacks[in.groups[i]]
 		if g.rows == 0 {
 			continue
 		}
-		if n := len(g.front); n > 0 {
-			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, g.front[n-1])
+		if n := len(s.front); n > 0 {
+			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, s.front[n-1])
 		}
-		if g.back != 0 {
-			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, g.back-1)
+		if s.back != 0 {
+			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, s.back-1)
 		}
 	}
 	for j, inv := range u.undo {
@@ -425,13 +444,13 @@ func (u *overUnit) expire(t vec.Time) {
 	l := u.log
 	u.clear()
 	for ; u.out < l.end() && l.time[u.out-l.base] <= to; u.out++ {
-		g := &u.groups[l.tuple[u.out-l.base]]
-		switch {
+		key := l.tuple[u.out-l.base]
+		switch g := &u.groups[key]; {
 		case g.rows == 0 || g.head != u.out:
-		case l.time[g.tail-l.base] <= to:
-			u.release(g)
+		case g.tailAt <= to:
+			u.release(key, g)
 		default:
-			u.pop(g)
+			u.pop(key, g)
 		}
 	}
 	u.feed()
@@ -459,7 +478,7 @@ func (u *overUnit) restore(r *state.Reader) {
 	for i, tuple := range u.log.tuple {
 		g := u.s.table.group(tuple)
 		u.log.tuple[i] = g
-		u.enter(&u.groups[g], u.log.base+int64(i))
+		u.enter(g, &u.groups[g], u.log.base+int64(i), u.log.time[i])
 	}
 	u.feed()
 }

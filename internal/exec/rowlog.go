@@ -18,6 +18,7 @@ type rowLog struct {
 	arena *vec.Arena
 	spare [][]vec.Vec
 	views [][]*vec.Vec
+	kept  []int32
 }
 
 // newRowLog makes a log for aggregates with arguments of the given types.
@@ -93,15 +94,15 @@ func (l *rowLog) trim(to int64) {
 	l.seq = append(l.seq[:0], l.seq[n:]...)
 	l.tuple = append(l.tuple[:0], l.tuple[n:]...)
 	l.next = append(l.next[:0], l.next[n:]...)
-	sel := make([]int32, len(l.time))
-	for i := range sel {
-		sel[i] = int32(n + i)
+	l.kept = resizeInts(l.kept, len(l.time))
+	for i := range l.kept {
+		l.kept[i] = int32(n + i)
 	}
 	arena := &vec.Arena{}
 	for j := range l.args {
 		for c := range l.args[j] {
 			l.spare[j][c].Reset()
-			l.spare[j][c].AppendRows(&l.args[j][c], sel, arena)
+			l.spare[j][c].AppendRows(&l.args[j][c], l.kept, arena)
 		}
 		l.args[j], l.spare[j] = l.spare[j], l.args[j]
 	}

@@ -35,7 +35,18 @@ type collectAcc struct {
 
 type collected struct {
 	vals   []vec.Value
-	shared bool // a result may hold the memory of vals
+	hint   int32 // how much the slot held when its memory was given away
+	shared bool  // a result may hold the memory of vals
+}
+
+// room makes room for n more values. The memory grows by as much as it holds: append, which
+// takes less once it is large, would copy a queue again and again.
+func (t *collected) room(n int) {
+	if need := len(t.vals) + n; need > cap(t.vals) {
+		vals := make([]vec.Value, len(t.vals), max(need, 2*len(t.vals), int(t.hint), 4))
+		copy(vals, t.vals)
+		t.vals, t.shared = vals, false
+	}
 }
 
 func (a *collectAcc) Grow(n int) { a.slots = grown(a.slots, n) }
@@ -45,7 +56,11 @@ func (a *collectAcc) Add(slots []int32, args []*vec.Vec) {
 	for i, s := range slots {
 		x := ownValue(v, i, &a.arena)
 		a.texts += len(x.Str)
-		a.slots[s].vals = append(a.slots[s].vals, x)
+		t := &a.slots[s]
+		if len(t.vals) == cap(t.vals) {
+			t.room(1)
+		}
+		t.vals = append(t.vals, x)
 	}
 	a.held += len(slots)
 }
@@ -73,7 +88,9 @@ func (a *collectAcc) Merge(dst, src []int32) {
 		for _, x := range from {
 			a.texts += len(x.Str)
 		}
-		a.slots[d].vals = append(a.slots[d].vals, from...)
+		t := &a.slots[d]
+		t.room(len(from))
+		t.vals = append(t.vals, from...)
 		a.held += len(from)
 	}
 }
@@ -90,7 +107,7 @@ func (a *collectAcc) Reset(slots []int32) {
 		vals := t.vals
 		a.drop(t, len(vals))
 		if t.shared {
-			*t = collected{}
+			*t = collected{hint: int32(min(len(vals), maxHint))}
 			continue
 		}
 		clear(vals)
@@ -138,6 +155,9 @@ func (a *collectAcc) Bytes() int {
 	}
 	return n
 }
+
+// maxHint bounds the memory that a slot takes at once for its first value.
+const maxHint = 1 << 12
 
 // valueBytes is the size of a vec.Value.
 const valueBytes = 48

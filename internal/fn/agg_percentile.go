@@ -150,8 +150,7 @@ func (a *percentile) Merge(dst, src []int32) {
 			if len(from.vals) == 0 {
 				continue
 			}
-			to := a.slots[d].list(from.kind)
-			to.vals = append(to.vals, from.vals...)
+			a.slots[d].list(from.kind).addAll(from, &a.scratch)
 			a.held += len(from.vals)
 		}
 		a.misfits.merge(d, src[i], 1)
@@ -173,7 +172,7 @@ func (a *percentile) Reset(slots []int32) {
 	for _, s := range slots {
 		for l := range a.slots[s].lists {
 			a.held -= len(l.vals)
-			l.vals, l.sorted = l.vals[:0], 0
+			l.vals, l.sorted, l.asked = l.vals[:0], 0, false
 		}
 		a.misfits.reset(s)
 	}
@@ -189,9 +188,6 @@ func (a *percentile) Result(c *Call, slots []int32, out *vec.Vec) {
 	}
 	for i, s := range slots {
 		t := &a.slots[s]
-		for l := range t.lists {
-			l.settle(&a.scratch)
-		}
 		n := t.len()
 		switch {
 		case n == 0:
@@ -226,11 +222,14 @@ func (a *percentile) kindOf(slots []int32) vec.Kind {
 func (a *percentile) between(t *ranked, n int) float64 {
 	hi, lo := bits.Mul64(a.num, uint64(n-1))
 	k, rest := bits.Div64(hi, lo, a.den)
-	x := t.at(a.rank(int(k), n)).float()
 	if rest == 0 {
-		return x
+		return t.at(a.rank(int(k), n), &a.scratch).float()
 	}
-	y := t.at(a.rank(int(k)+1, n)).float()
+	lower, upper := t.pair(min(a.rank(int(k), n), a.rank(int(k)+1, n)), &a.scratch)
+	x, y := lower.float(), upper.float()
+	if a.desc {
+		x, y = y, x
+	}
 	div := gcd(rest, a.den)
 	part := float64(rest/div) / float64(a.den/div)
 	if d := y - x; !math.IsInf(d, 0) {
@@ -262,7 +261,7 @@ func (a *percentile) first(t *ranked, n int) vec.Value {
 	if rest > 0 {
 		k++
 	}
-	x := t.at(a.rank(max(int(k), 1)-1, n))
+	x := t.at(a.rank(max(int(k), 1)-1, n), &a.scratch)
 	if x.kind != vec.Int && t.more != nil {
 		x = t.plainest(x)
 	}

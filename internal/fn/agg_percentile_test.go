@@ -117,6 +117,38 @@ func floatOf(v vec.Value) float64 {
 	return float64(v.Int)
 }
 
+func TestSelectAt(t *testing.T) {
+	r := rand.New(rand.NewPCG(35, 36))
+	f := func(vals []int64) {
+		t.Helper()
+		sorted := slices.Clone(vals)
+		slices.Sort(sorted)
+		k := r.IntN(len(vals))
+		selectAt(vals, k)
+		if vals[k] != sorted[k] || slices.Max(vals[:k+1]) != vals[k] || slices.Min(vals[k:]) != vals[k] {
+			t.Fatalf("place %d of %v", k, vals)
+		}
+		slices.Sort(vals)
+		if !slices.Equal(vals, sorted) {
+			t.Fatalf("values have changed: %v", vals)
+		}
+	}
+	for range 3000 {
+		vals := make([]int64, 1+r.IntN(200))
+		most := pick(r, 1, 2, 50, 1<<40)
+		for i := range vals {
+			vals[i] = int64(r.IntN(most))
+		}
+		if r.IntN(4) == 0 {
+			slices.Sort(vals)
+		}
+		f(vals)
+	}
+}
+
+// pick is one of several.
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
+
 // TestSortedList drives a list against a plain one: with many values at a time and few.
 func TestSortedList(t *testing.T) {
 	r := rand.New(rand.NewPCG(33, 34))

@@ -19,6 +19,7 @@ type ranked struct {
 // New values stand behind the sorted ones until somebody asks.
 type sortedList struct {
 	kind   vec.Kind // Missing: not used yet
+	asked  bool     // at has been called since the list was empty
 	sorted int      // how many of vals are in order
 	vals   []int64
 }
@@ -128,10 +129,13 @@ func (t *ranked) mixesTimes() bool {
 	return l != nil && len(l.vals) > 0 && len(l.vals) < t.len()
 }
 
-// at is the value at place k of the order. All lists are settled.
-func (t *ranked) at(k int) rankedValue {
+// at is the value at place k of the order.
+func (t *ranked) at(k int, scratch *[]int64) rankedValue {
 	if t.more == nil {
-		return rankedValue{t.first.kind, t.first.vals[k]}
+		return rankedValue{t.first.kind, t.first.at(k, scratch)}
+	}
+	for l := range t.lists {
+		l.settle(scratch)
 	}
 	for l := range t.lists {
 		// Places in the order of all values grow with those in the list.
@@ -141,6 +145,17 @@ func (t *ranked) at(k int) rankedValue {
 		}
 	}
 	panic("fn: no value at a place")
+}
+
+// pair is the values at the places k and k+1 of the order.
+func (t *ranked) pair(k int, scratch *[]int64) (lower, upper rankedValue) {
+	if l := &t.first; t.more == nil && !l.asked {
+		x := l.at(k, scratch)
+		if l.sorted < len(l.vals) {
+			return rankedValue{l.kind, x}, rankedValue{l.kind, slices.Min(l.vals[k+1:])}
+		}
+	}
+	return t.at(k, scratch), t.at(k+1, scratch)
 }
 
 // placeOf is the place in the order of all values of the value at i of a list.
@@ -169,6 +184,80 @@ func (t *ranked) plainest(x rankedValue) rankedValue {
 	return x
 }
 
+// at is the value at place k. A list that is asked once only, as that of a tumbling window,
+// is not put in order.
+func (l *sortedList) at(k int, scratch *[]int64) int64 {
+	if l.sorted == 0 && !l.asked {
+		l.asked = true
+		selectAt(l.vals, k)
+	} else {
+		l.settle(scratch)
+	}
+	return l.vals[k]
+}
+
+// selectAt moves values so that the one at k is where an ordered list has it, those before
+// it are not greater and those behind it not less.
+func selectAt(vals []int64, k int) {
+	lo, hi := 0, len(vals)-1
+	for tries := 0; hi-lo > 16; tries++ {
+		if tries > 32 {
+			break // bad luck with the pivots
+		}
+		a, b, c := vals[lo], vals[(lo+hi)/2], vals[hi]
+		pivot := max(min(a, b), min(max(a, b), c))
+		i, j := lo, hi
+		for i <= j {
+			for vals[i] < pivot {
+				i++
+			}
+			for vals[j] > pivot {
+				j--
+			}
+			if i <= j {
+				vals[i], vals[j] = vals[j], vals[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return
+		}
+	}
+	slices.Sort(vals[lo : hi+1])
+}
+
+// addAll adds the values of another list.
+func (l *sortedList) addAll(from *sortedList, scratch *[]int64) {
+	l.settle(scratch)
+	from.settle(scratch)
+	n := len(l.vals)
+	l.vals = append(l.vals, from.vals...)
+	l.sorted = len(l.vals)
+	if n > 0 && len(from.vals) > 0 && l.vals[n-1] > from.vals[0] {
+		mergeBack(l.vals, n, from.vals)
+	}
+}
+
+// mergeBack merges the first n of vals with tail, both in order, into vals.
+func mergeBack(vals []int64, n int, tail []int64) {
+	i, j := n-1, len(tail)-1
+	for k := len(vals) - 1; j >= 0; k-- {
+		if i >= 0 && vals[i] > tail[j] {
+			vals[k] = vals[i]
+			i--
+		} else {
+			vals[k] = tail[j]
+			j--
+		}
+	}
+}
+
 // settle puts the new values in order. Few of them find their places one by one.
 func (l *sortedList) settle(scratch *[]int64) {
 	vals, n := l.vals, l.sorted
@@ -188,16 +277,7 @@ func (l *sortedList) settle(scratch *[]int64) {
 	}
 	tail := append((*scratch)[:0], fresh...)
 	*scratch = tail
-	i, j := n-1, len(tail)-1
-	for k := len(vals) - 1; j >= 0; k-- {
-		if i >= 0 && vals[i] > tail[j] {
-			vals[k] = vals[i]
-			i--
-		} else {
-			vals[k] = tail[j]
-			j--
-		}
-	}
+	mergeBack(vals, n, tail)
 }
 
 // remove takes a value out. It reports false if there is none, which happens after a

@@ -71,7 +71,7 @@ type spread struct {
 	slots   []moments
 	wide    map[int32]*wideMoments // the values that moments do not span
 	misfits misfits
-	scratch struct{ sum, num, den, rest big.Int }
+	scratch struct{ sum, square, num, den, rest big.Int }
 }
 
 // moments is the exact sum of n values and of their squares, in fixed point. A value below
@@ -348,8 +348,9 @@ func (a *spread) numerator(s int32, n uint64) (unit int) {
 	}
 	rest.SetUint64(n)
 	num.Mul(num, rest)
-	sum.Mul(sum, sum)
-	num.Sub(num, sum)
+	square := &a.scratch.square // Mul would allocate to write over its operand
+	square.Mul(sum, sum)
+	num.Sub(num, square)
 	return unit
 }
 

@@ -30,7 +30,7 @@ func (l leaf) all() []*source       { return []*source{l.s} }
 func (l leaf) reference() bool      { return l.s.reference }
 func (l leaf) known() []bound       { return nil }
 func (l leaf) age(*source) interval { return interval{} }
-func (l leaf) frame() timed         { return plainFrame{l.s} }
+func (l leaf) frame() timed         { return plainFrame(l) }
 
 // joining is a JOIN (saql.md 6).
 type joining struct {
@@ -203,13 +203,11 @@ func (j *joining) checkOverKeys() {
 func (j *joining) checkEqualities() bool {
 	found := false
 	for _, e := range j.on {
-		l, r, ok := j.equality(e)
-		if !ok {
+		if _, _, ok := j.equality(e); !ok {
 			continue
 		}
 		found = true
-		l, r = e.Args[0], e.Args[1] // as they are written
-		a, b := l.Type.NotNull(), r.Type.NotNull()
+		a, b := e.Args[0].Type.NotNull(), e.Args[1].Type.NotNull()
 		text := vec.KindsOf(vec.String)
 		if a == text && b.Within(numbers) && b != 0 || b == text && a.Within(numbers) && a != 0 {
 			j.b.c.warn(diag.W6001, e.Span, "the join compares "+typeText(a)+" with "+typeText(b)+": never equal", "CAST one side")

@@ -149,7 +149,7 @@ func (p *Plan) filterBelow(n *Node, port int, pred *Expr) {
 		n, port = in, 0
 	}
 	in := n.In[port]
-	f := &Node{Op: &Filter{Pred: pred}, In: []*Node{in}, Span: pred.Span, Step: in.Step}
+	f := &Node{Op: &Filter{Pred: pred}, In: []*Node{in}, Span: pred.Span, Step: n.Step}
 	p.Nodes = append(p.Nodes, f)
 	n.In[port] = f
 }

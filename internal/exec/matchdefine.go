@@ -16,7 +16,8 @@ type definition struct {
 	// rest is what quick leaves open where it is true, nil if that is nothing; full is all of
 	// it. Both are over the refs.
 	rest, full truth
-	restFails  bool // rest may raise a query error
+	restFails  bool         // rest may raise a query error
+	plain      []comparison // what rest is if it is no more than that, else nil
 	// The refs that rest and full read.
 	restReads, reads []int
 	says             []uint8 // per row of the batch at hand
@@ -63,7 +64,7 @@ func newDefinition(op *plan.Match, v int, e *plan.Expr) *definition {
 	d.full = c.truth(e)
 	if len(rest) > 0 {
 		d.rest = c.truth(allOf(rest))
-		d.restReads = refsIn(op, allOf(rest))
+		d.restReads, d.plain = refsIn(op, allOf(rest)), comparisons(rest)
 	}
 	d.reads = refsIn(op, e)
 	d.row = vec.Batch{N: 1, Time: make([]vec.Time, 1), Cols: make([]vec.Vec, len(op.Refs))}
@@ -193,30 +194,6 @@ func (d *definition) judge(f *frame, b *vec.Batch) {
 	}
 }
 
-// ask evaluates the definition of a variable for a row of the batch at hand and the cells
-// of a thread that has it.
-func (o *match) ask(v int32, say uint8, cells []int32, row int32) (bool, error) {
-	d := o.defs[v]
-	p, reads := d.full, d.reads
-	if say == askRest {
-		p, reads = d.rest, d.restReads
-	}
-	d.row.Time[0] = o.in.Time[row]
-	d.one.start(&d.row)
-	for _, ref := range reads {
-		d.row.Cols[ref].Reset()
-		d.row.Cols[ref].Append(o.refs.value(ref, cells))
-		if at := &o.refs.of[ref]; cells[at.cell] < noRow {
-			d.one.fail(at.span, 0, o.refs.cells[at.cell].misfit(cells[at.cell]))
-		}
-	}
-	ok := p.test(&d.one)[0] == fn.True
-	if e := d.one.first; e != nil {
-		return false, &QueryError{Span: e.Span, Message: e.Message, Row: int(row)}
-	}
-	return ok, nil
-}
-
 // seenCells gives per position the cells that definitions of what may follow it read. Two
 // threads at the position that have the same rows there have the same future.
 func seenCells(a *automaton, defs []*definition, r *matchRefs) [][]int32 {
@@ -254,68 +231,4 @@ func seenCells(a *automaton, defs []*definition, r *matchRefs) [][]int32 {
 		}
 	}
 	return out
-}
-
-// threadSet finds threads of the attempt at hand that have the same future.
-type threadSet struct {
-	table []int32 // where a thread stands in match.next, + 1
-	gens  []int64 // and for which attempt and row
-	gen   int64
-	n     int
-}
-
-// add reports whether a thread with the future of the one at at is there already, and else
-// adds it.
-func (s *threadSet) add(o *match, at int) bool {
-	if s.gen != o.gen {
-		s.gen, s.n = o.gen, 0
-	}
-	if 2*(s.n+1) > len(s.table) {
-		s.grow(o, at)
-	}
-	return !s.put(o, at)
-}
-
-// put adds a thread unless an equal one is there.
-func (s *threadSet) put(o *match, at int) bool {
-	x := o.next[at:]
-	sees := o.sees[x[recPos]]
-	h := hash64(uint64(x[recPos]))
-	for _, c := range sees {
-		h = hash64(h ^ uint64(uint32(x[recCells+c])))
-	}
-	mask := uint64(len(s.table) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		if s.gens[i] != s.gen {
-			s.table[i], s.gens[i] = int32(at+1), s.gen
-			s.n++
-			return true
-		}
-		if sameFuture(o.next[s.table[i]-1:], x, sees) {
-			return false
-		}
-	}
-}
-
-func sameFuture(a, b []int32, sees []int32) bool {
-	if a[recPos] != b[recPos] {
-		return false
-	}
-	for _, c := range sees {
-		if a[recCells+c] != b[recCells+c] {
-			return false
-		}
-	}
-	return true
-}
-
-// grow makes the table larger, for the threads of the attempt in front of at.
-func (s *threadSet) grow(o *match, at int) {
-	size := max(64, 2*len(s.table))
-	s.table, s.gens, s.n = make([]int32, size), make([]int64, size), 0
-	for x := o.begin; x < at; x += o.stride {
-		if q := o.next[x+recPos]; q >= 0 && len(o.sees[q]) > 0 {
-			s.put(o, x)
-		}
-	}
 }

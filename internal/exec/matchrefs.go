@@ -181,12 +181,18 @@ func (c *matchCell) orderable(v vec.Value) (vec.Value, bool) {
 	return v, false
 }
 
+// find is where column col of a row is.
+func (r *matchRefs) find(col, row int32) (*vec.Vec, int) {
+	if row < r.n {
+		return &r.kept[col], int(row)
+	}
+	return &r.in.Cols[r.cols[col]], int(row - r.n)
+}
+
 // at is column col of a row.
 func (r *matchRefs) at(col, row int32) vec.Value {
-	if row < r.n {
-		return r.kept[col].At(int(row))
-	}
-	return r.in.Cols[r.cols[col]].At(int(row - r.n))
+	v, i := r.find(col, row)
+	return v.At(i)
 }
 
 // value is a ref over the cells of a thread. Its text may point into the batch at hand. A

@@ -87,8 +87,8 @@ var cmpTable = [...][3]Truth{
 	Ge: {False, True, True},
 }
 
-// of is the result of op where the operands compare as c.
-func (op CmpOp) of(c int) Truth {
+// Of is the result of op where the operands compare as c.
+func (op CmpOp) Of(c int) Truth {
 	switch {
 	case c < 0:
 		return cmpTable[op][0]
@@ -116,7 +116,7 @@ func CompareValues(op CmpOp, a, b vec.Value) Truth {
 	if !ok {
 		return Unknown
 	}
-	return op.of(c)
+	return op.Of(c)
 }
 
 // Compare sets out to a op b, row by row (saql.md 3.6).
@@ -163,7 +163,7 @@ func (op CmpOp) texts(s, t string) Truth {
 	case Ne:
 		return truthOf(s != t)
 	}
-	return op.of(strings.Compare(s, t))
+	return op.Of(strings.Compare(s, t))
 }
 
 // compareMixed goes row by row.
@@ -180,13 +180,13 @@ func compareMixed(op CmpOp, out []Truth, a, b *vec.Vec) {
 		case ka.IsNull() || kb.IsNull():
 			out[i] = Unknown
 		case ka == vec.Int && kb == vec.Int:
-			out[i] = op.of(cmp.Compare(a.Int[i], b.Int[i]))
+			out[i] = op.Of(cmp.Compare(a.Int[i], b.Int[i]))
 		case ka == vec.Float && kb == vec.Float:
-			out[i] = op.of(cmp.Compare(a.Float[i], b.Float[i]))
+			out[i] = op.Of(cmp.Compare(a.Float[i], b.Float[i]))
 		case ka == vec.Int && kb == vec.Float:
-			out[i] = op.of(vec.CompareIntFloat(a.Int[i], b.Float[i]))
+			out[i] = op.Of(vec.CompareIntFloat(a.Int[i], b.Float[i]))
 		case ka == vec.Float && kb == vec.Int:
-			out[i] = op.of(-vec.CompareIntFloat(b.Int[i], a.Float[i]))
+			out[i] = op.Of(-vec.CompareIntFloat(b.Int[i], a.Float[i]))
 		case ka == vec.String && kb == vec.String:
 			out[i] = op.texts(a.StrAt(i), b.StrAt(i))
 		default:

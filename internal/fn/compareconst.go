@@ -115,9 +115,9 @@ func compareRest(op CmpOp, out []Truth, a *vec.Vec, b vec.Value, done vec.Kinds,
 		case k.IsNull():
 			out[i] = Unknown
 		case k == vec.Float && b.Kind == vec.Float:
-			out[i] = op.of(cmp.Compare(a.Float[i], b.Float))
+			out[i] = op.Of(cmp.Compare(a.Float[i], b.Float))
 		case k == vec.Float && b.Kind == vec.Int:
-			out[i] = op.of(-vec.CompareIntFloat(b.Int, a.Float[i]))
+			out[i] = op.Of(-vec.CompareIntFloat(b.Int, a.Float[i]))
 		case k == vec.String && truth != nil:
 			out[i] = truth[a.Code[i]]
 		default:
@@ -136,9 +136,9 @@ func compareIntConst(op CmpOp, out []Truth, a []int64, b vec.Value) {
 	down := math.Floor(f)
 	switch {
 	case f >= 1<<63:
-		fillTruth(out, op.of(-1))
+		fillTruth(out, op.Of(-1))
 	case f < -1<<63:
-		fillTruth(out, op.of(1))
+		fillTruth(out, op.Of(1))
 	case f == down:
 		compareLaneConst(op, out, a, int64(f))
 	// No bigint equals f; those up to down are less, the others greater.
@@ -147,7 +147,7 @@ func compareIntConst(op CmpOp, out []Truth, a []int64, b vec.Value) {
 	case op == Gt || op == Ge:
 		compareLaneConst(Gt, out, a, int64(down))
 	default:
-		fillTruth(out, op.of(1))
+		fillTruth(out, op.Of(1))
 	}
 }
 
@@ -164,7 +164,7 @@ func compareFloatConst(op CmpOp, out []Truth, a []float64, b vec.Value) {
 	case c == 0:
 		compareLaneConst(op, out, a, f)
 	case op == Eq || op == Ne:
-		fillTruth(out, op.of(1))
+		fillTruth(out, op.Of(1))
 	case op == Lt || op == Le:
 		if c > 0 {
 			compareLaneConst(Le, out, a, f)

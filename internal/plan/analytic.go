@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strings"
 
 	"weir/internal/diag"
@@ -12,14 +11,6 @@ import (
 
 // Analytic functions are checked here (saql.md 2.6, 7.6, 8, 11). They become calls of the
 // frame of the block, see historyFrame.
-
-// overParts says which parts of OVER a function takes: may, must or (absent) no.
-type overParts struct{ partition, order, limit, when byte }
-
-const (
-	may  = 'm'
-	must = 'M'
-)
 
 // analyticCall compiles LAG, LAST, ISFIRST and the anomaly functions.
 func (x *exprs) analyticCall(e *saql.Call, name string) *Expr {
@@ -34,12 +25,14 @@ func (x *exprs) analyticCall(e *saql.Call, name string) *Expr {
 	}
 	call := &historyCall{keys: o.keys, when: o.when}
 	call.op = HistoryCall{Limit: o.limit, Span: e.Span}
-	if name == "ISFIRST" {
+	switch {
+	case e.Distinct || e.All:
+		x.fail(diag.SA7002, e.Span, e.Name.Text+" takes no DISTINCT or ALL", "")
+	case name == "ISFIRST":
 		x.isFirst(e, call)
-	} else {
+	default:
 		x.analyticCompile(e, name, call)
 	}
-	x.checkSubstreams(e, o)
 	if x.errors() > before {
 		return bad(e.Span)
 	}
@@ -50,17 +43,24 @@ func (x *exprs) analyticCall(e *saql.Call, name string) *Expr {
 // elsewhere of the rows of FROM (saql.md 8.1).
 func (x *exprs) addCall(e *saql.Call, call *historyCall) *Expr {
 	h := &x.b.history
-	if x.place == inOn {
-		h = x.b.joining.historyOf(call)
+	if j := x.b.joining; x.place == inOn {
+		h = j.historyOf(call)
 		switch {
-		case h == &x.b.joining.history[1] && x.b.joining.right.reference():
+		case h == &j.history[0]:
+			call.within(partitionKeys(j.left.all()))
+		case h == &j.history[1] && !j.right.reference():
+			call.within(partitionKeys(j.right.all()))
+		case h == &j.history[1]:
 			x.fail(diag.SA6011, e.Span, e.Name.Text+" cannot be used on reference data", "")
 			return bad(e.Span)
 		case h == nil:
 			x.fail(diag.SA7012, e.Span, e.Name.Text+" in ON must read one side of the join", "compute it in a step before")
 			return bad(e.Span)
 		}
+	} else {
+		call.within(partitionKeys(x.b.sources))
 	}
+	x.checkSubstreams(e, call)
 	if *h == nil {
 		*h = &historyFrame{b: x.b}
 	}
@@ -217,10 +217,6 @@ func (x *exprs) lookBack(e *saql.Call, i int, call *historyCall) {
 // anomaly compiles the arguments of the anomaly functions.
 func (x *exprs) anomaly(e *saql.Call, name string, call *historyCall) {
 	call.op.Kind, call.op.Type = ChangePoint, vec.KindsOf(vec.Record, vec.Null)
-	if e.Star {
-		x.fail(diag.SA7013, e.Span, e.Name.Text+" cannot contain *", "name a column")
-		return
-	}
 	value := foldConstants(x.valueOf(e.Args[0]))
 	call.args = []*Expr{value}
 	if p := (fn.Param{Types: fn.Num}); !anyAccepted(p, value.Type) {
@@ -272,150 +268,28 @@ func (x *exprs) literalNumber(e saql.Expr) (float64, bool) {
 	return v.Val.Float, true
 }
 
-// overClause is a compiled OVER (...).
-type overClause struct {
-	keys  []*Expr // PARTITION BY, and that of the source (saql.md 4.6)
-	order []*Expr
-	desc  []bool
-	limit vec.Time
-	when  *Expr
+// within makes a call work within the partitions of PARTITION BY in FROM, as if these keys
+// were its own (saql.md 4.6).
+func (c *historyCall) within(keys []*Expr) {
+	for _, k := range keys {
+		c.keys = addKey(c.keys, k)
+	}
 }
 
-// over checks the parts of OVER.
-func (x *exprs) over(e *saql.Call, p overParts) bool {
-	_, ok := x.overClause(e, p)
-	return ok
-}
-
-// overClause checks the parts of OVER against those that a function takes (saql.md 2.6).
-func (x *exprs) overClause(e *saql.Call, p overParts) (*overClause, bool) {
-	name := e.Name.Text
-	o := e.Over
-	if o == nil {
-		o = &saql.Over{Span: e.Span}
-	}
-	ok := true
-	check := func(rule byte, given bool, at diag.Span, what string) {
-		if given && rule == 0 {
-			x.fail(diag.SA7019, at, what+" is not allowed in the OVER of "+name, allowedParts(p))
-			ok = false
-		}
-	}
-	check(p.partition, o.PartitionBy != nil, o.PartAt, "PARTITION BY")
-	check(p.order, o.OrderBy != nil, o.OrderAt, "ORDER BY")
-	check(p.limit, o.Limit != nil, o.LimitAt, "LIMIT DURATION")
-	check(p.when, o.When != nil, o.WhenAt, "WHEN")
-	needs := ""
-	switch {
-	case p.order == must && o.OrderBy == nil && p.limit == must && o.Limit == nil:
-		needs = "ORDER BY .. LIMIT DURATION(..)"
-	case p.order == must && o.OrderBy == nil:
-		needs = "ORDER BY .."
-	case p.limit == must && o.Limit == nil:
-		needs = "LIMIT DURATION(..)"
-	}
-	if needs != "" {
-		x.fail(diag.SA7018, e.Span, name+" needs OVER ("+needs+")", "`"+x.callText(e)+" OVER ("+exampleOver(needs)+")`")
-		ok = false
-	}
-	return x.overExprs(e, o), ok
-}
-
-// exampleOver is an OVER with the parts that are needed.
-func exampleOver(needs string) string {
-	needs = strings.ReplaceAll(needs, "ORDER BY ..", "ORDER BY v DESC")
-	return strings.ReplaceAll(needs, "DURATION(..)", "DURATION(minute, 10)")
-}
-
-// allowedParts says in words which parts of OVER a function takes.
-func allowedParts(p overParts) string {
-	var need, can []string
-	add := func(rule byte, what string) {
-		switch rule {
-		case must:
-			need = append(need, what)
-		case may:
-			can = append(can, what)
-		}
-	}
-	add(p.partition, "PARTITION BY")
-	add(p.order, "ORDER BY")
-	add(p.limit, "LIMIT DURATION")
-	add(p.when, "WHEN")
-	var text []string
-	if len(need) > 0 {
-		text = append(text, "it needs "+strings.Join(need, ", "))
-	}
-	if len(can) > 0 {
-		text = append(text, "it may have "+strings.Join(can, ", "))
-	}
-	return strings.Join(text, "; ")
-}
-
-// overExprs compiles what stands in OVER.
-func (x *exprs) overExprs(e *saql.Call, o *saql.Over) *overClause {
-	inner := *x
-	inner.analytic = e.Name.Text
-	out := &overClause{}
-	for _, k := range append(x.b.partitionKeys(), inner.overKeys(o)...) {
-		if !slices.ContainsFunc(out.keys, func(other *Expr) bool { return same(other, k) }) {
-			out.keys = append(out.keys, k)
-		}
-	}
-	for _, k := range o.OrderBy {
-		out.order = append(out.order, foldConstants(inner.valueOf(k.Expr)))
-		out.desc = append(out.desc, k.Desc)
-	}
-	if o.When != nil {
-		inner.when = true
-		out.when = foldConstants(inner.truth(o.When))
-	}
-	if o.Limit != nil {
-		out.limit = x.limit(e, o.Limit)
-	}
-	return out
-}
-
-// overKeys compiles PARTITION BY.
-func (x *exprs) overKeys(o *saql.Over) []*Expr {
-	var keys []*Expr
-	for _, k := range o.PartitionBy {
-		keys = append(keys, foldConstants(x.valueOf(k)))
-	}
-	return keys
-}
-
-// partitionKeys are the keys of PARTITION BY in FROM: analytic functions work within a
-// partition (saql.md 4.6). The sides of a join have equal ones, and the right side of an
-// outer join may be NULL.
-func (b *block) partitionKeys() []*Expr {
-	for _, s := range b.sources {
+// partitionKeys are the keys of PARTITION BY in FROM. The sides of a join have equal ones,
+// and those of the right side of an outer join may be NULL, so the first ones count.
+func partitionKeys(sources []*source) []*Expr {
+	for _, s := range sources {
 		if len(s.parts) == 0 {
 			continue
 		}
 		keys := make([]*Expr, len(s.parts))
 		for i, k := range s.parts {
-			keys[i] = moved(k, func(col int) int { return col })
+			keys[i] = k.clone()
 		}
 		return keys
 	}
 	return nil
-}
-
-// limit is the duration of LIMIT DURATION.
-func (x *exprs) limit(e *saql.Call, l *saql.Limit) vec.Time {
-	length, ok := x.unit(l.Unit)
-	if !ok {
-		return 0
-	}
-	t, ok := x.duration(l.Value, length, false)
-	switch {
-	case !ok:
-		x.fail(diag.SA7016, l.Value.Pos(), "LIMIT DURATION of "+e.Name.Text+" must be positive and a whole number of 100 ns ticks", "")
-	case t > longestWindow:
-		x.warn(diag.W8001, l.Span, "LIMIT DURATION of more than 7 days", "")
-	}
-	return t
 }
 
 // aggregateOver checks an aggregate with OVER, which is an analytic function (saql.md 8.5).
@@ -442,7 +316,6 @@ func (x *exprs) aggregateOver(e *saql.Call, a *fn.Agg) *Expr {
 	inner := *x
 	inner.analytic = e.Name.Text
 	agg := inner.aggregateArgs(e, a)
-	x.checkSubstreams(e, o)
 	if agg == nil || x.errors() > before {
 		return bad(e.Span)
 	}
@@ -450,12 +323,4 @@ func (x *exprs) aggregateOver(e *saql.Call, a *fn.Agg) *Expr {
 	call.op = HistoryCall{Kind: Over, Limit: o.limit, Type: agg.typ, Span: e.Span}
 	call.op.Agg = GroupAgg{Fn: agg.fn, Span: e.Span, Desc: agg.desc, Const: agg.cons}
 	return x.addCall(e, call)
-}
-
-// callText is the source text of a call without its OVER.
-func (x *exprs) callText(e *saql.Call) string {
-	if e.Over == nil {
-		return x.text(e)
-	}
-	return strings.TrimSpace(x.textAt(diag.Span{Start: e.Span.Start, End: e.Over.Span.Start}))
 }

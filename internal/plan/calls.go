@@ -212,7 +212,9 @@ func (x *exprs) userFunction(e *saql.Call, aggregate bool) *Expr {
 	if aggregate {
 		return x.userAggregate(e, f, full)
 	}
-	if x.analytic != "" {
+	if x.when {
+		x.extension(e.Span, "a user function in WHEN", "")
+	} else if x.analytic != "" {
 		x.fail(diag.SA7013, e.Span, x.analytic+" cannot contain user functions", "compute it in a step before")
 		return x.ignoreArgs(e)
 	}

@@ -110,14 +110,18 @@ func (b *block) checkOverKeys() {
 	}
 }
 
-// checkSubstreams demands the keys of OVER in the PARTITION BY of an analytic function.
-func (x *exprs) checkSubstreams(e *saql.Call, o *overClause) {
-	if x.b.joined || len(x.b.sources) == 0 {
+// checkSubstreams demands the keys of OVER in the PARTITION BY of an analytic function. With
+// a join those of any side will do, for ON equates them.
+func (x *exprs) checkSubstreams(e *saql.Call, call *historyCall) {
+	if len(x.b.sources) == 0 {
 		return
 	}
-	for _, k := range overKeys(x.b.sources[0].rel) {
-		found := slices.ContainsFunc(o.keys, func(p *Expr) bool {
-			return p.ref != nil && p.ref.kind == refField && k.path != nil && slices.EqualFunc(p.ref.path, k.path, sameName)
+	for i, k := range overKeys(x.b.sources[0].rel) {
+		found := slices.ContainsFunc(call.keys, func(p *Expr) bool {
+			return p.ref != nil && p.ref.kind == refField && slices.ContainsFunc(x.b.sources, func(s *source) bool {
+				keys := overKeys(s.rel)
+				return s == p.ref.src && i < len(keys) && keys[i].path != nil && slices.EqualFunc(p.ref.path, keys[i].path, sameName)
+			})
 		})
 		if !found {
 			x.fail(diag.SA5015, e.Span, quote(k.label)+" of TIMESTAMP BY .. OVER is missing in this PARTITION BY", "add it")

@@ -151,6 +151,7 @@ func TestPushFilters(t *testing.T) {
 		"below (v = 1); above (e.ArrayValue = 2)")
 	f("WITH s AS (SELECT a, UPPER(k) AS k, v FROM feed) SELECT s.a FROM s JOIN other b ON s.k = b.k AND DATEDIFF(second, s, b) = 0 WHERE s.v = 1", "below (v = 1)")
 	f("SELECT s.a FROM (SELECT a, k, v FROM feed) s JOIN other b ON s.k = b.k AND DATEDIFF(second, s, b) = 0 WHERE s.v = 1", "below (null(v) = 1)")
+	f(inner+" JOIN feed c ON b.k = c.k AND DATEDIFF(second, a, c) = 0 WHERE a.v = 1 AND c.v = 2", "below (v = 1); above (v = 2)") // c comes behind the first join
 	f("SELECT a.x FROM input a JOIN other b ON CAST(a.k AS bigint) = b.k AND DATEDIFF(second, a, b) = 0 WHERE a.v = 1", "below (v = 1)")
 }
 

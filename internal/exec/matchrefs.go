@@ -23,7 +23,8 @@ type matchRefs struct {
 	kept  []vec.Vec
 	n     int32 // rows kept
 	spare []vec.Vec
-	arena *vec.Arena
+	arena *vec.Arena // of kept; fresh is for the next sweep
+	fresh *vec.Arena
 	marks []int32
 	sel   []int32
 	alive int32 // rows kept after the last sweep
@@ -46,7 +47,7 @@ type refCell struct {
 }
 
 func newMatchRefs(op *plan.Match, a *automaton, cols []plan.Col) *matchRefs {
-	r := &matchRefs{arena: &vec.Arena{}, types: cols, updates: make([][]int32, len(a.vars))}
+	r := &matchRefs{arena: &vec.Arena{}, fresh: &vec.Arena{}, types: cols, updates: make([][]int32, len(a.vars))}
 	for _, ref := range op.Refs {
 		col := r.column(ref.Col)
 		cell := matchCell{v: ref.Var, of: ref.Of, col: -1}
@@ -291,14 +292,14 @@ func (r *matchRefs) sweepMarked() {
 		r.clear()
 		return
 	}
-	arena := &vec.Arena{}
 	for c := range r.kept {
 		r.spare[c].Reset()
-		r.spare[c].AppendRows(&r.kept[c], r.sel, arena)
+		r.spare[c].AppendRows(&r.kept[c], r.sel, r.fresh)
 		r.kept[c], r.spare[c] = r.spare[c], r.kept[c]
 		r.spare[c].Reset()
 	}
-	r.arena = arena
+	r.arena, r.fresh = r.fresh, r.arena
+	r.fresh.Reset()
 	r.n = int32(len(r.sel))
 	r.alive = r.n
 }

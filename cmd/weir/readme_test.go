@@ -9,13 +9,17 @@ import (
 	"testing"
 )
 
-const readmePath = "../../README.md"
+// TestReadme types what the README says.
+func TestReadme(t *testing.T) { typePage(t, "../../README.md", 6) }
 
-// TestReadme types what the README's console blocks say and compares what comes out. A
-// block of SQL that starts with "-- NAME" is a file of that name. With WEIR_UPDATE set the
-// outputs in the README are replaced by what comes out.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile(readmePath)
+// TestJavaScriptPage types what the page about functions in JavaScript says.
+func TestJavaScriptPage(t *testing.T) { typePage(t, "../../docs/functions-javascript.md", 4) }
+
+// typePage types what the console blocks of a page say and compares what comes out. A block
+// of SQL that starts with "-- NAME", or of JavaScript with "// NAME", is a file of that
+// name. With WEIR_UPDATE set the outputs in the page are replaced by what comes out.
+func typePage(t *testing.T, page string, least int) {
+	readme, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +36,9 @@ func TestReadme(t *testing.T) {
 		case isFence:
 			switch lang {
 			case "sql":
-				writeReadmeFile(t, dir, block)
+				writeReadmeFile(t, dir, block, "-- ")
+			case "js":
+				writeReadmeFile(t, dir, block, "// ")
 			case "console":
 				n := 0
 				block, n = runReadme(t, dir, block)
@@ -46,24 +52,24 @@ func TestReadme(t *testing.T) {
 			out.WriteString(line)
 		}
 	}
-	if commands < 6 {
-		t.Errorf("the README has %d commands; are they still found?", commands)
+	if commands < least {
+		t.Errorf("%s has %d commands; are they still found?", page, commands)
 	}
 	if out.String() == string(readme) {
 		return
 	}
 	if os.Getenv("WEIR_UPDATE") == "" {
-		t.Error("the README does not say what its commands print; read above, or run with WEIR_UPDATE=1")
+		t.Errorf("%s does not say what its commands print; read above, or run with WEIR_UPDATE=1", page)
 		return
 	}
-	if err := os.WriteFile(readmePath, []byte(out.String()), 0o644); err != nil {
+	if err := os.WriteFile(page, []byte(out.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func writeReadmeFile(t *testing.T, dir string, block []string) {
+func writeReadmeFile(t *testing.T, dir string, block []string, mark string) {
 	t.Helper()
-	name, ok := strings.CutPrefix(strings.TrimSpace(block[0]), "-- ")
+	name, ok := strings.CutPrefix(strings.TrimSpace(block[0]), mark)
 	if !ok {
 		return
 	}

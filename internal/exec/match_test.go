@@ -179,12 +179,12 @@ func TestMatchComplexity(t *testing.T) {
 		}
 	}
 	const open = "MEASURES A.v AS v PATTERN ((A|A)+ B) DEFINE B AS B.v < 0"
-	f(3000, "second, 5", open, "") // 2 threads for each of 600 rows
-	f(3000, "second, 5", "MEASURES A.v AS v PATTERN ((((A*)*)*)* B) DEFINE B AS B.v < 0", "")
-	f(3000, "second, 5", "MEASURES A.v AS v PATTERN ((A+ A+)+ (A|A A)* B) DEFINE B AS B.v < 0", "")
+	f(1500, "second, 5", open, "") // 2 threads for each of 500 rows
+	f(1000, "second, 2", "MEASURES A.v AS v PATTERN ((((A*)*)*)* B) DEFINE B AS B.v < 0", "")
+	f(1000, "second, 2", "MEASURES A.v AS v PATTERN ((A+ A+)+ (A|A A)* B) DEFINE B AS B.v < 0", "")
 	f(3000, "millisecond, 500", "MEASURES A.v AS v PATTERN (A* (B|C)* D) DEFINE D AS D.v < Min(C.v) - Max(B.v) - Last(A.v)", "pattern too complex")
 	f(300, "second, 5", "MEASURES A.v AS v PATTERN (A* (B|C)* D) DEFINE D AS D.v < Min(C.v) - Max(B.v) - Last(A.v)", "pattern too complex")
-	f(12000, "minute, 5", open, "pattern too complex")
+	f(6000, "minute, 5", open, "pattern too complex")
 	f(1, "second, 5", "MEASURES A.v AS v PATTERN ("+strings.Repeat("A? ", 3000)+") DEFINE A AS A.v < 0", "pattern too complex")
 	f(100, "second, 5", "MEASURES A.v AS v PATTERN ("+strings.Repeat("A? ", 300)+") DEFINE A AS A.v < 0", "")
 }
@@ -199,7 +199,7 @@ func TestMatchHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range 20_000 {
+		for i := range 4000 {
 			e := twinEvent{cols: map[string]vec.Value{"at": vec.TimeValue(base + vec.Time(i)*vec.Second/10), "n": vec.IntValue(int64(i)),
 				"k": vec.StringValue(fmt.Sprint(i % keys)), "v": vec.IntValue(int64(i / keys % 2))}}
 			if quiet {

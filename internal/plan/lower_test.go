@@ -372,7 +372,7 @@ func TestPassedFields(t *testing.T) {
 	f(`SELECT a, COUNT(*) AS n FROM input GROUP BY a, TumblingWindow(second, 1)`, "")
 	f(`WITH s AS (SELECT a, b FROM input) SELECT a INTO output FROM s SELECT b INTO alerts FROM s WHERE b = 1`, "a")
 	f(`WITH s AS (SELECT a, b FROM input) SELECT b INTO output FROM s SELECT MAX(b) AS m INTO alerts FROM s GROUP BY SlidingWindow(second, 1)`, "")
-	f(`SELECT i.a, o.b FROM input i JOIN other o ON i.k = o.k AND DATEDIFF(second, i, o) = 0`, "") // rows wait
+	f(`SELECT i.a, o.b FROM input i JOIN other o ON i.k = o.k AND DATEDIFF(second, i, o) = 0`, "a")
 	f(`SELECT i.a, l.b FROM input i JOIN lookup l ON i.k = l.k AND i.c < l.c`, "a")
 	f(`SELECT i.a, e.ArrayValue AS v FROM input i CROSS APPLY GetArrayElements(i.list) AS e`, "a")
 	f(`SELECT a, b, LAG(c) OVER (PARTITION BY k LIMIT DURATION(second, 1) WHEN b > 1) AS l FROM input`, "a")

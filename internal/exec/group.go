@@ -118,17 +118,20 @@ func isOrdered(n *plan.Node, sample bool) bool {
 }
 
 // newAccs makes an accumulator for each aggregate.
-func (o *grouping) newAccs() []fn.Acc { return o.accs(false) }
+func (o *grouping) newAccs() []fn.Acc { return o.accs(fn.AggSpec{}) }
 
 // wholeAccs makes accumulators for a window whose rows are only added, never merged or taken
 // back.
-func (o *grouping) wholeAccs() []fn.Acc { return o.accs(true) }
+func (o *grouping) wholeAccs() []fn.Acc { return o.accs(fn.AggSpec{Whole: true}) }
 
-func (o *grouping) accs(whole bool) []fn.Acc {
+// backAccs makes accumulators for a window whose rows are taken back one by one.
+func (o *grouping) backAccs() []fn.Acc { return o.accs(fn.AggSpec{Back: true}) }
+
+func (o *grouping) accs(use fn.AggSpec) []fn.Acc {
 	accs := make([]fn.Acc, len(o.op.Aggs))
 	for i, a := range o.op.Aggs {
 		spec := aggSpec(a, o.node.In[0].Cols)
-		spec.Whole = whole
+		spec.Whole, spec.Back = use.Whole, use.Back
 		accs[i] = a.Fn.New(spec)
 	}
 	return accs

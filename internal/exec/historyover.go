@@ -87,6 +87,7 @@ func (u *overUnit) build() {
 	for j, i := range u.calls {
 		spec := aggSpec(h.op.Calls[i].Agg, cols)
 		types[j] = spec.Args
+		spec.Back = true
 		acc := h.op.Calls[i].Agg.Fn.New(spec)
 		u.accs = append(u.accs, acc)
 		inv, ok := acc.(fn.Inverse)

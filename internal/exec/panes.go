@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 	"weir/internal/window"
@@ -62,7 +63,7 @@ func newPanes(o *grouping, spec window.Spec, ordered bool) *panes {
 	if spec.Kind == window.Snapshot {
 		w.size, w.hop = 1, 1
 	}
-	w.accs = o.accs(w.size == w.hop)
+	w.accs = o.accs(fn.AggSpec{Whole: w.size == w.hop})
 	w.step = gcd(w.size, w.hop)
 	w.shift = uint(bits.Len64(uint64(w.step)) - 1)
 	// magic = ceil(2^(64+shift) / step); for a power of two that would be 2^64.

@@ -61,7 +61,7 @@ func newSliding(o *grouping, spec window.Spec) *sliding {
 	for j, a := range o.op.Aggs {
 		types[j] = aggSpec(a, o.node.In[0].Cols).Args
 	}
-	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), slotPool: slotPool{accs: o.newAccs()}}
+	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), slotPool: slotPool{accs: o.backAccs()}}
 	for _, acc := range w.accs {
 		inv, ok := acc.(fn.Inverse)
 		w.undo = append(w.undo, inv)

@@ -19,7 +19,11 @@ var _ = agg(Agg{
 		},
 	},
 	New: func(s AggSpec) Acc {
-		return &collectTopAcc{order: newOrderArgs("CollectTop", s), most: int(min(s.Const.Int, maxTop))}
+		order, most := newOrderArgs("CollectTop", s), int(min(s.Const.Int, maxTop))
+		if s.Back {
+			return &keptTopAcc{order: order, most: most}
+		}
+		return &collectTopAcc{order: order, most: most}
 	},
 	Literal:   true,
 	Row:       true,
@@ -56,7 +60,7 @@ func (a *collectTopAcc) Grow(n int) {
 func (a *collectTopAcc) Add(slots []int32, args []*vec.Vec) {
 	value, keys := args[0], args[1:]
 	for i, s := range slots {
-		if !a.order.read(keys, i, s) {
+		if !a.order.read(keys, i, s, 1) {
 			continue
 		}
 		t := &a.slots[s]
@@ -146,20 +150,30 @@ func (a *collectTopAcc) Reset(slots []int32) {
 // rankNames are the names of the records of CollectTop.
 var rankNames = []string{"rank", "value"}
 
+// rankedArray makes the result of CollectTop for n rows. The value of row i, from 0, goes
+// to values[2*i+1].
+func rankedArray(n int) (array *vec.Rec, values []vec.Value) {
+	recs, vals := make([]vec.Rec, n+1), make([]vec.Value, 3*n)
+	array = &recs[n]
+	array.Vals, values = vals[:n:n], vals[n:]
+	for i := range n {
+		recs[i] = vec.Rec{Names: rankNames, Vals: values[2*i : 2*i+2 : 2*i+2]}
+		values[2*i] = vec.IntValue(int64(i + 1))
+		array.Vals[i] = vec.RecordValue(&recs[i])
+	}
+	return array, values
+}
+
 func (a *collectTopAcc) Result(c *Call, slots []int32, out *vec.Vec) {
 	a.order.misfits.report(c, slots)
 	out.Fixed(vec.Array, len(slots))
 	for i, s := range slots {
 		t := &a.slots[s]
-		n := len(t.order)
-		vals, rows, recs := make([]vec.Value, n), make([]vec.Value, 2*n), make([]vec.Rec, n)
+		array, values := rankedArray(len(t.order))
 		for j, row := range t.order {
-			rec := &recs[j]
-			rec.Names, rec.Vals = rankNames, rows[2*j:2*j+2:2*j+2]
-			rec.Vals[0], rec.Vals[1] = vec.IntValue(int64(j+1)), t.vals[row]
-			vals[j] = vec.RecordValue(rec)
+			values[2*j+1] = t.vals[row]
 		}
-		out.Rec[i] = &vec.Rec{Vals: vals}
+		out.Rec[i] = array
 	}
 }
 

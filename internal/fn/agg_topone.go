@@ -54,7 +54,7 @@ func (a *topOneAcc) Add(slots []int32, args []*vec.Vec) {
 		return
 	}
 	for i, s := range slots {
-		if a.order.read(keys, i, s) {
+		if a.order.read(keys, i, s, 1) {
 			a.offer(s, value, i)
 		}
 	}

@@ -205,13 +205,13 @@ func newOrderArgs(name string, s AggSpec) orderArgs {
 // orderWanted is what order keys may be.
 const orderWanted = "bigint, float or datetime"
 
-// read sets o.row to the keys of row i. A row that has no place in the order is a misfit
-// of its slot.
-func (o *orderArgs) read(keys []*vec.Vec, i int, slot int32) bool {
+// read sets o.row to the keys of row i. A row that has no place in the order is counted
+// as a misfit of its slot, by 1, or by -1 where it is taken back.
+func (o *orderArgs) read(keys []*vec.Vec, i int, slot int32, by int64) bool {
 	for j, v := range keys {
 		k, ok := orderKeyOf(v, i)
 		if !ok {
-			o.misfits.add(slot, v.KindAt(i), 1)
+			o.misfits.add(slot, v.KindAt(i), by)
 			return false
 		}
 		o.row[j] = k

@@ -150,6 +150,9 @@ type AggSpec struct {
 	Const vec.Value // the literal argument: n of CollectTop, the share of a percentile
 	// Whole tells that rows are only added: there will be no Merge, Remove or Unmerge.
 	Whole bool
+	// Back tells that rows are taken back one by one, if the Acc is an Inverse. It may be
+	// worth it then to hold more, so as to be one.
+	Back bool
 }
 
 // ScriptPlace is something in the script of a user function. The zero value is nothing.

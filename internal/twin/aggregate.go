@@ -33,11 +33,11 @@ func (b *block) over(name string, c *saql.Call, rows []int) Value {
 	case "COLLECT":
 		return arrayValue(b.each(c, 0, rows))
 	case "TOPONE":
-		rows = b.ranked(c.Over.OrderBy, rows)
-		if len(rows) == 0 {
+		vals := b.each(c, 0, b.ranked(c.Over.OrderBy, rows))
+		if len(vals) == 0 {
 			return null
 		}
-		return b.each(c, 0, rows[:1])[0]
+		return vals[0]
 	case "COLLECTTOP":
 		return b.collectTop(c, rows)
 	case "PERCENTILE_CONT", "PERCENTILE_DISC":
@@ -162,11 +162,10 @@ func rank(k Kind) int64 {
 }
 
 func (b *block) collectTop(c *saql.Call, rows []int) Value {
-	rows = b.ranked(c.Over.OrderBy, rows)
+	vals := b.each(c, 1, b.ranked(c.Over.OrderBy, rows))
 	n := literal(saql.Unparen(c.Args[0]).(*saql.Literal)).Int
-	rows = rows[:min(n, int64(len(rows)))]
 	out := Value{Kind: Array}
-	for i, v := range b.each(c, 1, rows) {
+	for i, v := range vals[:min(n, int64(len(vals)))] {
 		out.Items = append(out.Items, recordValue([]Field{{"rank", intValue(int64(i) + 1)}, {"value", v}}))
 	}
 	return out

@@ -23,6 +23,7 @@ func (r *run) selectBlock(q *saql.Select) *relation {
 		b.grouped(q, passed, out)
 		return out
 	}
+	out.loose = b.loose && !hasHistory(q)
 	for _, at := range passed {
 		x := b.row(at)
 		if q.Having == nil || x.truth(q.Having) == yes {
@@ -112,6 +113,7 @@ func (b *block) grouped(q *saql.Select, passed []int, out *relation) {
 			flush()
 		}
 		x := &env{block: b, at: -1, group: g.group}
+		x.aggregateAll(q.Items)
 		if q.Having != nil {
 			x.aliases = x.named(q.Items)
 			if x.truth(q.Having) != yes {
@@ -129,6 +131,24 @@ func (b *block) grouped(q *saql.Select, passed []int, out *relation) {
 		same = append(same, m)
 	}
 	flush()
+}
+
+// aggregateAll evaluates the aggregates of a select list: they fail on the rows that feed
+// them, whatever HAVING says of the group.
+func (x *env) aggregateAll(items []saql.SelectItem) {
+	for _, item := range items {
+		saql.Walk(item.Expr, func(e saql.Expr) bool {
+			if _, key := x.group.key(x.block, e); key {
+				return false
+			}
+			c, ok := e.(*saql.Call)
+			ok = ok && aggregates[strings.ToUpper(c.Name.Text)] && (c.Over == nil || c.Over.Limit == nil)
+			if ok {
+				x.value(c)
+			}
+			return !ok
+		})
+	}
 }
 
 // groups are the groups of a window. Each group has its own sliding windows.

@@ -34,16 +34,28 @@ type group struct {
 	first int // place of its first row
 }
 
+// key is the value of a key expression. System.Timestamp() is the window end even where it
+// is a key (saql.md 4.8).
+func (g *group) key(b *block, e saql.Expr) (Value, bool) {
+	if c, ok := saql.Unparen(e).(*saql.Call); ok && c.Prefix != nil {
+		return null, false
+	}
+	for i, k := range g.keys {
+		if b.same(e, k) {
+			return g.vals[i], true
+		}
+	}
+	return null, false
+}
+
 // row is the environment of one row of the block.
 func (b *block) row(at int) *env { return &env{block: b, tuple: b.tuples[at], at: at} }
 
 // value evaluates an expression.
 func (x *env) value(e saql.Expr) Value {
 	if x.group != nil {
-		for i, k := range x.group.keys {
-			if x.block.same(e, k) {
-				return x.group.vals[i]
-			}
+		if v, ok := x.group.key(x.block, e); ok {
+			return v
 		}
 	}
 	switch e := e.(type) {

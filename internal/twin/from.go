@@ -26,6 +26,7 @@ type tuple struct {
 type block struct {
 	sources []source
 	tuples  []tuple
+	loose   bool // see Output
 	// partition are the PARTITION BY keys of its sources (saql.md 4.6).
 	partition []saql.Expr
 }
@@ -57,7 +58,7 @@ func (r *run) from(t saql.TableExpr) *block {
 
 // single is a block of one source.
 func (r *run) single(alias string, rel *relation, p *saql.PartitionBy, m *saql.MatchRecognize) *block {
-	b := &block{sources: []source{{alias: alias, relation: rel}}}
+	b := &block{sources: []source{{alias: alias, relation: rel}}, loose: rel.loose}
 	for _, x := range rel.rows {
 		b.tuples = append(b.tuples, tuple{x.t, []*row{x}})
 	}
@@ -72,11 +73,15 @@ func (r *run) single(alias string, rel *relation, p *saql.PartitionBy, m *saql.M
 
 // named is a step, a stream or a reference input.
 func (r *run) named(s *saql.Source) *relation {
-	if step, ok := r.steps[strings.ToLower(s.Name.Text)]; ok {
+	name := strings.ToLower(s.Name.Text)
+	if body, ok := r.bodies[name]; ok {
 		if s.TimestampBy != nil {
 			unknownPart("TIMESTAMP BY of a step")
 		}
-		return step
+		if r.steps[name] == nil {
+			r.steps[name] = r.query(body)
+		}
+		return r.steps[name]
 	}
 	for _, in := range r.job.Inputs {
 		if strings.EqualFold(in.Name, s.Name.Text) {
@@ -105,7 +110,7 @@ func fieldsOf(text string) []Field {
 
 // stream gives the events of an input their times (saql.md 4).
 func (r *run) stream(in Input, by *saql.TimestampBy) *relation {
-	rel := &relation{open: true}
+	rel := &relation{open: true, loose: !r.job.Sample && by != nil}
 	marks := &clocks{newest: map[string]int64{}}
 	for i, text := range in.Events {
 		x := &row{fields: fieldsOf(text)}

@@ -1,6 +1,28 @@
 package twin
 
-import "weir/internal/saql"
+import (
+	"strings"
+
+	"weir/internal/saql"
+)
+
+// hasHistory tells if a block without GROUP BY has an analytic function.
+func hasHistory(q *saql.Select) bool {
+	found := false
+	look := func(e saql.Expr) {
+		saql.Walk(e, func(e saql.Expr) bool {
+			c, ok := e.(*saql.Call)
+			found = found || ok && (c.Over != nil || strings.EqualFold(c.Name.Text, "ISFIRST"))
+			return true
+		})
+	}
+	for _, item := range q.Items {
+		look(item.Expr)
+	}
+	look(q.Where)
+	look(q.Having)
+	return found
+}
 
 // history is an analytic function on the row at hand: it looks back over the rows of the
 // block, before WHERE (saql.md 8).

@@ -13,6 +13,7 @@ func (r *run) join(j *saql.Join) *block {
 	b := &block{partition: left.partition}
 	b.sources = append(append(b.sources, left.sources...), right.sources...)
 	reference := right.reference()
+	b.loose = reference && left.loose
 	n := len(left.sources)
 	for _, l := range left.tuples {
 		matched := false
@@ -26,6 +27,9 @@ func (r *run) join(j *saql.Join) *block {
 				matched = true
 				b.tuples = append(b.tuples, t)
 			}
+		}
+		if len(b.tuples) > tooLarge {
+			panic(ErrTooLarge)
 		}
 		if !matched && j.Kind == saql.LeftJoin {
 			t := tuple{l.t, append(slices.Clone(l.parts), make([]*row, len(right.sources))...)}
@@ -219,7 +223,7 @@ func (x *env) latest(on saql.Expr, n int) int64 {
 // apply gives a row per element (saql.md 6.7).
 func (r *run) apply(a *saql.Apply) *block {
 	left := r.from(a.Left)
-	b := &block{partition: left.partition, sources: slices.Clone(left.sources)}
+	b := &block{partition: left.partition, loose: left.loose, sources: slices.Clone(left.sources)}
 	names := []string{"ArrayIndex", "ArrayValue"}
 	records := saql.Fold(a.Func.Text) != saql.Fold("GetArrayElements")
 	if records {

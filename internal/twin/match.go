@@ -132,37 +132,40 @@ func (r *run) match(b *block, alias string, m *saql.MatchRecognize) *block {
 	return (&run{}).single(alias, rel, nil, nil)
 }
 
-// attempt tries to match from the first of rows. Rows are shown to it one by one. With
-// each, all ways to go on are listed in the order of preference; the attempt is settled
-// when the first of them is finished, or when there is none (saql.md 9.6).
+// attempt tries to match from the first of rows. Rows are shown to it one by one. It is
+// settled when the way that comes first in the order of preference is finished, or when
+// there is none (saql.md 9.6).
 func attempt(b *block, m *saql.MatchRecognize, rows []int, length int64) (found, bool) {
 	start := b.tuples[rows[0]].t
 	end := 0
 	for end < len(rows) && b.tuples[rows[end]].t <= start+length {
 		end++
 	}
-	var ways []way
 	for n := 1; n <= end; n++ {
-		s := &search{block: b, match: m, rows: rows[:n]}
-		s.run(m.Pattern, nil, func(steps []step) { s.ways = append(s.ways, way{steps: slices.Clone(steps)}) })
-		ways = s.ways
-		if len(ways) == 0 || !ways[0].alive {
-			t := b.tuples[rows[n-1]].t
-			return finished(ways, found{t: t, start: rows[0]})
+		if w, ok := preferred(b, m, rows[:n], true); !ok || !w.alive {
+			return finished(w, ok, found{t: b.tuples[rows[n-1]].t, start: rows[0]})
 		}
 	}
 	// Not settled by a row inside the limit: the best that is finished counts.
-	ways = slices.DeleteFunc(ways, func(w way) bool { return w.alive })
-	return finished(ways, found{t: start + length, start: rows[0]})
+	w, ok := preferred(b, m, rows[:end], false)
+	return finished(w, ok, found{t: start + length, start: rows[0]})
 }
 
-// finished is the match that the first way gives; an empty one yields nothing.
-func finished(ways []way, f found) (found, bool) {
-	if len(ways) == 0 || len(ways[0].steps) == 0 {
-		return found{}, false
+// finished is the match that a way gives; an empty one yields nothing.
+func finished(w way, ok bool, f found) (found, bool) {
+	f.steps = w.steps
+	return f, ok && len(w.steps) > 0
+}
+
+// preferred is the first way through the pattern over rows, as backtracking finds it; ok is
+// false if there is none. Ways that wait for a row to come count if alive is set.
+func preferred(b *block, m *saql.MatchRecognize, rows []int, alive bool) (w way, ok bool) {
+	s := &search{block: b, match: m, rows: rows, alive: alive}
+	s.run(m.Pattern, nil, func(steps []step) { s.found(way{steps: slices.Clone(steps)}) })
+	if len(s.ways) == 0 {
+		return way{}, false
 	}
-	f.steps = ways[0].steps
-	return f, true
+	return s.ways[0], true
 }
 
 // way is a path through the pattern: complete, or alive and waiting for the next row.
@@ -171,16 +174,27 @@ type way struct {
 	alive bool
 }
 
-// search lists the ways through a pattern over some rows, the preferred first.
+// search looks for the first way through a pattern over some rows, in the order of
+// preference.
 type search struct {
 	block *block
 	match *saql.MatchRecognize
 	rows  []int
-	ways  []way
+	alive bool
+	ways  []way // the first one, once it is found
+}
+
+func (s *search) found(w way) {
+	if len(s.ways) == 0 {
+		s.ways = append(s.ways, w)
+	}
 }
 
 // run takes every way to match p after steps, and calls next for each.
 func (s *search) run(p saql.Pattern, steps []step, next func([]step)) {
+	if len(s.ways) > 0 {
+		return
+	}
 	switch p := p.(type) {
 	case *saql.PatternGroup:
 		s.run(p.X, steps, next)
@@ -228,7 +242,9 @@ func (s *search) repeat(p *saql.PatternRepeat, steps []step, next func([]step)) 
 // variable takes the next row, if there is one and it fits.
 func (s *search) variable(p *saql.PatternVar, steps []step, next func([]step)) {
 	if len(steps) == len(s.rows) {
-		s.ways = append(s.ways, way{steps: slices.Clone(steps), alive: true})
+		if s.alive {
+			s.found(way{steps: slices.Clone(steps), alive: true})
+		}
 		return
 	}
 	name := p.Name.Text

@@ -1,6 +1,7 @@
 package twin
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -28,6 +29,14 @@ type Input struct {
 	Arrival []int64
 }
 
+// Output is the rows of an output in their order. Loose rows come from blocks and unions
+// that need not wait for order under the policies (saql.md 4.3, step 4): only their set is
+// promised.
+type Output struct {
+	Rows  []Row
+	Loose bool
+}
+
 // Row is a row of an output.
 type Row struct {
 	T      int64
@@ -48,11 +57,17 @@ func (e *Unknown) Error() string { return "the twin does not know " + e.Text }
 // expression would hide the rules, and this package is for their sake.
 func fail(format string, args ...any) { panic(&QueryError{fmt.Sprintf(format, args...)}) }
 
+// tooLarge is the number of rows of a FROM at which the twin gives up.
+const tooLarge = 5000
+
+// ErrTooLarge is what Run says of a job with so many rows.
+var ErrTooLarge = errors.New("too many rows for the slow twin")
+
 func unknownPart(format string, args ...any) { panic(&Unknown{fmt.Sprintf(format, args...)}) }
 
 // Run evaluates a job and gives the rows of each output. The error is a *QueryError or an
 // *Unknown, or says that the text does not parse.
-func Run(job Job) (outputs map[string][]Row, err error) {
+func Run(job Job) (outputs map[string]Output, err error) {
 	script, list := saql.Parse(job.Query)
 	if list.HasErrors() {
 		return nil, fmt.Errorf("the query does not parse: %v", list)
@@ -64,19 +79,24 @@ func Run(job Job) (outputs map[string][]Row, err error) {
 			err = e
 		case *Unknown:
 			err = e
+		case error:
+			if e != ErrTooLarge {
+				panic(e)
+			}
+			err = e
 		default:
 			panic(e)
 		}
 	}()
-	r := &run{job: job, steps: map[string]*relation{}}
-	outputs = map[string][]Row{}
+	r := &run{job: job, bodies: map[string]saql.QueryExpr{}, steps: map[string]*relation{}}
+	outputs = map[string]Output{}
 	for _, s := range script.Stmts {
 		q, ok := s.(*saql.Query)
 		if !ok {
 			unknownPart("CREATE")
 		}
 		for _, step := range q.With {
-			r.steps[strings.ToLower(step.Name.Text)] = r.query(step.Body)
+			r.bodies[strings.ToLower(step.Name.Text)] = step.Body
 		}
 		outputs[target(q.Body)] = rowsOf(r.query(q.Body))
 	}
@@ -96,17 +116,20 @@ func target(q saql.QueryExpr) string {
 	return "output"
 }
 
-func rowsOf(r *relation) []Row {
-	var rows []Row
+func rowsOf(r *relation) Output {
+	o := Output{Loose: r.loose}
 	for _, x := range r.rows {
-		rows = append(rows, Row{x.t, x.fields})
+		o.Rows = append(o.Rows, Row{x.t, x.fields})
 	}
-	return rows
+	return o
 }
 
+// run has the steps by their names in lower case. A step is evaluated when it is read
+// first: what nobody reads cannot fail.
 type run struct {
-	job   Job
-	steps map[string]*relation
+	job    Job
+	bodies map[string]saql.QueryExpr
+	steps  map[string]*relation
 }
 
 // relation is a source: its rows in order of T, then arrival. columns are known unless
@@ -115,6 +138,7 @@ type relation struct {
 	columns   []column
 	open      bool
 	reference bool
+	loose     bool // see Output
 	rows      []*row
 }
 
@@ -168,6 +192,7 @@ func (r *run) union(u *saql.Union) *relation {
 			}
 		}
 	}
+	out.loose = !r.job.Sample
 	if !out.open {
 		out.rows = recase(out.columns, out.rows)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -70,6 +71,9 @@ func (r *referenceFlags) expand(e *endpoint) ([]versionFile, error) {
 		}
 		return nil
 	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage("-r %s=%s: there is no directory %s", e.alias, e.path, m.root)
+	}
 	if err != nil {
 		return nil, usage("-r %s=%s: %w", e.alias, e.path, err)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,16 +195,29 @@ func (r *runCmd) showDropped(con *console, bar *progress) func(line string) {
 
 // inputs finds the file of each input of the plan.
 func (r *runCmd) inputs(con *console, p *plan.Plan, ends []endpoint) ([]job.Input, error) {
-	var names []string
+	var names, streams, references []string
 	reference := map[string]bool{}
 	for _, in := range p.Inputs {
 		names = append(names, in.Name)
-		reference[in.Name] = in.Reference
+		if reference[in.Name] = in.Reference; in.Reference {
+			references = append(references, in.Name)
+		} else {
+			streams = append(streams, in.Name)
+		}
 	}
-	got, err := matchAliases("input", ends, names)
+	refsAt := slices.IndexFunc(ends, func(e endpoint) bool { return e.flag == "-r" })
+	if refsAt < 0 {
+		refsAt = len(ends)
+	}
+	got, err := matchAliases("input", ends[:refsAt], streams)
 	if err != nil {
 		return nil, err
 	}
+	tables, err := matchAliases("reference input", ends[refsAt:], references)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(got, tables)
 	var list []job.Input
 	stdin := ""
 	for _, name := range names {

@@ -246,9 +246,7 @@ func (w *sliding) flip(g *slidingGroup) {
 			w.accs[j].Add(g.front, w.gather(j))
 		}
 	}
-	for i := 1; i < len(g.front); i++ {
-		w.merge(g.front[i:i+1], g.front[i-1:i])
-	}
+	w.merge(g.front[1:], g.front[:len(g.front)-1])
 	w.empty = append(w.empty, g.back-1)
 	g.back = 0
 }

@@ -21,6 +21,7 @@ type checkCmd struct {
 	OutOfOrder *limit   `placeholder:"D" help:"The job's out-of-order tolerance."`
 	Policy     string   `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
 
+	levelFlag     `embed:""`
 	functionFlags `embed:""`
 }
 
@@ -96,6 +97,7 @@ func (c *checkCmd) env() plan.Env {
 	env := anyEnv
 	env.Inputs = referenceNames(c.Reference)
 	env.Portable = c.Azure
+	env.Level = c.level()
 	if c.Late != nil || c.OutOfOrder != nil || c.Policy != "" {
 		ticks := func(d time.Duration) vec.Time {
 			if d < 0 {

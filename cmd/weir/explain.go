@@ -14,6 +14,7 @@ type explainCmd struct {
 	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
 	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
 
+	levelFlag     `embed:""`
 	functionFlags `embed:""`
 }
 
@@ -71,6 +72,7 @@ func explainCode(con *console, code string) error {
 func (e *explainCmd) query(con *console, file, src string) error {
 	env := anyEnv
 	env.Inputs = referenceNames(e.Reference)
+	env.Level = e.level()
 	if err := e.declare(&env); err != nil {
 		return err
 	}

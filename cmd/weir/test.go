@@ -15,11 +15,12 @@ import (
 )
 
 type testCmd struct {
-	Paths []string `arg:"" placeholder:"PATH" help:"Case files, or directories of *.json files."`
-	Match string   `name:"run" placeholder:"REGEX" help:"Only cases whose name or file matches."`
-	Ways  bool     `help:"Run each case in all ways: whole, one row a batch, three rows, random cuts, snapshot and restore after every batch, and several shards."`
-	Seed  uint64   `default:"1" placeholder:"N" help:"Of the random cuts. Default 1."`
-	JSON  bool     `help:"Print an object per case: name, file, ok, ms, message."`
+	Paths     []string `arg:"" placeholder:"PATH" help:"Case files, or directories of *.json files."`
+	Match     string   `name:"run" placeholder:"REGEX" help:"Only cases whose name or file matches."`
+	Ways      bool     `help:"Run each case in all ways: whole, one row a batch, three rows, random cuts, snapshot and restore after every batch, and several shards."`
+	Seed      uint64   `default:"1" placeholder:"N" help:"Of the random cuts. Default 1."`
+	levelFlag `embed:""`
+	JSON      bool `help:"Print an object per case: name, file, ok, ms, message."`
 }
 
 // Help shows examples before the flags.
@@ -97,6 +98,9 @@ func (t *testCmd) load() ([]*testkit.Case, error) {
 		if err != nil {
 			errs = append(errs, err)
 		} else if match.MatchString(c.Name) || match.MatchString(file) {
+			if c.Level == "" {
+				c.Level = t.Level
+			}
 			cases = append(cases, c)
 		}
 	}

@@ -96,6 +96,12 @@ func rendered(src string, list diag.List) error { return &QueryErrors{src, list}
 
 func env(c *testkit.Case) (plan.Env, error) {
 	e := plan.Env{AnyOutput: true, Load: LoadFunction}
+	if c.Level != "" {
+		var ok bool
+		if e.Level, ok = plan.ParseLevel(c.Level); !ok {
+			return e, fmt.Errorf("there is no compatibility level %q", c.Level)
+		}
+	}
 	for _, in := range c.Inputs {
 		e.Inputs = append(e.Inputs, plan.InputDecl{Name: in.Name})
 	}
@@ -104,7 +110,7 @@ func env(c *testkit.Case) (plan.Env, error) {
 	}
 	for _, f := range c.Functions {
 		prefix, name, _ := strings.Cut(f.Name, ".")
-		made, err := LoadFunction(plan.FunctionSource{Name: name, Aggregate: strings.EqualFold(prefix, "UDA"), Script: f.Source})
+		made, err := LoadFunction(plan.FunctionSource{Name: name, Aggregate: strings.EqualFold(prefix, "UDA"), Script: f.Source, Level: e.Level})
 		if err != nil {
 			return e, fmt.Errorf("function %q does not load: %w", f.Name, err)
 		}

@@ -291,6 +291,8 @@ func (c *column) put(row int, v vec.Value) {
 			c.putNull(row, vec.Missing)
 		case vec.String:
 			c.putTime(row, bytesOf(v.Str))
+		case vec.Datetime:
+			c.putInt(row, vec.Datetime, v.Int)
 		default:
 			c.putNull(row, vec.Null)
 		}
@@ -314,6 +316,7 @@ func (c *column) put(row int, v vec.Value) {
 type columns struct {
 	fields []vec.Field
 	cols   []column
+	ints   bool // bits become bigints
 }
 
 func newColumns(fields []vec.Field) columns {
@@ -349,5 +352,8 @@ func (cs *columns) close(b *vec.Batch, n int) {
 	b.N = n
 	for i := range cs.cols {
 		cs.cols[i].close(&b.Cols[i], n)
+		if cs.ints {
+			bitsToInts(&b.Cols[i])
+		}
 	}
 }

@@ -20,6 +20,8 @@ type CSVOptions struct {
 	NoHeader bool
 	// MaxEvent is the limit for one row in bytes; 0 is MaxEventBytes.
 	MaxEvent int
+	// LowerNames turns the names of columns into lower case (Rules).
+	LowerNames bool
 }
 
 // CSVDecoder decodes CSV text (saql.md 3.10, RFC 4180). All values are texts. The line
@@ -133,6 +135,9 @@ func (d *CSVDecoder) header(data []byte, last bool) (int, error) {
 		names[i] = string(d.unquote(c))
 		if d.o.NoHeader || names[i] == "" {
 			names[i] = "column" + strconv.Itoa(i+1)
+		}
+		if d.o.LowerNames {
+			names[i] = strings.ToLower(names[i])
 		}
 		if seen[names[i]] {
 			return 0, &InputError{InvalidHeader, "two columns have the name " + strconv.Quote(names[i]), nil}

@@ -13,6 +13,8 @@ type JSONOptions struct {
 	Stream bool
 	// MaxEvent is the limit for one event in bytes; 0 is MaxEventBytes.
 	MaxEvent int
+	// Rules are those of the compatibility level.
+	Rules Rules
 }
 
 // JSONDecoder decodes JSON text (saql.md 3.10).
@@ -28,6 +30,7 @@ type JSONDecoder struct {
 	least  int    // bytes of text that are worth marking
 	row    int
 	fast   bool
+	rules  Rules
 	// typical is the length of an event, as the last batch had them.
 	typical int
 }
@@ -35,7 +38,8 @@ type JSONDecoder struct {
 // NewGenericJSON is a decoder that builds the value of every event and looks the fields
 // up in it. It is slow and simple: the fast decoder is tested against it.
 func NewGenericJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
-	d := &JSONDecoder{columns: newColumns(fields), positions: newPositions()}
+	d := &JSONDecoder{columns: newColumns(fields), positions: newPositions(), rules: o.Rules}
+	d.columns.ints = o.Rules.BitsAsInts
 	d.limit = o.MaxEvent
 	if d.limit <= 0 {
 		d.limit = MaxEventBytes
@@ -49,9 +53,12 @@ func NewGenericJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 	return d
 }
 
-// NewJSON is the fast decoder.
+// NewJSON is the fast decoder, where the rules allow it.
 func NewJSON(fields []vec.Field, o JSONOptions) *JSONDecoder {
 	d := NewGenericJSON(fields, o)
+	if o.Rules.slow() {
+		return d
+	}
 	d.root = newWanted(d.fields, d.cols)
 	d.texts.size = 16 << 10
 	d.shallow = len(d.root.cols) > 0
@@ -161,7 +168,7 @@ func (d *JSONDecoder) event(f frame, learn bool) string {
 // whole decodes the event data[start:end] into the current row by way of its whole value.
 // It returns why it could not.
 func (d *JSONDecoder) whole(start, end int) string {
-	v, err := vec.ParseJSON(d.data[start:end])
+	v, err := d.rules.parse(d.data[start:end])
 	if err != nil {
 		return err.Error()
 	}

@@ -76,7 +76,7 @@ func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
 	if src, ok := n.In[0].Op.(*plan.Source); ok {
 		s.input = src.Input
 	}
-	c := newCompiler()
+	c := g.compiler()
 	if op.By != nil {
 		s.by = c.value(op.By)
 	}

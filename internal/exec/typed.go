@@ -150,12 +150,30 @@ func (t *typed) without(n int) *vec.Batch {
 	return &t.kept
 }
 
+// notFinite reports whether v is NaN or an infinity, or in a CSV file a word for one: at
+// level 1.0 such an event passes, with NULL (saql.md 3.3).
+func notFinite(v vec.Value, text bool) bool {
+	switch {
+	case v.Kind == vec.Float:
+		return v.Float-v.Float != 0
+	case v.Kind == vec.String && text:
+		word := strings.TrimLeft(strings.ToLower(strings.TrimSpace(v.Str)), "+-")
+		return word == "nan" || word == "inf" || word == "infinity"
+	}
+	return false
+}
+
 // declared converts a value to a declared type, or reports that it does not fit. Text of a
 // CSV file is read by the rules of CAST; an empty field is NULL (saql.md 3.10).
 func (t *typed) declared(v vec.Value, want vec.Kind) (vec.Value, bool) {
+	level := t.g.plan.Level
 	switch {
 	case v.Kind.IsNull():
 		return vec.NullValue(), true
+	case want == vec.Float && level == plan.Level10 && notFinite(v, t.text):
+		return vec.NullValue(), true
+	case want == vec.Bit && level != plan.Level12 && v.Kind == vec.Int && v.Int>>1 == 0:
+		return vec.Value{Kind: vec.Bit, Int: v.Int}, true
 	case t.text && v.Kind == vec.String && want != vec.String:
 		if v.Str == "" || want == vec.Bit && v.Str == "null" {
 			return vec.NullValue(), true

@@ -33,7 +33,7 @@ type EventOptions struct {
 func RunEvents(p *plan.Plan, inputs []Events, o EventOptions) (exec.Counts, error) {
 	r := &eventRun{plan: p, o: o, feeds: make([]*feed, len(p.Inputs))}
 	for i, in := range p.Inputs {
-		f := &feed{decoder: codec.NewJSON(in.Fields, codec.JSONOptions{Lines: true})}
+		f := &feed{decoder: codec.NewJSON(in.Fields, codec.JSONOptions{Lines: true, Rules: rulesOf(p.Level)})}
 		r.feeds[i] = f
 		if in.Reference {
 			f.done = true

@@ -161,7 +161,7 @@ func (r *run) open(inputs []Input) error {
 				continue
 			}
 			found++
-			s := &source{Input: in, index: i, fields: want.Fields}
+			s := &source{Input: in, index: i, fields: want.Fields, rules: rulesOf(r.plan.Level)}
 			if want.Reference {
 				r.refs = append(r.refs, &version{source: s})
 			} else {

@@ -27,6 +27,7 @@ type source struct {
 	Input
 	index  int
 	fields []vec.Field
+	rules  codec.Rules
 	file   *os.File // to be read again, or nil
 	temp   bool     // file is a copy of a stream, to be removed
 	mine   bool     // file is to be closed
@@ -343,9 +344,11 @@ func (s *source) decoder(i int) *decoder {
 			fields = append(fields, vec.Field{Path: []string{arrivalName}, Want: vec.AsDatetime})
 		}
 		if s.Format.CSV {
-			d.Decoder = codec.NewCSV(fields, s.Format.Options)
+			o := s.Format.Options
+			o.LowerNames = s.rules.LowerNames
+			d.Decoder = codec.NewCSV(fields, o)
 		} else {
-			d.Decoder = codec.NewJSON(fields, codec.JSONOptions{Lines: s.lines})
+			d.Decoder = codec.NewJSON(fields, codec.JSONOptions{Lines: s.lines, Rules: s.rules})
 		}
 		d.note = func(b codec.Bad) {
 			b.Text = bytes.Clone(b.Text)

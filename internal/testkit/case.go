@@ -27,6 +27,8 @@ type Case struct {
 	Reference []Input
 	Functions []Function
 	Policies  Policies
+	// Level is the compatibility level of the job, "" for that of the run.
+	Level string
 	// Expected is what each output must give, in the order of the file.
 	Expected []Output
 	// Ordered asks for the rows in just this order.
@@ -150,6 +152,8 @@ func (p *caseParser) read(v Value) *Case {
 			})
 		case "policies":
 			c.Policies = p.policies(item)
+		case "level":
+			c.Level = p.text(key, item)
 		case "expected":
 			p.object(key, item, func(name string, v Value) {
 				c.Expected = append(c.Expected, Output{name, p.rows(name, v)})

@@ -3,6 +3,7 @@ package vec
 import (
 	"errors"
 	"strconv"
+	"strings"
 )
 
 // MaxJSONDepth is how deep objects and arrays may nest in JSON text.
@@ -34,8 +35,14 @@ func (e *JSONError) Unwrap() error {
 // bigints and must be in range, others are floats and must be finite. Of fields of one
 // name the last wins and stands where the first stood. The value shares no memory with
 // text.
-func ParseJSON(text []byte) (Value, error) {
-	v, next, err := ScanJSON(text, 0)
+func ParseJSON(text []byte) (Value, error) { return parseJSON(text, false) }
+
+// ParseJSONLower is ParseJSON with all names in lower case. Two fields of a record with the
+// same name are an error (saql.md 1.6, level 1.0).
+func ParseJSONLower(text []byte) (Value, error) { return parseJSON(text, true) }
+
+func parseJSON(text []byte, lower bool) (Value, error) {
+	v, next, err := scanJSON(text, 0, lower)
 	if err != nil {
 		return Value{}, err
 	}
@@ -49,13 +56,15 @@ func ParseJSON(text []byte) (Value, error) {
 
 // ScanJSON reads the one JSON value that starts at text[pos] or after white space there,
 // and gives the position after it. Errors are *JSONError with offsets in text.
-func ScanJSON(text []byte, pos int) (v Value, next int, err error) {
+func ScanJSON(text []byte, pos int) (v Value, next int, err error) { return scanJSON(text, pos, false) }
+
+func scanJSON(text []byte, pos int, lower bool) (v Value, next int, err error) {
 	for pos < len(text) && isJSONSpace(text[pos]) {
 		pos++
 	}
 	// One copy of the text of the value serves all strings in it.
 	end, open, commas := jsonExtent(text, pos)
-	p := jsonParser{src: string(text[pos:end])}
+	p := jsonParser{src: string(text[pos:end]), lower: lower}
 	p.expect(open, commas+open)
 	v, ok := p.value()
 	if !ok {
@@ -109,6 +118,7 @@ type jsonParser struct {
 	pos   int
 	depth int
 	err   JSONError
+	lower bool // names come in lower case, and each once
 	// vals and names are stacks: the parts of all open objects and arrays.
 	vals  []Value
 	names []string
@@ -325,6 +335,9 @@ func (p *jsonParser) object() (Value, bool) {
 		if !ok {
 			return Value{}, false
 		}
+		if p.lower {
+			name = strings.ToLower(name)
+		}
 		p.names = append(p.names, name)
 		p.vals = append(p.vals, v)
 		switch p.peek() {
@@ -334,7 +347,12 @@ func (p *jsonParser) object() (Value, bool) {
 		case '}':
 			p.pos++
 			p.depth--
-			return RecordValue(p.record(base, names)), true
+			many := len(p.vals) - base
+			r := p.record(base, names)
+			if p.lower && len(r.Vals) < many {
+				return Value{}, p.failAt(p.pos-1, "two fields have the same name in lower case")
+			}
+			return RecordValue(r), true
 		}
 		return Value{}, p.fail(`"," or "}" should stand here`)
 	}

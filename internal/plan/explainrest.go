@@ -301,6 +301,9 @@ func (x *explainer) match(n *Node, op *Match, in []string) (string, []string) {
 	}
 	var measures []string
 	for i, e := range op.Measures {
+		if e.Op == OpNull {
+			e = e.Args[0] // NULL for an absent field is no news
+		}
 		measures = append(measures, x.measureName(n, i)+" = "+e.text(refs))
 	}
 	notes = append(notes, "gives "+strings.Join(measures, ", "), "state: the rows of the last "+duration(op.Limit)+" that a match may begin with")

@@ -12,6 +12,7 @@ import (
 
 	"weir/internal/diag"
 	"weir/internal/exec"
+	"weir/internal/fn"
 	"weir/internal/job"
 	"weir/internal/plan"
 )
@@ -22,6 +23,7 @@ type runCmd struct {
 	Input          []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no ,compression=gzip."`
 	referenceFlags `embed:""`
 	functionFlags  `embed:""`
+	levelFlag      `embed:""`
 	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
 	OutputFormat   string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
 	Late           *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
@@ -91,6 +93,7 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	env := anyEnv
+	env.Level = r.level()
 	if env.Inputs, err = r.declared(refs); err != nil {
 		return err
 	}
@@ -321,6 +324,11 @@ func summary(con *console, r *job.Result, dead *deadLetters) {
 	parts = append(parts, fmt.Sprintf("%.2f s%s", seconds, speed))
 	line := strings.Join(parts, " · ")
 	fmt.Fprintln(con.err, con.paint(con.errColor, dim, line))
+	for n, times := range r.Notes {
+		if times > 0 {
+			fmt.Fprintln(con.err, con.paint(con.errColor, dim, fn.Note(n).String()+": "+grouped(times)))
+		}
+	}
 	if r.DroppedTotal() > 0 && dead.file == nil {
 		fmt.Fprintln(con.err, con.paint(con.errColor, dim, "--dead-letters FILE writes the dropped events and why"))
 	}

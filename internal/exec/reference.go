@@ -38,6 +38,7 @@ type ReferenceRows struct {
 // CREATE TABLE; it may be nil.
 func NewReferenceRows(p *plan.Plan, input int, text bool, onDrop func(row int)) *ReferenceRows {
 	r := &ReferenceRows{used: UsedColumns(p)[input]}
+	r.judge.plan = p
 	r.rows.Cols = make([]vec.Vec, len(p.Inputs[input].Fields))
 	if len(p.Inputs[input].Table) > 0 {
 		r.table = newTyped(&r.judge, input, p.Inputs[input], text)

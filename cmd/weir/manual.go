@@ -27,7 +27,7 @@ func manualEntries() []manualEntry {
 		if a.Name == "COUNT_DISTINCT" {
 			continue // what COUNT(DISTINCT e) calls
 		}
-		list = append(list, manualEntry{a.Name, signature(a), "aggregate", a.Doc})
+		list = append(list, manualEntry{a.Name, a.Signature(), "aggregate", a.Doc})
 	}
 	for _, f := range fn.Forms {
 		list = append(list, manualEntry{f.Name, f.Syntax, f.Kind, f.Doc})
@@ -98,16 +98,4 @@ func (e manualEntry) markdown() string {
 		fmt.Fprintf(&b, "\n```sql\n%s\n```\n\nEvents and rows:\n\n```\n%s\n\n%s\n```\n", s.Query, strings.Join(s.Events, "\n"), strings.Join(s.Rows, "\n"))
 	}
 	return b.String()
-}
-
-// signature is how an aggregate is called.
-func signature(a *fn.Agg) string {
-	var names []string
-	for _, p := range a.Params {
-		names = append(names, p.Name)
-	}
-	if len(names) == 0 {
-		names = []string{"*"}
-	}
-	return a.Name + "(" + strings.Join(names, ", ") + ")"
 }

@@ -129,6 +129,36 @@ func (s *Scalar) Signature() string {
 	return b.String()
 }
 
+// Signature is the call as the manual shows it, such as "TopOne([value]) OVER (ORDER BY key)".
+func (a *Agg) Signature() string {
+	var b strings.Builder
+	b.WriteString(a.Name)
+	b.WriteByte('(')
+	for i, p := range a.Params {
+		switch optional := a.Row && i == len(a.Params)-1; {
+		case optional && i > 0:
+			b.WriteString(" [, " + p.Name + "]")
+		case optional:
+			b.WriteString("[" + p.Name + "]")
+		case i > 0:
+			b.WriteString(", " + p.Name)
+		default:
+			b.WriteString(p.Name)
+		}
+	}
+	if len(a.Params) == 0 {
+		b.WriteByte('*')
+	}
+	b.WriteByte(')')
+	switch {
+	case a.Ordered && a.InOrder:
+		b.WriteString(" OVER (ORDER BY key, ...)")
+	case a.Ordered:
+		b.WriteString(" OVER (ORDER BY key)")
+	}
+	return b.String()
+}
+
 // ArgCount says how many arguments the function takes, for people: "2", "2 or 3",
 // "2 or more". A date part counts as an argument.
 func (s *Scalar) ArgCount() string {

@@ -131,3 +131,17 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+func TestAggSignature(t *testing.T) {
+	f := func(name, want string) {
+		t.Helper()
+		if got := mustAgg(t, name).Signature(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f("sum", "SUM(value)")
+	f("Collect", "Collect([value])")
+	f("TopOne", "TopOne([value]) OVER (ORDER BY key, ...)")
+	f("CollectTop", "CollectTop(count [, value]) OVER (ORDER BY key, ...)")
+	f("percentile_cont", "PERCENTILE_CONT(share) OVER (ORDER BY key)")
+}

@@ -202,22 +202,10 @@ func argumentCount(a *fn.Agg) string {
 
 // callShape is a call of the aggregate as it should be.
 func callShape(e *saql.Call, a *fn.Agg) string {
-	if !a.Ordered && !a.Row {
-		return e.Name.Text + "(e)"
+	if a.Ordered || a.Row {
+		return a.Signature()
 	}
-	var names []string
-	for i, p := range a.Params {
-		name := p.Name
-		if a.Row && i == len(a.Params)-1 {
-			name = "[" + name + "]"
-		}
-		names = append(names, name)
-	}
-	text := e.Name.Text + "(" + strings.ReplaceAll(strings.Join(names, ", "), ", [", " [, ") + ")"
-	if a.Ordered {
-		text += " OVER (ORDER BY key)"
-	}
-	return text
+	return e.Name.Text + "(e)"
 }
 
 // rowOrValue compiles an argument; if rows is set, the name of a source stands for its

@@ -64,4 +64,9 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	f(`SELECT k, TopOne(v) OVER (ORDER BY v) AS x, PERCENTILE_DISC(0.5) OVER (ORDER BY v) AS p FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 1)`,
 		stream{keys: 100, gap: 2000}, exec.Options{})
 	f(`SELECT k, STDEV(v) AS x FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1)`, jitter, late)
+	f(`SELECT a.k, b.v FROM a TIMESTAMP BY at JOIN a b TIMESTAMP BY at ON a.k = b.k AND DATEDIFF(second, a, b) BETWEEN -1 AND 5 WHERE a.v < 10`,
+		stream{keys: 300, gap: 100 * vec.Microsecond}, exec.Options{})
+	f(`SELECT a.k, b.v FROM a TIMESTAMP BY at LEFT JOIN a b TIMESTAMP BY at ON a.k = b.k AND DATEDIFF(second, a, b) BETWEEN 0 AND 1 AND a.v < b.v`,
+		stream{keys: 3000, gap: 100 * vec.Microsecond, jitter: vec.Second}, late)
+	f(`SELECT TOP 10 k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1) ORDER BY n DESC`, jitter, late)
 }

@@ -78,7 +78,9 @@ func (o *concat) Snapshot(w *state.Writer) {
 
 func (o *concat) Restore(r *state.Reader) error {
 	for i := range o.rows {
-		o.rows[i] = r.Int()
+		if o.rows[i] = r.Int(); o.rows[i]>>leafShift != 0 {
+			r.Fail()
+		}
 	}
 	return r.Err()
 }

@@ -287,7 +287,11 @@ func (n *numbers) snapshot(w *state.Writer) {
 func (n *numbers) restore(r *state.Reader) error {
 	n.next = n.next[:0]
 	for range r.Count() {
-		n.next = append(n.next, r.Int())
+		x := r.Int()
+		if x>>leafShift != 0 {
+			r.Fail()
+		}
+		n.next = append(n.next, x)
 	}
 	return r.Err()
 }

@@ -24,6 +24,13 @@ var restoreQueries = []string{
 		GROUP BY CAST(g AS nvarchar(max)), TumblingWindow(second, 5)) SELECT MAX(g) AS x, MIN(m) AS y FROM s GROUP BY SlidingWindow(second, 5)`,
 	`SELECT * FROM a TIMESTAMP BY at MATCH_RECOGNIZE (LIMIT DURATION(second, 6) PARTITION BY k MEASURES k AS k, Min(B.v) AS m, First(A.g) AS g, Classifier() AS c
 		PATTERN (A (B | C)* D) DEFINE B AS B.v >= First(A.v), D AS D.g = A.g) AS m`,
+	`SELECT x.k, x.v, y.g FROM a x TIMESTAMP BY at JOIN a y TIMESTAMP BY at ON x.k = y.k AND DATEDIFF(second, x, y) BETWEEN -3 AND 4 AND x.v < y.v`,
+	`SELECT x.g, y.v AS yv, z.v AS zv FROM a x TIMESTAMP BY at LEFT JOIN b y TIMESTAMP BY at ON x.k = y.k AND DATEDIFF(second, x, y) BETWEEN 0 AND 4
+		LEFT JOIN a z TIMESTAMP BY at ON x.k = z.k AND DATEDIFF(second, x, z) BETWEEN 0 AND 5 AND DATEDIFF(second, y, z) BETWEEN 0 AND 2`,
+	`SELECT TOP 2 k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 5) ORDER BY n DESC`,
+	`WITH u AS (SELECT k, v FROM a TIMESTAMP BY at UNION SELECT k, v FROM b TIMESTAMP BY at),
+		w AS (SELECT u.v, e.ArrayValue AS x FROM u CROSS APPLY GetArrayElements(TRY_CAST(u.k AS array)) AS e)
+		SELECT x, COUNT(*) AS n FROM w GROUP BY x, TumblingWindow(second, 5)`,
 	`WITH u AS (SELECT k, v FROM a TIMESTAMP BY at UNION SELECT k, v FROM b TIMESTAMP BY at)
 		SELECT k, COUNT(v) AS n FROM u GROUP BY k, Windows(TumblingWindow(second, 4), SessionWindow(second, 3, 9), SlidingWindow(second, 2))`,
 }

@@ -183,7 +183,7 @@ func (b *block) column(path []string) int {
 		}
 		if b.passesKnown() { // a column that * does not show
 			col := b.rows().field(b.sources[0], path)
-			b.wants[key] = b.add1(path[0], b.c.columnAt(b.rows().node(), col))
+			b.wants[key] = b.add1("", b.c.columnAt(b.rows().node(), col))
 			return b.wants[key]
 		}
 		panic("plan: no column " + path[0])

@@ -336,6 +336,24 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// TestInternalColumns: what a step computes for others only is no column of it.
+func TestInternalColumns(t *testing.T) {
+	f := func(query, want string) {
+		t.Helper()
+		s := mustCompile(t, query).Steps[0]
+		var names []string
+		for _, c := range s.Cols {
+			names = append(names, s.Node.Cols[c].Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s\ngot %q, want %q", query, got, want)
+		}
+	}
+	f("CREATE TABLE input (a bigint); WITH s AS (SELECT * FROM input WHERE LAG(a) OVER (LIMIT DURATION(second, 1)) = 1) SELECT PartitionId, a FROM s", "a")
+	f("WITH s AS (SELECT TOP 3 k, COUNT(*) AS n FROM feed GROUP BY k, Tumbling(second, 1) ORDER BY MAX(v)) SELECT n FROM s", "n")
+	f("WITH s AS (SELECT DISTINCT UPPER(k) AS u FROM feed GROUP BY k, Tumbling(second, 1) ORDER BY LEN(UPPER(k))) SELECT u FROM s", "u")
+}
+
 // TestHistory: the sum of the windows on the longest path (saql.md 4.9).
 func TestHistory(t *testing.T) {
 	f := func(query string, want vec.Time) {

@@ -62,7 +62,8 @@ func (s *schema) names() []string {
 }
 
 // unknownRelation stands for what could not be resolved or cannot run yet: any column
-// is fine, so that no follow-up errors come up. It is never lowered.
+// is fine, so that no follow-up errors come up. It is never lowered. The element of an
+// APPLY is one too, for its columns are those of the APPLY's frame.
 type unknownRelation struct{ sch schema }
 
 func newUnknown(what string) *unknownRelation {

@@ -13,8 +13,6 @@ const (
 	keptPositions = 1 << 20
 	// firstSeen is how many geographies a Reader remembers to have seen once.
 	firstSeen = 1 << 12
-	// shortText is up to how many bytes a text is not worth keeping: that of a point.
-	shortText = 80
 )
 
 // Reader turns values into geographies. It keeps those that come again, such as constants
@@ -25,15 +23,21 @@ type Reader struct {
 	build
 	point Geography
 	byRec map[*vec.Rec]*Geography
-	// byText holds copies of the texts.
-	byText map[string]*Geography
+	byText map[string]keptText
 	kept   int // positions in both
 	// seen has what was read lately and not kept: a value that comes once is not kept. It
 	// holds no pointers, for they would keep the memory of old events.
 	seen [firstSeen]uintptr
-	// What was read last, with a record that is known to live on.
-	lastRec *vec.Rec
-	last    *Geography
+	// What was read last of what is kept: constants come row after row.
+	lastRec  *vec.Rec
+	lastText string
+	last     *Geography
+}
+
+// keptText is the geography of a text, with a copy of the text that lives on.
+type keptText struct {
+	text string
+	g    *Geography
 }
 
 // Read gives the geography of a value: a GeoJSON record, or well-known text; nil if it is
@@ -54,7 +58,7 @@ func (r *Reader) Record(rec *vec.Rec) *Geography {
 		return r.last
 	}
 	if g, ok := r.byRec[rec]; ok {
-		r.lastRec, r.last = rec, g
+		r.lastRec, r.lastText, r.last = rec, "", g
 		return g
 	}
 	g := r.start()
@@ -78,8 +82,12 @@ func (r *Reader) Record(rec *vec.Rec) *Geography {
 
 // Text is Read of a text.
 func (r *Reader) Text(s string) *Geography {
-	if g, ok := r.byText[s]; ok {
-		return g
+	if s == r.lastText && s != "" {
+		return r.last
+	}
+	if kept, ok := r.byText[s]; ok {
+		r.lastRec, r.lastText, r.last = nil, kept.text, kept.g
+		return kept.g
 	}
 	g := r.start()
 	if !r.fromText(s) {
@@ -88,11 +96,15 @@ func (r *Reader) Text(s string) *Geography {
 	if r.OnRead != nil {
 		r.OnRead(g)
 	}
-	if len(s) > shortText && r.again(hash(s)) && r.room(g) {
+	if g != nil && g.kind == Point {
+		return g
+	}
+	if r.again(hash(s)) && r.room(g) {
 		if r.byText == nil {
-			r.byText = map[string]*Geography{}
+			r.byText = map[string]keptText{}
 		}
-		r.byText[strings.Clone(s)] = r.own(g)
+		s = strings.Clone(s)
+		r.byText[s] = keptText{s, r.own(g)}
 	}
 	return g
 }
@@ -138,7 +150,7 @@ func (r *Reader) room(g *Geography) bool {
 	}
 	if r.kept += size; r.kept > keptPositions {
 		r.byRec, r.byText, r.kept = nil, nil, size
-		r.lastRec, r.last = nil, nil
+		r.lastRec, r.lastText, r.last = nil, "", nil
 	}
 	return true
 }

@@ -21,8 +21,8 @@ type Reader struct {
 	// OnRead, if set, is told of every geography that is read, nil if malformed.
 	OnRead func(*Geography)
 	build
-	point Geography
-	byRec map[*vec.Rec]*Geography
+	point  Geography
+	byRec  map[*vec.Rec]*Geography
 	byText map[string]keptText
 	kept   int // positions in both
 	// seen has what was read lately and not kept: a value that comes once is not kept. It

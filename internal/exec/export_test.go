@@ -5,5 +5,6 @@ package exec
 func SetLimits(idle, ring, table, results int) (restore func()) {
 	was := limits
 	limits.idleGroups, limits.ring, limits.table, limits.results = idle, int64(ring), int64(table), results
+	limits.matchRows = idle
 	return func() { limits = was }
 }

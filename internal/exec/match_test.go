@@ -228,3 +228,57 @@ func TestMatchHeld(t *testing.T) {
 		t.Error("the limit on what is held was not seen")
 	}
 }
+
+// TestMatchForgetsKeys: keys without attempts go, and the others go on.
+func TestMatchForgetsKeys(t *testing.T) {
+	var events, want []string
+	for i := range 300 {
+		at := fmt.Sprintf("12:%02d:%02d", i/60, i%60)
+		k := i / 2 // each key has an A, then a B; key 1000 has A at the start and B at the end
+		switch i {
+		case 0, 299:
+			k = 1000
+		}
+		v := i % 2
+		events = append(events, fmt.Sprintf(`{"at":"%s","k":%d,"v":%d}`, at, k, v))
+		if v == 1 && i != 1 && i != 299 {
+			want = append(want, fmt.Sprintf("%s %d %d", at, k, i))
+		}
+	}
+	for i := range events {
+		events[i] = events[i][:len(events[i])-1] + fmt.Sprintf(`,"n":%d}`, i)
+	}
+	want = append(want, "12:04:59 1000 299")
+	p := &play{query: matchQuery("hour, 1", "PARTITION BY k MEASURES k AS k, B.n AS n PATTERN (A B) DEFINE A AS A.v = 0, B AS B.v = 1"), events: map[string][]string{"a": events}}
+	p.everyWay(t, want...)
+	defer exec.SetLimits(3, 8, 64, 5)()
+	p.way = twinWay{cut: 1}
+	p.gives(t, want...)
+}
+
+// TestMatchMisfits: what Min and Max cannot order is a query error of who reads it.
+func TestMatchMisfits(t *testing.T) {
+	f := func(events, want string) {
+		t.Helper()
+		for _, q := range []string{
+			"MEASURES Max(A.v) AS m PATTERN (A A A) DEFINE A AS A.n >= 0",
+			"MEASURES First(A.v) AS m PATTERN (A A A) DEFINE A AS Max(A.v) IS NULL OR A.n >= 0",
+		} {
+			p := &play{query: matchQuery("second, 10", q), events: matchEvents(events)}
+			p.fails(t, want)
+			p.opts.DropErrors = true
+			p.run(t)
+			if p.err != nil || p.counts.Dropped[exec.QueryFailed] == 0 {
+				t.Errorf("%s: %v, %d rows dropped", events, p.err, p.counts.Dropped[exec.QueryFailed])
+			}
+		}
+	}
+	f(`1:1 2:[1] 3:2`, "argument 1 of MAX has type array; bit, bigint, float, datetime or nvarchar(max) wanted")
+	f(`1:"x" 2:1 3:[]`, "argument 1 of MAX has type nvarchar(max); bigint or float wanted")
+	p := &play{query: "WITH s AS (SELECT n, CASE n WHEN 1 THEN System.Timestamp() ELSE v END AS v FROM a TIMESTAMP BY at) SELECT * FROM s MATCH_RECOGNIZE (" +
+		"LIMIT DURATION(second, 10) MEASURES Min(A.v) AS m PATTERN (A A A) DEFINE A AS A.n >= 0) AS m", events: matchEvents("1:1 2:2 3:3")}
+	p.fails(t, "argument 1 of MIN mixes datetime with numbers")
+	p = &play{query: "CREATE TABLE a (at datetime, v nvarchar(max)); " + matchQuery("second, 10", "MEASURES Min(A.v) AS m, Max(A.v) AS n PATTERN (A A A)  DEFINE A AS A.v > ''"),
+		events: matchEvents(`1:"9" 2:"10" 3:"x"`)}
+	p.everyWay(t, "12:00:03 '10' 'x'")
+}

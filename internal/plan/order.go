@@ -32,7 +32,7 @@ func (p *Plan) orderRows() {
 				}
 			case *Join, *History, *Match, *Top:
 				most = hardOrder
-			case *Filter, *Project, *Apply:
+			case *Filter, *Project, *Apply, *Order: // a union shows the order of its branches
 				most = max(most, needOf(r))
 			case *Lookup:
 				if r.In[0] == n {

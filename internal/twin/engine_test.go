@@ -49,18 +49,18 @@ func caseOf(j Job) *testkit.Case {
 
 // check runs a job through the twin and the engine, and tells how they differ.
 func check(j Job, w testkit.Way) (v verdict, text string) {
+	_, err := caserun.Compile(caseOf(j))
+	switch {
+	case err != nil && caserun.NotSupported(err):
+		return unsupported, err.Error()
+	case err != nil:
+		return rejected, err.Error()
+	}
 	want, slowErr := Run(j)
 	if errors.Is(slowErr, ErrTooLarge) {
 		return large, ""
 	}
 	got, err := engine(j, w)
-	var q *caserun.QueryErrors
-	switch {
-	case errors.As(err, &q) && caserun.NotSupported(err):
-		return unsupported, err.Error()
-	case errors.As(err, &q):
-		return rejected, err.Error()
-	}
 	var u *Unknown
 	switch {
 	case errors.As(slowErr, &u):

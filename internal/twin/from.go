@@ -26,7 +26,8 @@ type tuple struct {
 type block struct {
 	sources []source
 	tuples  []tuple
-	loose   bool // see Output
+	loose   bool   // see Output
+	bounds  []edge // of the joins in it
 	// partition are the PARTITION BY keys of its sources (saql.md 4.6).
 	partition []saql.Expr
 }

@@ -136,47 +136,72 @@ func (g *gen) derived() (string, []string, bool) {
 	return "(" + text + ") AS d", []string{"*", "d.*"}, open
 }
 
-// join makes a chain of two or three sources.
+// join makes a chain of two or three sources, or a source joined with a join.
 func (g *gen) join() (text string, stars []string, open bool) {
 	s, text := g.source("l")
-	add := func(alias string, s namedSource) {
-		for _, c := range s.columns {
-			g.block.columns = append(g.block.columns, col{alias + "." + c.name, c.kind})
-		}
-		stars = append(stars, alias+".*")
-		open = open || s.open
-	}
-	add("l", s)
-	left := []string{"l"}
-	for _, alias := range []string{"r", "c"}[:1+g.IntN(4)/3] {
-		var right namedSource
-		on := ""
-		kind := pick(g, "JOIN", "INNER JOIN", "LEFT JOIN", "LEFT OUTER JOIN")
-		ref := g.sources[len(g.sources)-1]
-		for _, s := range g.sources {
-			if s.reference {
-				ref = s
-			}
-		}
-		var table string
-		if ref.reference && g.chance(50) {
-			right, table = ref, ref.name+" AS "+alias
-		} else {
-			right, table = g.source(alias)
-			on = g.bound(pick(g, left...), alias)
-		}
-		before := g.block.columns
+	j := &joinGen{gen: g, streams: []string{"l"}}
+	j.add("l", s)
+	if g.chance(8) { // l JOIN (r JOIN c ON ..) ON ..
+		right, table := g.source("r")
+		inner := &joinGen{gen: g, streams: []string{"r"}}
 		g.block.columns = nil
-		add(alias, right)
-		mine := g.block.columns
-		g.block.columns = append(before, mine...)
-		g.block.history, g.block.on = false, true
-		on = g.on(on, before, mine)
-		g.block.history, g.block.on = true, false
-		text += " " + kind + " " + table + " ON " + on
-		left = append(left, alias)
+		inner.add("r", right)
+		table += inner.next("c", "r")
+		all := g.block.columns
+		g.block.columns = j.columns
+		text += pick(g, " JOIN (", " LEFT JOIN (") + table + ") ON " + g.on(g.bound("l", "r"), j.columns, all)
+		return text, append(j.stars, inner.stars...), true
 	}
-	return text, stars, open
+	text += j.next("r", "l")
+	if g.chance(30) {
+		text += j.next("c", j.streams...)
+	}
+	return text, j.stars, j.open
+}
+
+// joinGen is a chain of joins at work.
+type joinGen struct {
+	*gen
+	columns []col
+	streams []string // aliases that have a time
+	stars   []string
+	open    bool
+}
+
+// add makes the columns of a source ones that expressions may read.
+func (j *joinGen) add(alias string, s namedSource) []col {
+	var mine []col
+	for _, c := range s.columns {
+		mine = append(mine, col{alias + "." + c.name, c.kind})
+	}
+	j.columns = append(j.columns, mine...)
+	j.block.columns = append(j.block.columns, mine...)
+	j.stars = append(j.stars, alias+".*")
+	j.open = j.open || s.open
+	return mine
+}
+
+// next is one more JOIN of the chain, bounded against one of some sources.
+func (j *joinGen) next(alias string, against ...string) string {
+	kind := pick(j.gen, "JOIN", "INNER JOIN", "LEFT JOIN", "LEFT OUTER JOIN")
+	before := j.columns
+	bound := ""
+	var table string
+	var right namedSource
+	i := slices.IndexFunc(j.sources, func(s namedSource) bool { return s.reference })
+	if i >= 0 && j.chance(50) {
+		right = j.sources[i]
+		table = right.name + " AS " + alias
+	} else {
+		right, table = j.source(alias)
+		bound = j.bound(pick(j.gen, against...), alias)
+		if len(against) > 1 && j.chance(30) {
+			bound += j.f(" AND DATEDIFF(second, %s, %s) %s", pick(j.gen, against...), alias, pick(j.gen, ">= -5", "> 0", "< 9", "<= 5"))
+		}
+		j.streams = append(j.streams, alias)
+	}
+	mine := j.add(alias, right)
+	return " " + kind + " " + table + " ON " + j.on(bound, before, mine)
 }
 
 // on adds equalities and other conditions to a time bound.
@@ -185,7 +210,9 @@ func (g *gen) on(bound string, left, right []col) string {
 	if bound != "" {
 		parts = append(parts, bound)
 	}
-	all := g.block.columns
+	was := g.block
+	g.block.history, g.block.on = false, true
+	all := append(slices.Clone(left), right...)
 	if g.chance(80) {
 		kinds := pick(g, "k", "k", "n", "s", "m")
 		g.block.columns = left
@@ -201,7 +228,13 @@ func (g *gen) on(bound string, left, right []col) string {
 	if parts == nil || g.chance(25) {
 		parts = append(parts, "("+g.condition(1)+")")
 	}
+	if bound != "" && g.chance(12) { // an elapsed time that is a number like others
+		i, j := left[0].name[:1], right[0].name[:1]
+		parts = append(parts, g.f("(DATEDIFF(%s, %s, %s) %s %d OR %s)", pick(g, "second", "millisecond"), i, j, pick(g, ">", "<=", "% 2000 ="), g.IntN(4), g.condition(0)))
+	}
 	g.Shuffle(len(parts), func(i, k int) { parts[i], parts[k] = parts[k], parts[i] })
+	g.block = was
+	g.block.columns = all
 	return strings.Join(parts, " AND ")
 }
 
@@ -435,9 +468,9 @@ func (g *gen) windowed(from, where string, want []col) (string, []col) {
 			head += g.f("TOP %d ", 1+g.IntN(3))
 		}
 		if g.chance(60) {
-			e, _ := item(numberCol)
-			if strings.Contains(head, "DISTINCT") { // its columns alone can be sorted by
-				e = exprs[g.IntN(len(exprs))]
+			e := pick(g, exprs...)
+			if head == "SELECT " || !strings.Contains(head, "DISTINCT") { // else only its columns
+				e, _ = item(numberCol)
 			}
 			tail += " ORDER BY " + e + pick(g, "", " DESC")
 		}

@@ -56,10 +56,14 @@ func (x *env) earlier(c *saql.Call, rows []int, back, defaultAt int) Value {
 		}
 		return row.value(c.Args[0])
 	}
-	if len(c.Args) > defaultAt {
-		return x.value(c.Args[defaultAt])
+	if len(c.Args) <= defaultAt {
+		return null
 	}
-	return null
+	v := x.value(c.Args[defaultAt])
+	if v.Kind == Int && x.block.static(c.Args[0]) == Float { // the type is that of the value
+		return floatValue(float64(v.Int))
+	}
+	return v
 }
 
 // visible are the rows up to upto that the row sees: of its keys, younger than the

@@ -15,6 +15,10 @@ func (r *run) join(j *saql.Join) *block {
 	reference := right.reference()
 	b.loose = reference && left.loose
 	n := len(left.sources)
+	b.bounds = slices.Clone(left.bounds)
+	for _, e := range right.bounds {
+		b.bounds = append(b.bounds, edge{e.from + n, e.to + n, e.high})
+	}
 	for _, l := range left.tuples {
 		matched := false
 		for _, rt := range right.tuples {
@@ -35,12 +39,13 @@ func (r *run) join(j *saql.Join) *block {
 			t := tuple{l.t, append(slices.Clone(l.parts), make([]*row, len(right.sources))...)}
 			if !reference {
 				x := &env{block: b, tuple: t, at: -1, on: true}
-				t.t = max(t.t, x.latest(j.On, n))
+				t.t = max(t.t, x.latest(j.On, n, b.bounds))
 			}
 			b.tuples = append(b.tuples, t)
 		}
 	}
 	slices.SortStableFunc(b.tuples, func(x, y tuple) int { return order(x.t, y.t) })
+	b.bounds = append(b.bounds, (&env{block: b}).edges(j.On)...)
 	return b
 }
 
@@ -192,32 +197,65 @@ func (x *env) bound(e saql.Expr) tri {
 	return triOf(t.low <= d && d <= t.high)
 }
 
-// latest is the latest time at which a partner of the left row could come: the smallest
-// T(x) + u(x) over the left sources x that are bounded (saql.md 6.4).
-func (x *env) latest(on saql.Expr, n int) int64 {
-	end := int64(math.MaxInt64)
+// edge says that T(to) - T(from) is at most high, for two sources of a block.
+type edge struct {
+	from, to int
+	high     int64
+}
+
+// edges are the bounds of a condition between sources.
+func (x *env) edges(on saql.Expr) []edge {
+	var out []edge
 	for _, c := range conjuncts(on) {
 		t, ok := x.boundOf(c)
 		if !ok {
 			continue
 		}
 		a, b := x.sourceOf(t.call.Args[1]), x.sourceOf(t.call.Args[2])
-		up := t.high
-		if a >= n { // T(right) <= T(left) - low
-			a, b = b, a
-			if up = math.MaxInt64; t.low != math.MinInt64 {
-				up = -t.low
+		if t.high != math.MaxInt64 {
+			out = append(out, edge{a, b, t.high})
+		}
+		if t.low != math.MinInt64 {
+			out = append(out, edge{b, a, -t.low})
+		}
+	}
+	return out
+}
+
+// latest is the latest time at which a partner of the left row could come, the first n
+// sources being the left side (saql.md 6.4): for each right source the smallest T(x) + u(x)
+// over the left sources x that bound it; a partner of several sources is complete with the
+// last of them. What a condition bounds by way of a third source counts (6.2).
+func (x *env) latest(on saql.Expr, n int, inside []edge) int64 {
+	end := map[int]int64{}
+	var inner []edge
+	for _, e := range append(x.edges(on), inside...) {
+		switch {
+		case e.from >= n && e.to >= n:
+			inner = append(inner, e)
+		case e.to >= n && x.tuple.parts[e.from] != nil:
+			relax(end, e.to, x.tuple.parts[e.from].t+e.high)
+		}
+	}
+	for range x.block.sources {
+		for _, e := range inner {
+			if t, ok := end[e.from]; ok {
+				relax(end, e.to, t+e.high)
 			}
 		}
-		if a >= n || b < n || up == math.MaxInt64 {
-			continue
-		}
-		if x.tuple.parts[a] == nil {
-			return math.MinInt64 // the bound is unknown whoever comes
-		}
-		end = min(end, x.tuple.parts[a].t+up)
 	}
-	return end
+	last := int64(math.MinInt64)
+	for _, t := range end {
+		last = max(last, t)
+	}
+	return last
+}
+
+// relax lowers the bound of a source.
+func relax(end map[int]int64, source int, t int64) {
+	if old, ok := end[source]; !ok || t < old {
+		end[source] = t
+	}
 }
 
 // apply gives a row per element (saql.md 6.7).

@@ -115,8 +115,8 @@ var functions = map[string]function{
 	"UPPER":                  {eval: func(a []Value) Value { return mapped("UPPER", a[0], unicode.ToUpper) }},
 	"LOWER":                  {eval: func(a []Value) Value { return mapped("LOWER", a[0], unicode.ToLower) }},
 	"LEN":                    {eval: func(a []Value) Value { return length(strings.TrimRight(text("LEN", a[0]), " ")) }},
-	"LEFT":                   {eval: func(a []Value) Value { return edge("LEFT", a) }},
-	"RIGHT":                  {eval: func(a []Value) Value { return edge("RIGHT", a) }},
+	"LEFT":                   {eval: func(a []Value) Value { return side("LEFT", a) }},
+	"RIGHT":                  {eval: func(a []Value) Value { return side("RIGHT", a) }},
 	"SUBSTRING":              {eval: substring},
 	"REVERSE":                {eval: reverse},
 	"REPLACE":                {eval: replace},
@@ -244,8 +244,8 @@ func mapped(f string, v Value, rule func(rune) rune) Value {
 
 func length(s string) Value { return intValue(int64(len([]rune(s)))) }
 
-// edge is LEFT or RIGHT.
-func edge(f string, a []Value) Value {
+// side is LEFT or RIGHT.
+func side(f string, a []Value) Value {
 	s, n := []rune(text(f, a[0])), integer(f, a[1])
 	if n < 0 {
 		fail("%s: length must not be negative", f)

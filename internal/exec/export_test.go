@@ -8,3 +8,33 @@ func SetLimits(idle, ring, table, results int) (restore func()) {
 	limits.matchRows = idle
 	return func() { limits = was }
 }
+
+// HistoryState tells how many keys and rows the analytic functions of a graph keep.
+func HistoryState(g *Graph) (keys, held int) {
+	for _, v := range g.nodes {
+		if h, ok := v.op.(*history); ok {
+			held += h.held()
+			for _, s := range h.sets {
+				keys += int(s.table.n)
+			}
+		}
+	}
+	return keys, held
+}
+
+// KnownKeys is how many keys the operators of a graph remember.
+func KnownKeys(g *Graph) int {
+	n := 0
+	for _, v := range g.nodes {
+		switch o := v.op.(type) {
+		case *grouping:
+			n += int(o.keys.n)
+		case *join:
+			n += int(o.keys.n)
+		case *match:
+			n += int(o.keys.n)
+		}
+	}
+	keys, _ := HistoryState(g)
+	return n + keys
+}

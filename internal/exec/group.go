@@ -23,6 +23,7 @@ type grouping struct {
 	rowNo   int64 // rows seen: orders rows of equal T
 	peak    int   // most state held since checked
 	checked int64 // rowNo when groups were last looked through for those without state
+	looked  int64 // how many there were then
 	res     results
 	load    vec.Batch
 	// Where query errors drop rows: what finds them, per aggregate, and what is left.
@@ -213,19 +214,19 @@ func (o *grouping) forget() {
 		known = max(known, w.known())
 	}
 	o.peak = max(o.peak, held)
-	if o.rowNo-o.checked < int64(known) {
+	if o.rowNo-o.checked < o.looked {
 		return // what forgetting costs has not been saved yet
 	}
 	peak := o.peak
-	o.peak, o.checked = held, o.rowNo
+	o.peak, o.checked, o.looked = held, o.rowNo, int64(known)
 	if known < 4*peak+limits.idleGroups {
 		return
 	}
 	w := state.NewWriter()
 	o.Snapshot(w)
-	ranked, peak, checked := o.res.ranked, o.peak, o.checked
+	ranked, peak, checked, looked := o.res.ranked, o.peak, o.checked, o.looked
 	*o = *newGroupOp(o.g, o.node, o.op)
-	o.peak, o.checked = peak, checked
+	o.peak, o.checked, o.looked = peak, checked, looked
 	o.res = results{}
 	o.res.init(o)
 	o.res.ranked = ranked

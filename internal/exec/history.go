@@ -77,13 +77,15 @@ type historyUnit interface {
 
 // historyKeys is the calls with the same PARTITION BY.
 type historyKeys struct {
-	h       *history
-	keys    []int
-	calls   []int
-	table   *keyTable
-	units   []historyUnit
-	rows    int // rows since the keys without rows were last looked for
-	scratch vec.Batch
+	h     *history
+	keys  []int
+	calls []int
+	table *keyTable
+	units []historyUnit
+	// rows have come since the keys without rows were last looked for; looked keys there
+	// were then.
+	rows, looked int
+	scratch      vec.Batch
 }
 
 func newHistory(g *Graph, n *plan.Node, op *plan.History, live []bool) *history {
@@ -166,6 +168,7 @@ func (h *history) Push(_ int, b *vec.Batch, emit Emit) error {
 	for _, s := range h.sets {
 		s.number(&h.in)
 		for _, u := range s.units {
+			u.expire(b.Time[0])
 			u.push(&h.in)
 		}
 	}
@@ -321,16 +324,17 @@ func (h *history) held() int {
 func (s *historyKeys) forget(rows int) {
 	s.rows += rows
 	known := int(s.table.n)
-	if s.rows < known || known < limits.idleGroups {
+	if s.rows < s.looked || known < limits.idleGroups {
 		return
 	}
-	s.rows = 0
+	s.rows, s.looked = 0, known
 	for _, u := range s.units {
 		u.sweep(s.h.seen)
 	}
 	if known < 4*s.held()+limits.idleGroups {
 		return
 	}
+	s.looked = s.held()
 	w := state.NewWriter()
 	s.snapshot(w)
 	s.build()

@@ -41,6 +41,7 @@ type join struct {
 	chain   []int32 // per right row of this time: the next one with that key
 
 	rows, checked int64 // rows so far, and when keys were last looked at
+	looked        int64 // how many keys there were then
 	load          vec.Batch
 }
 

@@ -109,18 +109,18 @@ func (o *join) restoreLists(port, gone, next int) {
 // it numbers the keys anew by writing and reading the state.
 func (o *join) forget() {
 	known := int64(o.keys.n)
-	if o.rows-o.checked < known {
+	if o.rows-o.checked < o.looked {
 		return // what forgetting costs has not been saved yet
 	}
-	o.checked = o.rows
+	o.checked, o.looked = o.rows, known
 	if known < 4*int64(o.held())+int64(limits.idleGroups) {
 		return
 	}
 	w := state.NewWriter()
 	o.Snapshot(w)
-	checked := o.checked
+	checked, looked := o.checked, o.looked
 	*o = *newJoin(o.g, o.node, o.op, o.live)
-	o.checked = checked
+	o.checked, o.looked = checked, looked
 	if err := o.Restore(state.NewReader(w.Bytes())); err != nil {
 		panic("exec: the state of a join does not read back: " + err.Error())
 	}

@@ -59,6 +59,7 @@ type match struct {
 
 	peak    int   // most attempts and matches held since checked
 	checked int64 // rowNo when keys were last looked through for those without attempts
+	looked  int64 // how many there were then
 	load    vec.Batch
 }
 

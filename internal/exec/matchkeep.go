@@ -116,19 +116,19 @@ func (o *match) tidy() {
 func (o *match) forget() {
 	known := int(o.keys.n)
 	o.peak = max(o.peak, o.tries)
-	if o.rowNo-o.checked < int64(known) {
+	if o.rowNo-o.checked < o.looked {
 		return // what forgetting costs has not been saved yet
 	}
 	peak := o.peak
-	o.peak, o.checked = o.tries, o.rowNo
+	o.peak, o.checked, o.looked = o.tries, o.rowNo, int64(known)
 	if known < 4*peak+limits.idleGroups {
 		return
 	}
 	w := state.NewWriter()
 	o.Snapshot(w)
-	peak, checked := o.peak, o.checked
+	peak, checked, looked := o.peak, o.checked, o.looked
 	*o = *newMatch(o.g, o.node, o.op)
-	o.peak, o.checked = peak, checked
+	o.peak, o.checked, o.looked = peak, checked, looked
 	if err := o.Restore(state.NewReader(w.Bytes())); err != nil {
 		panic("exec: the state of a match does not read back: " + err.Error())
 	}

@@ -20,23 +20,24 @@ type spatialIndex struct {
 	// so that the predicate reports them as it does without an index.
 	odd    []int32
 	reader geo.Reader
+	counts *Counts
 }
 
 // newFinder makes an index of the geographies in a column of reference data. It counts the
-// malformed ones, for the predicate never sees these.
+// malformed ones, on either side, for the predicate never sees these.
 func newFinder(g *Graph, s *plan.Spatial, col *vec.Vec) finder {
 	first, second := s.Fn.Params[0].Types, s.Fn.Params[1].Types
 	if !s.Inner {
 		first, second = second, first
 	}
-	x := &spatialIndex{left: first, rows: col.N}
+	x := &spatialIndex{left: first, rows: col.N, counts: &g.Counts}
 	gs := make([]*geo.Geography, col.N)
 	for i := range gs {
 		switch k := col.KindAt(i); {
 		case k.IsNull():
 		case second.Has(k):
 			if gs[i] = x.reader.Keep(col.At(i)); gs[i] == nil {
-				g.Counts.Notes[fn.MalformedGeography]++
+				x.counts.Notes[fn.MalformedGeography]++
 			}
 		default:
 			x.odd = append(x.odd, int32(i))
@@ -58,6 +59,8 @@ func (x *spatialIndex) find(v *vec.Vec, i int, rows []int32) []int32 {
 	if !k.IsNull() {
 		if g := x.reader.Read(v.At(i)); g != nil {
 			rows = x.index.Search(rows, g)
+		} else {
+			x.counts.Notes[fn.MalformedGeography]++
 		}
 	}
 	if len(x.odd) > 0 {

@@ -142,7 +142,7 @@ func (x *exprs) argumentType(name string, i int, v *Expr, want vec.Kinds, a saql
 
 // onlyKind is the kind that a CAST for a parameter would name: float for numbers.
 func onlyKind(t vec.Kinds) vec.Kind {
-	for _, k := range []vec.Kind{vec.Float, vec.Int, vec.String, vec.Datetime, vec.Bit, vec.Record, vec.Array} {
+	for _, k := range []vec.Kind{vec.Record, vec.Float, vec.Int, vec.String, vec.Datetime, vec.Bit, vec.Array} {
 		if t.Has(k) {
 			return k
 		}

@@ -114,17 +114,18 @@ func accepts(p fn.Param, k vec.Kind) bool {
 		return true
 	}
 	wantsNumber := want&numbers != 0
+	wantsText := want.Has(vec.String) && !want.Has(vec.Record) // a text beside a record is a geography
 	switch k {
 	case vec.Bit:
-		return wantsNumber || want.Has(vec.String)
+		return wantsNumber || wantsText
 	case vec.Int:
-		return want.Has(vec.Float) || want.Has(vec.String)
+		return want.Has(vec.Float) || wantsText
 	case vec.Float:
-		return want.Has(vec.Int) && p.Truncate || want.Has(vec.String)
+		return want.Has(vec.Int) && p.Truncate || wantsText
 	case vec.String:
 		return wantsNumber || want.Has(vec.Datetime)
 	case vec.Datetime:
-		return want.Has(vec.String) && !wantsNumber
+		return wantsText && !wantsNumber
 	}
 	return false
 }

@@ -151,19 +151,60 @@ type interval struct{ lo, hi vec.Time }
 
 func (a interval) plus(b interval) interval { return interval{a.lo + b.lo, a.hi + b.hi} }
 
-// age says what dist means for the times of the joined rows: T is that of the later side.
+// age is known when the bounds are; a look-up changes no time.
 func (j *joining) age(s *source) interval {
 	if j.right.reference() {
 		return j.left.age(s)
 	}
-	if slices.Contains(j.left.all(), s) {
-		behind := interval{max(0, j.dist.lo), max(0, j.dist.hi)}
-		if j.outer {
-			behind.lo = 0
+	return j.ages[s]
+}
+
+// findAges says how far T of a joined row, the later one of its sides, lies behind the
+// sources. lo and hi are the distances of all sources, those of the left first.
+func (j *joining) findAges(lo, hi [][]vec.Time) {
+	j.ages = map[*source]interval{}
+	all := j.all()
+	left := len(j.left.all())
+	for i, s := range all {
+		own, other, begin, end := j.left, j.right, left, len(all)
+		away := j.dist
+		if i >= left {
+			own, other, begin, end = j.right, j.left, 0, left
+			away = interval{-j.dist.hi, -j.dist.lo}
 		}
-		return j.left.age(s).plus(behind)
+		a := own.age(s)
+		far := a.plus(away) // T of the other side - T of s
+		for k := begin; k < end; k++ {
+			if r := all[k]; !r.reference && j.sure(r) {
+				b := other.age(r)
+				far = interval{max(far.lo, sum(lo[i][k], b.lo)), min(far.hi, sum(hi[i][k], b.hi))}
+			}
+		}
+		age := interval{max(a.lo, far.lo), max(a.hi, far.hi)}
+		if j.outer && i < left {
+			age = interval{a.lo, max(age.hi, j.unmatchedAge(i))}
+		}
+		j.ages[s] = age
 	}
-	return j.right.age(s).plus(interval{max(0, -j.dist.hi), max(0, -j.dist.lo)})
+}
+
+// unmatchedAge is how far T of an unmatched row lies behind left source i at most. A bound
+// by a source that is missing says nothing.
+func (j *joining) unmatchedAge(i int) vec.Time {
+	all := j.left.all()
+	_, hi := distances(all, j.left.known())
+	least, most := vec.MaxTime, vec.MinTime
+	for _, u := range j.until {
+		d := sum(hi[i][slices.Index(all, u.s)], u.hi)
+		most = max(most, d)
+		if !u.s.nullable {
+			least = min(least, d)
+		}
+	}
+	if least == vec.MaxTime {
+		return most
+	}
+	return least
 }
 
 // checkBounds demands a lower and an upper time bound for the right side (saql.md 6.2),
@@ -212,6 +253,7 @@ func (j *joining) checkBounds(t *saql.Join) {
 	if j.outer {
 		j.findUntil()
 	}
+	j.findAges(lo, hi)
 	if !j.checkEqualities() {
 		c.warn(diag.W6002, j.at, "the join has no equality: every pair in the time bound is compared", "")
 	}
@@ -240,7 +282,7 @@ func (j *joining) findUntil() {
 	all := j.all()
 	_, hi := distances(all, slices.Concat(j.right.known(), j.bounds))
 	left := len(j.left.all())
-	simple := true
+	j.plain = true
 	for i, l := range all[:left] {
 		if l.reference {
 			continue
@@ -252,12 +294,9 @@ func (j *joining) findUntil() {
 			}
 		}
 		if latest != vec.MaxTime {
-			simple = simple && !l.nullable && j.left.age(l) == interval{}
+			j.plain = j.plain && !l.nullable && j.left.age(l) == interval{}
 			j.until = append(j.until, until{l, latest})
 		}
-	}
-	if simple {
-		j.until = nil // T of the left row says it all
 	}
 }
 

@@ -46,8 +46,11 @@ type joining struct {
 	history [2]*historyFrame
 	// residual are the bounds that dist does not say exactly.
 	residual []bound
-	// until bounds T of a match by left sources, if not just by T of the left row.
+	// until bounds T of a match of an outer join by left sources; plain tells that T of the
+	// left row and dist say the same.
 	until []until
+	plain bool
+	ages  map[*source]interval
 }
 
 // until says that a match comes at most hi behind the row of s.

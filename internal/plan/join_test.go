@@ -71,6 +71,11 @@ func TestJoinBounds(t *testing.T) {
 	f("input a JOIN (other b JOIN feed c ON DATEDIFF(second, b, c) BETWEEN 1 AND 2) ON DATEDIFF(second, a, b) BETWEEN 0 AND 10",
 		"1..12 on (((b - a) >= 0 s) AND ((b - a) <= 10 s))")
 	f("input a LEFT JOIN (other b JOIN feed c ON DATEDIFF(second, b, c) BETWEEN 1 AND 2) ON DATEDIFF(second, a, c) BETWEEN 0 AND 10", "0..10")
+	f("input a JOIN (other b JOIN feed c ON DATEDIFF(second, b, c) BETWEEN -2 AND 3 JOIN input d ON DATEDIFF(second, c, d) BETWEEN 3 AND 6) ON DATEDIFF(second, a, c) = 3",
+		"6..9 on (((c - a) >= 3 s) AND ((c - a) <= 3 s))")
+	// Without b, a match of c could come until a + 100 s, and the row comes no sooner.
+	f(lb+"DATEDIFF(second, a, b) = 0 LEFT JOIN feed c ON DATEDIFF(second, a, c) BETWEEN 0 AND 100 AND DATEDIFF(second, b, c) <= 2 JOIN feed d ON DATEDIFF(second, a, d) BETWEEN 0 AND 5",
+		"-100..5 on (((d - a) >= 0 s) AND ((d - a) <= 5 s))")
 	// Reference data and elements have no time of their own.
 	f("input a JOIN lookup l ON l.k = a.k CROSS APPLY GetArrayElements(a.list) AS e JOIN feed c ON DATEDIFF(second, e, c) BETWEEN 0 AND 10 AND c.k = l.k", "0..10")
 }

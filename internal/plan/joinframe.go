@@ -82,6 +82,9 @@ func (j *joining) frame() timed {
 	case *Join:
 		op.Keys = keys
 		for _, u := range j.until {
+			if j.plain {
+				break
+			}
 			op.Until = append(op.Until, TimeBound{f.sides[0].time(u.s), u.hi})
 		}
 	}

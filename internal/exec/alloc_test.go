@@ -69,4 +69,10 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	f(`SELECT a.k, b.v FROM a TIMESTAMP BY at LEFT JOIN a b TIMESTAMP BY at ON a.k = b.k AND DATEDIFF(second, a, b) BETWEEN 0 AND 1 AND a.v < b.v`,
 		stream{keys: 3000, gap: 100 * vec.Microsecond, jitter: vec.Second}, late)
 	f(`SELECT TOP 10 k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1) ORDER BY n DESC`, jitter, late)
+	past := stream{keys: 100, gap: 1000}
+	f(`SELECT k, LAG(v) OVER (PARTITION BY k LIMIT DURATION(second, 1)) AS x, LAG(k, 2) OVER (LIMIT DURATION(second, 1)) AS y FROM a TIMESTAMP BY at`, past, exec.Options{})
+	f(`SELECT k, LAG(v, 5, 0) OVER (PARTITION BY k LIMIT DURATION(second, 1)) AS x FROM a TIMESTAMP BY at`, stream{keys: 100, gap: 1000, mixed: true}, exec.Options{})
+	f(`SELECT k, LAST(v) OVER (PARTITION BY k LIMIT DURATION(second, 1) WHEN v > 500) AS x, ISFIRST(second, 1) OVER (PARTITION BY k) AS y FROM a TIMESTAMP BY at`, past, exec.Options{})
+	f(`SELECT k, SUM(v) OVER (PARTITION BY k LIMIT DURATION(second, 1)) AS x, COUNT(*) OVER (LIMIT DURATION(second, 1)) AS y FROM a TIMESTAMP BY at`, past, exec.Options{})
+	f(`SELECT k, MAX(v) OVER (PARTITION BY k LIMIT DURATION(second, 1)) AS x FROM a TIMESTAMP BY at`, past, exec.Options{})
 }

@@ -63,6 +63,9 @@ func (o *match) Restore(r *state.Reader) error {
 		return r.Err()
 	}
 	o.rowNo = r.Int()
+	if o.rowNo < 0 {
+		r.Fail()
+	}
 	o.refs.restore(r)
 	for range r.Count() {
 		x := link{int32(r.Int()), int32(r.Int())}

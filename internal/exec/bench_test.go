@@ -111,6 +111,7 @@ var benchmarks = []struct {
 	{"tumbling/nulls", `SELECT k, SUM(v) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1)`, stream{keys: 100, gap: 100, mixed: true}, exec.Options{}},
 	{"tumbling/two keys", `SELECT k, v, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, v, TumblingWindow(second, 1)`, stream{keys: 10, gap: 100}, exec.Options{}},
 	{"hopping/avg", `SELECT k, AVG(v) AS n FROM a TIMESTAMP BY at GROUP BY k, HoppingWindow(second, 10, 1)`, stream{keys: 100, gap: 100}, exec.Options{}},
+	{"hopping/100k", `SELECT k, AVG(v) AS n FROM a TIMESTAMP BY at GROUP BY k, HoppingWindow(second, 10, 1)`, stream{keys: 100_000, gap: 100}, exec.Options{}},
 	{"hopping/max", `SELECT k, MAX(v) AS n FROM a TIMESTAMP BY at GROUP BY k, HoppingWindow(second, 600, 1)`, stream{keys: 100, gap: 100 * vec.Microsecond}, exec.Options{}},
 	{"sliding/count", `SELECT k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 10)`, stream{keys: 100, gap: 100}, exec.Options{}},
 	{"sliding/max", `SELECT k, MAX(v) AS n FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 10)`, stream{keys: 100, gap: 100}, exec.Options{}},

@@ -41,8 +41,8 @@ func (e *explainCmd) Run(con *console) error {
 	case messageCode.MatchString(e.What):
 		return explainCode(con, e.What)
 	}
-	if text, ok := manual(e.What); ok {
-		_, err := fmt.Fprint(con.out, text)
+	if entry, ok := lookupManual(e.What); ok {
+		_, err := fmt.Fprint(con.out, entry.text())
 		return err
 	}
 	if e.What != "-" && !strings.ContainsAny(e.What, `./\`) {
@@ -83,22 +83,4 @@ func (e *explainCmd) query(con *console, file, src string) error {
 	q.show(con, false)
 	q.plan.Explain(con.out)
 	return nil
-}
-
-// laterText is said of names that queries cannot use yet.
-const laterText = "This engine knows the name and does not run it yet.\n"
-
-// manual is the entry of a function, a window or an expression.
-func manual(name string) (string, bool) {
-	e, known := lookupManual(name)
-	later, isLater := fn.LookupLater(name)
-	switch {
-	case known && isLater:
-		return e.text() + "\n" + laterText, true
-	case known:
-		return e.text(), true
-	case isLater:
-		return fmt.Sprintf("%s\n  %s\n\n%s", later.Name, later.Kind, laterText), true
-	}
-	return "", false
 }

@@ -63,21 +63,6 @@ func Compile(c *testkit.Case) (*plan.Plan, error) {
 	return p, nil
 }
 
-// NotSupported reports whether err says only that the query needs parts of the language
-// that come later.
-func NotSupported(err error) bool {
-	var e *QueryErrors
-	if !errors.As(err, &e) {
-		return false
-	}
-	for _, d := range e.List {
-		if d.Severity == diag.SeverityError && d.Code != diag.NotSupported {
-			return false
-		}
-	}
-	return true
-}
-
 // QueryErrors is a query that did not compile.
 type QueryErrors struct {
 	Src  string

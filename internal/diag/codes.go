@@ -42,7 +42,7 @@ const (
 	SA4013 Code = "SA4013" // the query reads only reference data
 	SA4014 Code = "SA4014" // SELECT * is not allowed with JOIN
 	SA4015 Code = "SA4015" // two columns are named "<c>"
-	SA4016 Code = "SA4016" // ORDER BY is not part of the language [only when portable]
+	SA4016 Code = "SA4016" // ORDER BY is not part of the language
 	SA4017 Code = "SA4017" // the branches of the UNION are partitioned differently
 	SA5001 Code = "SA5001" // a window must be specified: <COUNT> groups an endless stream
 	SA5002 Code = "SA5002" // only one window per GROUP BY
@@ -123,8 +123,4 @@ const (
 	W8002  Code = "W8002"  // pattern variable "<v>" is defined but not used
 	W8003  Code = "W8003"  // <LAG> without PARTITION BY looks at the rows of all keys
 	W9001  Code = "W9001"  // <feature> is an extension; other engines reject it
-
-	// NotSupported is for parts of the language that are read and checked, but whose
-	// execution comes later.
-	NotSupported Code = "SA9901"
 )

@@ -149,8 +149,4 @@ var infoFunctions = []Info{
 		Code: SA9002, Message: "UDA \"<f>\" lacks <computeResult()>",
 		Explain: "A user aggregate has the methods init, accumulate and computeResult.",
 	},
-	{
-		Code: NotSupported, Message: "<feature> is not supported yet",
-		Explain: "The query is correct, but this part of the language cannot be run yet.",
-	},
 }

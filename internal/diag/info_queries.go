@@ -105,7 +105,7 @@ var infoQueries = []Info{
 		Good:    "SELECT id AS total, v AS sum FROM input",
 	},
 	{
-		Code: SA4016, Message: "ORDER BY is not part of the language [only when portable]",
+		Code: SA4016, Message: "ORDER BY is not part of the language",
 		Hint:    "use TopOne or CollectTop",
 		Explain: "The job is to run elsewhere too (portable = true), and ORDER BY is an extension.",
 	},

@@ -37,7 +37,7 @@ type ReferenceRows struct {
 // CSV file (Options.Text). onDrop is told of every row of the batch at hand that does not fit a
 // CREATE TABLE; it may be nil.
 func NewReferenceRows(p *plan.Plan, input int, text bool, onDrop func(row int)) *ReferenceRows {
-	r := &ReferenceRows{used: UsedColumns(p)[input]}
+	r := &ReferenceRows{used: UsedColumns(p)[input], judge: Graph{plan: p}}
 	r.judge.plan = p
 	r.rows.Cols = make([]vec.Vec, len(p.Inputs[input].Fields))
 	if len(p.Inputs[input].Table) > 0 {

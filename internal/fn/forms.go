@@ -1,5 +1,7 @@
 package fn
 
+import "slices"
+
 // Form is a piece of the language that is written like a function and is not one: an
 // expression of the engine or a window. It stands here for the manual only.
 type Form struct {
@@ -10,8 +12,22 @@ type Form struct {
 }
 
 // Forms lists them by name. Examples of expressions are calls over constants, as those
-// of functions; windows have none.
-var Forms = []Form{
+// of functions; what needs events has a story.
+var Forms = sortedForms(expressionForms, partForms,
+	[]Form{joinForm, arrayElementsForm, recordPropertiesForm, udfForm, udaForm})
+
+func sortedForms(lists ...[]Form) []Form {
+	all := slices.Concat(lists...)
+	slices.SortFunc(all, func(a, b Form) int { return compareNames(a.Name, b.Name) })
+	return all
+}
+
+// called are the kinds of forms that are called like functions: a misspelt function may
+// have meant them.
+var called = map[string]bool{"expression": true, "window": true, "analytic function": true, "pattern function": true, "function of APPLY": true}
+
+// expressionForms are the expressions, windows and patterns.
+var expressionForms = []Form{
 	changeForm,
 	spikeForm,
 	{
@@ -48,6 +64,7 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "Classifier gives, in MEASURES of MATCH_RECOGNIZE, an array with the variable that each row of the match was taken as.",
 			Section: "9.5",
+			Story:   matchStory,
 		},
 	},
 	{
@@ -70,6 +87,7 @@ var Forms = []Form{
 		Doc: Doc{
 			Summary: "First gives, in MATCH_RECOGNIZE, a field of the first row that was taken as a variable. Last, Min and Max work alike.",
 			Section: "9.3",
+			Story:   matchStory,
 		},
 	},
 	{
@@ -105,6 +123,7 @@ GROUP BY k, HoppingWindow(second, 10, 5)`,
 		Doc: Doc{
 			Summary: "MATCH_RECOGNIZE finds sequences of rows by a regular expression over rows, at most one from each row on, and gives a row of measures for each.",
 			Section: "9",
+			Story:   matchStory,
 		},
 	},
 	{

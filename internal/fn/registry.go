@@ -84,10 +84,9 @@ func Names() []string {
 		names = append(names, a.Name)
 	}
 	for _, f := range Forms {
-		names = append(names, f.Name)
-	}
-	for _, l := range Later {
-		names = append(names, l.Name)
+		if called[f.Kind] {
+			names = append(names, f.Name)
+		}
 	}
 	slices.SortFunc(names, compareNames)
 	return slices.Compact(names)

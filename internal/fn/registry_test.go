@@ -26,14 +26,6 @@ func TestLookup(t *testing.T) {
 	if a, ok := LookupAgg("sum"); !ok || a.Name != "SUM" {
 		t.Errorf("LookupAgg(sum) = %v, %v", a, ok)
 	}
-	for _, want := range Later {
-		if l, ok := LookupLater(strings.ToLower(want.Name)); !ok || l != want {
-			t.Errorf("LookupLater(%s) = %v, %v", want.Name, l, ok)
-		}
-	}
-	if _, ok := LookupLater("SUM"); ok {
-		t.Error("SUM comes later")
-	}
 	if form, ok := LookupForm("try_cast"); !ok || form.Name != "TRY_CAST" {
 		t.Errorf("LookupForm(try_cast) = %v, %v", form, ok)
 	}
@@ -102,21 +94,8 @@ func TestDeclarations(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, l := range Later {
-		_, isScalar := LookupScalar(l.Name)
-		_, isAgg := LookupAgg(l.Name)
-		if isScalar || isAgg {
-			t.Errorf("%s is there and should leave the list of what comes later", l.Name)
-		}
-		if l.Kind == "" || !section.MatchString(l.Section) {
-			t.Errorf("%+v", l)
-		}
-	}
 	if !slices.IsSortedFunc(Forms, func(a, b Form) int { return compareNames(a.Name, b.Name) }) {
 		t.Error("Forms are not sorted")
-	}
-	if !slices.IsSortedFunc(Later, func(a, b LaterFunction) int { return compareNames(a.Name, b.Name) }) {
-		t.Error("Later is not sorted")
 	}
 }
 

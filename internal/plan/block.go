@@ -15,8 +15,6 @@ type block struct {
 	table   table // FROM: the sources and how they are put together
 	joined  bool  // there is a JOIN, so * is not allowed
 	clash   bool  // two sources have one name
-	// opaque blocks hold something that does not run yet: they are checked only.
-	opaque bool
 	// parts are the partition keys of PARTITION BY, and their number of shards if given.
 	parts  []*Expr
 	shards int64
@@ -122,11 +120,6 @@ func (c *compiler) selectBlock(sel *saql.Select, step string) relation {
 	b.warnArrival()
 	b.overWindow()
 	b.setSchema()
-	if b.opaque {
-		u := newUnknown(b.sch.what)
-		u.sch = b.sch
-		return u
-	}
 	return b
 }
 
@@ -148,19 +141,10 @@ func (b *block) reference() *diag.Span {
 	return at
 }
 
-// notSupported reports a construct that does not run yet; the block is checked only.
-func (b *block) notSupported(at diag.Span, what string) {
-	b.opaque = true
-	b.c.unsupported(at, what)
-}
-
 // setSchema derives the block's columns from its items.
 func (b *block) setSchema() {
 	if b.passesKnown() {
 		b.sch.hidden = b.sources[0].rel.schema().hidden
-	}
-	if b.group != nil && len(b.group.windows) == 0 {
-		b.opaque = true // reported
 	}
 	b.sch.what, b.sch.name = "the query", "the query"
 	for _, it := range b.items {

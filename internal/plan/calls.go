@@ -69,11 +69,6 @@ func (x *exprs) call(e *saql.Call) *Expr {
 	} else if ok {
 		return x.datediffOfSources(e)
 	}
-	if l, ok := fn.LookupLater(name); ok {
-		x.ignoreArgs(e)
-		x.b.notSupported(e.Span, l.Name)
-		return bad(e.Span)
-	}
 	return x.noFunction(e)
 }
 
@@ -95,11 +90,10 @@ func isBuiltin(name string) bool {
 	if _, ok := fn.LookupAgg(name); ok {
 		return true
 	}
-	_, ok := fn.LookupLater(name)
-	return ok || fn.IsAnalytic(name) || sameName(name, "COALESCE") || sameName(name, "GetMetadataPropertyValue")
+	return fn.IsAnalytic(name) || sameName(name, "COALESCE") || sameName(name, "GetMetadataPropertyValue")
 }
 
-// ignoreArgs checks the arguments of a call that is wrong or does not run yet.
+// ignoreArgs checks the arguments of a call that is wrong.
 func (x *exprs) ignoreArgs(e *saql.Call) *Expr {
 	for _, a := range e.Args {
 		if p, ok := bare(a).(*saql.Path); ok && len(p.Names) == 1 {
@@ -226,7 +220,7 @@ func (x *exprs) userFunction(e *saql.Call, aggregate bool) *Expr {
 		types = append(types, v.Type)
 	}
 	if f.Scalar == nil {
-		return x.unloaded(e, f, full)
+		return bad(e.Span) // reported where it is declared
 	}
 	out.Type = f.Scalar.Result(types)
 	return out
@@ -246,17 +240,9 @@ func (x *exprs) userAggregate(e *saql.Call, f Function, full string) *Expr {
 	inner.aggregate = full
 	v := foldConstants(inner.rowOrValue(e.Args[0], true))
 	if f.Agg == nil {
-		return x.unloaded(e, f, full)
+		return bad(e.Span) // reported where it is declared
 	}
 	return x.groupAggregate(&aggCall{fn: f.Agg, args: []*Expr{v}, typ: f.Agg.Result([]vec.Kinds{v.Type}), span: e.Span})
-}
-
-// unloaded is a call of a function that is known by name only.
-func (x *exprs) unloaded(e *saql.Call, f Function, full string) *Expr {
-	if !f.broken {
-		x.b.notSupported(e.Span, full+" without its script")
-	}
-	return bad(e.Span)
 }
 
 // noUserFunction reports a user function that the job does not have.

@@ -393,7 +393,7 @@ type Env struct {
 	// Functions are the user functions of the job, found without case.
 	Functions []Function
 	// Load makes a function of a CREATE FUNCTION; its error may be a *fn.ScriptError, which
-	// becomes a diagnostic. nil: such functions are checked by name only and cannot run.
+	// becomes a diagnostic. Without it such functions do not load.
 	Load     func(FunctionSource) (Function, error)
 	Level    Level
 	Portable bool // report extensions as W9001
@@ -401,9 +401,8 @@ type Env struct {
 	Policies *Policies
 }
 
-// Function is a user function (saql.md 10): UDF.Name, or UDA.Name if Aggregate is set. One
-// without Scalar or Agg is known by its name only: queries with it are checked and do not
-// compile.
+// Function is a user function (saql.md 10): UDF.Name with its Scalar, or UDA.Name with its
+// Agg if Aggregate is set.
 type Function struct {
 	Name      string
 	Aggregate bool
@@ -412,8 +411,7 @@ type Function struct {
 	// Unrepeatable is what in the script asks for the time or for chance, for W7003.
 	Unrepeatable fn.ScriptPlace
 
-	at     diag.Span // of the name in CREATE FUNCTION, if that made it
-	broken bool      // the reason why it cannot be called has been reported
+	at diag.Span // of the name in CREATE FUNCTION, if that made it
 }
 
 // function finds a user function by its name, without case.

@@ -35,34 +35,11 @@ func (r *report) add(d *diag.Diagnostic) *diag.Diagnostic {
 	return d
 }
 
-// unsupported says that a part of the language does not run yet.
-func (r *report) unsupported(at diag.Span, what string) {
-	r.fail(diag.NotSupported, at, what+" is not supported yet", "")
-}
-
 // errors is the number of errors so far.
 func (r *report) errors() int { return r.failed }
 
-// result is the findings as they are shown. "Not supported" is left out where the same
-// construct has an error of its own, for that one is to be repaired first.
-func (r *report) result() diag.List {
-	var kept diag.List
-	for _, d := range r.list {
-		if d.Code != diag.NotSupported || !r.hasErrorWithin(d.Span) {
-			kept = append(kept, d)
-		}
-	}
-	return kept.Sorted()
-}
-
-func (r *report) hasErrorWithin(at diag.Span) bool {
-	for _, d := range r.list {
-		if d.Severity == diag.SeverityError && d.Code != diag.NotSupported && d.Span.Start >= at.Start && d.Span.End <= at.End {
-			return true
-		}
-	}
-	return false
-}
+// result is the findings as they are shown.
+func (r *report) result() diag.List { return diag.List(r.list).Sorted() }
 
 // quote puts a name in double quotes, as messages show names.
 func quote(name string) string { return `"` + name + `"` }

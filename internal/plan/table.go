@@ -67,19 +67,24 @@ func (c *compiler) createFunction(f *saql.CreateFunction) {
 		}
 		return
 	}
-	made := Function{Name: f.Name.Text, Aggregate: f.Aggregate}
-	if c.env.Load != nil {
-		var err error
-		if made, err = c.env.Load(src); err != nil {
-			made = Function{Name: f.Name.Text, Aggregate: f.Aggregate, broken: true}
-			c.notLoaded(f, err)
-		}
+	made, err := c.load(src)
+	if err != nil {
+		made = Function{Name: f.Name.Text, Aggregate: f.Aggregate}
+		c.notLoaded(f, err)
 	}
 	made.at = f.Name.Span
 	if p := made.Unrepeatable; p.What != "" {
 		c.warn(diag.W7003, c.inScript(f, p.Line, p.Column), p.What+" makes results unrepeatable", unrepeatableHint)
 	}
 	c.env.Functions = append(slices.Clone(c.env.Functions), made)
+}
+
+// load makes a function of its script.
+func (c *compiler) load(src FunctionSource) (Function, error) {
+	if c.env.Load == nil {
+		return Function{}, errors.New("nothing here runs scripts")
+	}
+	return c.env.Load(src)
 }
 
 // notLoaded reports a script that does not load, at its place if that is known.

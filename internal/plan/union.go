@@ -24,21 +24,11 @@ type union struct {
 
 func (c *compiler) union(q *saql.Union, step string) relation {
 	u := &union{c: c, at: q.Span, step: step, wants: map[string]int{}}
-	opaque := false
 	for _, b := range q.Branches {
-		rel := c.branch(b, step)
-		if _, ok := rel.(*unknownRelation); ok {
-			opaque = true
-		}
-		u.branches = append(u.branches, rel)
+		u.branches = append(u.branches, c.branch(b, step))
 	}
 	u.check(q)
 	u.setSchema()
-	if opaque {
-		r := newUnknown("the query")
-		r.sch = u.sch
-		return r
-	}
 	return u
 }
 

@@ -18,7 +18,7 @@ type keyColumn struct {
 	vals   []vec.Value
 	same   []int32   // per number: the first that is equal to it; nil while all differ
 	text   bool      // all values are texts: dict holds them too
-	dict   *vec.Dict // Vals[id] is the text of value id
+	dict   *vec.Dict // Vals[id] is the text of value id; nil if not all are texts
 	ints   intTable  // of bigints
 	floats intTable  // of floats, by their bits
 	bits   [2]int32  // of bits, + 1
@@ -127,10 +127,12 @@ func (k *keyColumn) add(v vec.Value) int32 {
 	first := k.equal(v)
 	k.vals = append(k.vals, v)
 	k.same = appendSame(k.same, id, first)
-	if v.Kind != vec.String {
-		k.text = false
+	switch {
+	case v.Kind != vec.String:
+		k.text, k.dict = false, nil // columns that were given before may still use it
+	case k.text:
+		k.dict.Vals = append(k.dict.Vals, v.Str)
 	}
-	k.dict.Vals = append(k.dict.Vals, v.Str)
 	return id
 }
 

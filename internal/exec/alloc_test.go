@@ -54,7 +54,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	f(`SELECT k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, System.Timestamp()`, stream{keys: 100, gap: 100}, exec.Options{})
 	f(`SELECT k, COUNT(*) AS n, SUM(v) AS s FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 1)`, stream{keys: 100, gap: 100}, exec.Options{})
 	f(`SELECT k, MAX(v) AS m FROM a TIMESTAMP BY at GROUP BY k, SlidingWindow(second, 1)`, stream{keys: 100, gap: 100}, exec.Options{})
-	for _, x := range matchBenchmarks[1:3] {
+	for _, x := range matchBenchmarks[1:4] {
 		f(matchQuery("second, 10", x.rest), stream{keys: 100, gap: 100}, exec.Options{})
 	}
 	f(`SELECT k, TopOne(v) OVER (ORDER BY at DESC) AS x, PERCENTILE_CONT(0.95) OVER (ORDER BY v) AS p FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 1)`,

@@ -11,6 +11,7 @@ import (
 var matchBenchmarks = []struct{ name, rest string }{
 	{"rare", "PARTITION BY k MEASURES k AS k, First(A.at) AS f, Last(C.at) AS l PATTERN (A B+ C) DEFINE A AS A.v < 50, B AS B.v < 100, C AS C.v >= 990"},
 	{"often", "PARTITION BY k MEASURES k AS k, First(A.at) AS f, Last(B.v) AS b, Last(C.at) AS l PATTERN (A B+ C) DEFINE A AS A.v < 500, B AS B.v >= 500, C AS C.v < 500"},
+	{"status", "PARTITION BY k MEASURES First(A.k) AS k, First(A.at) AS t0, Last(C.at) AS t1 PATTERN (A B+ C) DEFINE A AS A.v < 900, B AS B.v >= 950, C AS C.v < 900"},
 	{"looks back", "PARTITION BY k MEASURES k AS k, First(A.at) AS f, Last(C.at) AS l PATTERN (A B+ C) DEFINE A AS A.v < 50, B AS B.v > Last(A.v), C AS C.v < First(A.v)"},
 	{"names", "PARTITION BY k MEASURES Classifier() AS c PATTERN (A B+ C) DEFINE A AS A.v < 50, B AS B.v >= 500, C AS C.v < 500"},
 }

@@ -124,6 +124,30 @@ func TestReferenceVersions(t *testing.T) {
 	}
 }
 
+// TestReferenceManyMatches: what a row finds is the same when its pairs are looked at in
+// several batches.
+func TestReferenceManyMatches(t *testing.T) {
+	ref, events := Events{Name: "r"}, Events{Name: "e"}
+	for i := range 5000 {
+		ref.Text = append(ref.Text, fmt.Sprintf(`{"k":1,"n":%d}`, i))
+	}
+	for i, n := range []int{4998, 6000, 5, 4999} {
+		events.Text = append(events.Text, fmt.Sprintf(`{"at":"%s","k":1,"n":%d}`, at(i), n))
+	}
+	f := func(on string, want ...string) {
+		t.Helper()
+		for i, o := range refWays(3) {
+			got, _, err := joined(t, `SELECT e.n AS a, r.n AS b FROM e TIMESTAMP BY at LEFT JOIN r ON `+on, o, ref, events)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s in way %d: %v\n%q, want\n%q", on, i, err, got, want)
+			}
+		}
+	}
+	want := []string{"12:00:00 4998 4998", "12:00:00 4998 4999", "12:00:01 6000 null", "12:00:02 5 null", "12:00:03 4999 4999"}
+	f(`e.k = r.k AND e.n <= r.n AND r.n > 4000 AND e.n > 10`, want...)
+	f(`e.k <= r.k AND e.n <= r.n AND r.n > 4000 AND e.n > 10`, want...)
+}
+
 // keys are values of many kinds, some equal to one another as keys, some NULL or absent.
 var keys = []string{"1", "1.0", "true", `"1"`, "0", "-0.0", "false", "null", "", "2", `"two"`, `{"a":1}`, `{"a":1.0}`, "[1]",
 	"9007199254740993", "9007199254740992.0", `"` + strings.Repeat("long", 10) + `"`}

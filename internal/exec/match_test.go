@@ -282,3 +282,29 @@ func TestMatchMisfits(t *testing.T) {
 		events: matchEvents(`1:"9" 2:"10" 3:"x"`)}
 	p.everyWay(t, "12:00:03 '10' 'x'")
 }
+
+// TestMatchSubstreams: each key of OVER has a timeline of its own, and so do its attempts.
+func TestMatchSubstreams(t *testing.T) {
+	p := &play{query: "SELECT * FROM a TIMESTAMP BY at OVER k MATCH_RECOGNIZE (LIMIT DURATION(second, 10) PARTITION BY k MEASURES k AS k, A.v AS a, B.v AS b " +
+		"PATTERN (A B) DEFINE A AS A.v < 5, B AS B.v >= 5) AS m", events: matchEvents("10:y1 20:y2 01:x3 25:y9 02:x8 30:x1 31:x7")}
+	p.opts.Late = -1
+	p.everyWay(t, "12:00:02 'x' 3 8", "12:00:25 'y' 2 9", "12:00:31 'x' 1 7")
+}
+
+// TestMatchHistories: threads at one place of the pattern with different histories live
+// side by side, as long as DEFINE can tell them apart.
+func TestMatchHistories(t *testing.T) {
+	f := func(rest, events string, want ...string) {
+		t.Helper()
+		p := &play{query: matchQuery("second, 30", rest), events: matchEvents(events)}
+		p.everyWay(t, want...)
+	}
+	// The greedy A+ takes 7 too; C then needs the path on which 7 was B.
+	f("MEASURES Classifier() AS c PATTERN (A+ B* C) DEFINE A AS A.v > 0, B AS B.v > 0, C AS C.v < 0 AND Last(B.v) = 7", "1:5 2:6 3:7 4:-1",
+		`12:00:04 ["A","A","B","C"]`, `12:00:04 ["A","B","C"]`)
+	// The sum of two earlier values, found by trying all ways to split the rows.
+	f("MEASURES Classifier() AS c PATTERN (A (X | Y)+ E) DEFINE A AS A.v = 0, X AS X.v > 0, Y AS Y.v > 0, E AS E.v < 0 AND E.v + First(X.v) + First(Y.v) = 0",
+		"1:0 2:4 3:2 4:5 5:-9", `12:00:05 ["A","X","X","Y","E"]`)
+	f("MEASURES Classifier() AS c PATTERN (A (X | Y)+ E) DEFINE A AS A.v = 0, X AS X.v > 0, Y AS Y.v > 0, E AS E.v < 0 AND E.v + Last(X.v) + First(Y.v) = 0",
+		"1:0 2:4 3:2 4:5 5:-9", `12:00:05 ["A","Y","X","X","E"]`)
+}

@@ -344,8 +344,11 @@ func atomAt(tab uintptr, i int) lib.TJSAtom {
 // share its names.
 func (e *engine) namesOf(tab uintptr, n int) ([]string, bool) {
 	form := e.intern.form
+	if len(form) != n {
+		form = nil
+	}
 	i := 0
-	for ; i < n && len(form) == n; i++ {
+	for ; i < len(form); i++ {
 		name, ok := e.name(atomAt(tab, i))
 		if !ok {
 			return nil, false
@@ -354,11 +357,11 @@ func (e *engine) namesOf(tab uintptr, n int) ([]string, bool) {
 			break
 		}
 	}
-	if i == n && form != nil {
+	if form != nil && i == n {
 		return form, true
 	}
 	names := make([]string, n)
-	copy(names, form[:min(i, len(form))])
+	copy(names, form[:i])
 	for ; i < n; i++ {
 		name, ok := e.name(atomAt(tab, i))
 		if !ok {

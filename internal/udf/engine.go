@@ -56,9 +56,13 @@ const (
 // fuel is what the interrupt handler works with. It lies outside of Go's memory, where the
 // engine can hold its address.
 type fuel struct {
-	limit    int64       // nanoseconds a call may take
-	deadline int64       // of the call at hand; 0: starts with the first look at the clock
-	stopped  int64       // 1 once the call was told to stop
+	limit    int64 // nanoseconds a call may take
+	deadline int64 // of the call at hand; 0: starts with the first look at the clock
+	stopped  int64 // 1 once the call was told to stop
+	looked   int64 // when interrupt looked at the clock last
+	ctx      uintptr
+	steps    int32       // between two looks
+	length   lib.TJSAtom // the name "length"
 	now      float64     // of Date, milliseconds since 1970
 	guards   [guarded]js // what the guards stand before
 }
@@ -78,9 +82,18 @@ func funcAddr(f any) uintptr {
 // began is the origin of the clock that limits are measured with.
 var began = time.Now()
 
-// interrupt is called by the engine every ten thousand steps or so. The time of a call
-// counts from the first look: that is a small part of a millisecond late, and saves every
-// call from looking at the clock.
+// Steps of the engine between two looks at the clock: a call of a function, a turn of a
+// loop. A step may be a built-in function that takes long, so a call begins with few of them,
+// and more follow while they pass quickly.
+const (
+	firstSteps = 10
+	mostSteps  = 10_000
+	quick      = int64(time.Millisecond)
+)
+
+// interrupt is called by the engine when the steps are used up, and within the matching of
+// regular expressions. The time of a call counts from the first look, which is early enough
+// and saves most calls from looking at the clock at all.
 func interrupt(_ *libc.TLS, _, opaque uintptr) int32 {
 	f := at[fuel](opaque)
 	now := int64(time.Since(began)) + 1
@@ -90,7 +103,13 @@ func interrupt(_ *libc.TLS, _, opaque uintptr) int32 {
 	case now >= f.deadline:
 		f.stopped = 1
 		return 1
+	case now-f.looked < quick:
+		f.steps = min(2*f.steps, mostSteps)
+	default:
+		f.steps = max(f.steps/4, 1)
 	}
+	f.looked = now
+	at[lib.TJSContext](f.ctx).Finterrupt_counter = f.steps
 	return 0
 }
 
@@ -135,7 +154,8 @@ func newEngine(l Limits) (*engine, error) {
 		e.tools[i] = jsUndefined
 	}
 	f := at[fuel](e.fuel)
-	f.limit = int64(l.Time)
+	f.limit, f.ctx = int64(l.Time), e.ctx
+	f.length = lib.XJS_NewAtom(e.tls, e.ctx, e.put("length"))
 	for i := range f.guards {
 		f.guards[i] = jsUndefined
 	}
@@ -164,6 +184,7 @@ func (e *engine) close() {
 			for _, v := range slices.Concat(e.tools[:], e.states) {
 				e.free(v)
 			}
+			lib.XJS_FreeAtom(e.tls, e.ctx, at[fuel](e.fuel).length)
 			for _, a := range e.methods {
 				lib.XJS_FreeAtom(e.tls, e.ctx, a)
 			}
@@ -239,8 +260,9 @@ func (e *engine) drop(i int32) {
 // looks like a clock or like chance follows from t.
 func (e *engine) begin(ms float64, seed uint64) {
 	f := at[fuel](e.fuel)
-	f.deadline, f.stopped, f.now = 0, 0, ms
-	at[lib.TJSContext](e.ctx).Frandom_state = seed | 1
+	f.deadline, f.stopped, f.steps, f.now = 0, 0, firstSteps, ms
+	ctx := at[lib.TJSContext](e.ctx)
+	ctx.Frandom_state, ctx.Finterrupt_counter = seed|1, firstSteps
 	e.values, e.bytes = 0, 0
 }
 

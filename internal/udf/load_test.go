@@ -2,6 +2,7 @@ package udf
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestEntry(t *testing.T) {
 func TestDoesNotLoad(t *testing.T) {
 	f := func(script, message string, line, column int) {
 		t.Helper()
-		_, err := Scalar(Source{Name: "f", Script: script, Limits: Limits{Time: 50 * time.Millisecond, Memory: 4 << 20}})
+		_, err := Scalar(Source{Name: "f", Script: script, Limits: Limits{Time: 500 * time.Millisecond, Memory: 4 << 20}})
 		var e *fn.ScriptError
 		if !errors.As(err, &e) {
 			t.Errorf("%s: %v, want a *fn.ScriptError", script, err)
@@ -57,7 +58,7 @@ func TestDoesNotLoad(t *testing.T) {
 	f("function (x) {\n  return x +;\n}", "SyntaxError: unexpected token in expression: ';'", 2, 13)
 	f("function (x) { return 'é' +; }", "SyntaxError: unexpected token in expression: ';'", 1, 28)
 	f("nothing()", "ReferenceError: 'nothing' is not defined", 1, 1)
-	f("for (;;);", "it runs longer than 50ms", 1, 1)
+	f("for (;;);", "it runs longer than 500ms", 1, 1)
 	f("var a = []; for (;;) a.push(new Array(1000).fill(1)); function main() { }", "it takes more memory than 4 MiB", 0, 0)
 	f("import x from 'y'; function main() { }", "SyntaxError: expecting '('", 1, 8)
 }
@@ -204,4 +205,96 @@ func TestUnrepeatable(t *testing.T) {
 	f("// Math.random()\n/* Date.now() */ 'new Date()' + \"Date() \\\" Math.random()\" + `Date.now()`", fn.ScriptPlace{})
 	f("new Date", fn.ScriptPlace{})
 	f("'unclosed Math.random()", fn.ScriptPlace{})
+}
+
+// add feeds rows into a slot.
+func add(acc fn.Acc, slot int32, vals ...vec.Value) {
+	v := vec.Values(vals...)
+	var t vec.Vec
+	slots := make([]int32, len(vals))
+	for i := range vals {
+		slots[i] = slot
+		t.Append(vec.TimeValue(vec.Time(i)))
+	}
+	acc.Add(slots, []*vec.Vec{&v, &t})
+}
+
+// TestOthersGoOn: a call that exceeds a limit costs its own group the result, and no other
+// group anything.
+func TestOthersGoOn(t *testing.T) {
+	agg, err := Aggregate(Source{Name: "f", Limits: Limits{Time: 300 * time.Millisecond, Memory: 8 << 20}, Script: `class main {
+		init() { this.n = 0; this.min = Infinity }
+		accumulate(x) {
+			if (x === 'loop') for (;;);
+			if (x === 'big') for (this.a = [];;) this.a.push('x'.repeat(2e6) + this.a.length);
+			if (x === 'throw') throw new Error('no');
+			this.n++; this.min = Math.min(this.min, this.n)
+		}
+		computeResult() { return this.n + this.min / 10 }
+	}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := make([]vec.Value, feedRows+1)
+	for i := range many {
+		many[i] = vec.IntValue(int64(i))
+	}
+	f := func(whole bool, bad, message, later string) {
+		t.Helper()
+		acc := agg.New(fn.AggSpec{Whole: whole})
+		acc.Grow(3)
+		add(acc, 0, many...)
+		add(acc, 1, many...)
+		add(acc, 2, vec.IntValue(1))
+		add(acc, 1, vec.StringValue(bad))
+		if got := resultOf(acc, 1); got != message {
+			t.Errorf("%s: %s, want %s", bad, got, message)
+		}
+		if got := resultOf(acc, 0) + " " + resultOf(acc, 2); got != "513.1 1.1" {
+			t.Errorf("%s: others give %s", bad, got)
+		}
+		add(acc, 0, vec.IntValue(1))
+		if got := resultOf(acc, 0) + " " + resultOf(acc, 1); got != "514.1 "+message {
+			t.Errorf("%s: later %s", bad, got)
+		}
+		acc.Reset([]int32{1})
+		add(acc, 1, vec.IntValue(1))
+		if got := resultOf(acc, 1); got != later {
+			t.Errorf("%s: after Reset %s", bad, got)
+		}
+		held := acc.(fn.Holder)
+		acc.Reset([]int32{0, 1, 2})
+		if held.Held() != 0 || acc.Bytes() <= 0 {
+			t.Errorf("%s: %d rows held after Reset, %d bytes", bad, held.Held(), acc.Bytes())
+		}
+	}
+	for _, whole := range []bool{false, true} {
+		f(whole, "loop", "function 'f' exceeded its time limit of 300ms", "1.1")
+		f(whole, "big", "function 'f' exceeded its memory limit of 8 MiB", "1.1")
+		f(whole, "throw", "function 'f' failed: Error: no (line 6, column 38)", "1.1")
+	}
+}
+
+// TestBrokenEngine: a panic of the engine is a query error, and the function goes on.
+func TestBrokenEngine(t *testing.T) {
+	src := Source{Name: "f", Script: "x => x"}
+	p := newPool(src)
+	e, err := p.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.entry.Fu.Fuint641 = 8 // an object at a bad address
+	p.give(e)
+	var c fn.Call
+	var failed []string
+	c.OnError = func(_ int, message string) { failed = append(failed, message) }
+	var out vec.Vec
+	col := vec.Ints(1, 2, 3)
+	p.eval(&c, &out, []*vec.Vec{&col}, 3)
+	if len(failed) != 1 || !strings.HasPrefix(failed[0], "function 'f' failed: the JavaScript engine broke: ") {
+		t.Errorf("%q", failed)
+	}
+	if !out.At(0).Kind.IsNull() || out.At(1).Int != 2 || out.At(2).Int != 3 {
+		t.Errorf("%v %v %v", out.At(0), out.At(1), out.At(2))
+	}
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"time"
 
 	"modernc.org/libc"
 	lib "modernc.org/libquickjs"
@@ -23,10 +24,13 @@ func load(src Source) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	f := at[fuel](e.fuel)
+	f.limit = int64(time.Minute) // ours, however short a call may be
 	if err := e.prepare(); err != nil {
 		e.close()
 		return nil, err
 	}
+	f.limit = int64(e.limits.Time)
 	e.allow(e.limits.Memory)
 	e.begin(0, 0)
 	if err := e.script(src); err != nil {

@@ -23,11 +23,13 @@ func snapshotSpec() window.Spec {
 func (g *grouping) window(w *saql.WindowSpec, id *saql.Literal) {
 	spec := g.b.c.windowSpec(w)
 	g.addWindow(spec, id)
-	if len(w.Over) > 0 {
-		last := len(g.overs) - 1
-		for _, k := range w.Over {
-			g.overs[last] = append(g.overs[last], foldConstants(g.b.exprs(inOver).valueOf(k)))
-		}
+	last := len(g.overs) - 1
+	if spec.Kind == window.Session {
+		// A partition has its sessions by itself (saql.md 4.6).
+		g.overs[last] = append(g.overs[last], partitionKeys(g.b.sources)...)
+	}
+	for _, k := range w.Over {
+		g.overs[last] = append(g.overs[last], foldConstants(g.b.exprs(inOver).valueOf(k)))
 	}
 }
 

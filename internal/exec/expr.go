@@ -281,7 +281,10 @@ func (e *fieldExpr) eval(f *frame) *vec.Vec {
 	x := e.x.eval(f)
 	e.out.Tagged(f.n)
 	for i := range f.n {
-		if x.KindAt(i) != vec.Record {
+		if k := x.KindAt(i); k != vec.Record {
+			if k.IsNull() { // no record, no property: a column to its right may have the name
+				e.out.Tag[i] = vec.Missing
+			}
 			continue
 		}
 		v, ok := x.Rec[i].Get(e.name)

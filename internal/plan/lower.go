@@ -214,9 +214,14 @@ func (b *block) add1(name string, e *Expr) int {
 // name, else by the first that is equal without case.
 func (b *block) openColumn(path []string) *Expr {
 	out := &Expr{Op: OpPresent, Type: vec.AnyKind}
-	whole := true // the splices may be asked for the whole path
+	// A single splice may be asked for the whole path. Of several, the leftmost with the
+	// first name counts, even if that has not the rest.
+	whole, splices := true, 0
 	for _, it := range b.items {
-		whole = whole && (it.splice || !sameName(it.name, path[0]))
+		if it.splice {
+			splices++
+		}
+		whole = whole && splices < 2 && (it.splice || !sameName(it.name, path[0]))
 	}
 	take := path[:1]
 	if whole {

@@ -338,7 +338,7 @@ const (
 	OpCol      ExprOp = iota // column Col of the row
 	OpConst                  // Val
 	OpTime                   // T of the row: System.Timestamp()
-	OpField                  // property Name of record Args[0]: exact name, else without case; Missing if there is none, NULL if Args[0] is no record
+	OpField                  // property Name of record Args[0]: exact name, else without case; Missing if there is none or no record, NULL if Args[0] is another value
 	OpCall                   // Fn(Args...), Part
 	OpCast                   // CAST(Args[0] AS To)
 	OpTryCast                // TRY_CAST(Args[0] AS To)

@@ -287,7 +287,7 @@ func (b *block) head(items []saql.SelectItem, out *relation) {
 		}
 		name := columnName(item, i, taken)
 		taken = append(taken, name)
-		out.columns = append(out.columns, column{name, b.static(item.Expr)})
+		out.add(column{name, b.static(item.Expr)})
 	}
 	if out.open {
 		out.columns = nil
@@ -304,17 +304,25 @@ func (b *block) starHead(item saql.SelectItem, out *relation) {
 		switch {
 		case only >= 0 && only != i:
 		case s.applied && only < 0:
-			out.columns = append(out.columns, column{s.alias, anyKind})
+			out.add(column{s.alias, anyKind})
 		case s.open:
 			out.open = true
 		default:
 			for _, c := range s.columns {
-				if !out.has(c.name) {
-					out.columns = append(out.columns, c)
-				}
+				out.add(c)
 			}
 		}
 	}
+}
+
+// add gives a relation a column, unless one of just this name is there: leftmost wins.
+func (r *relation) add(c column) {
+	for _, old := range r.columns {
+		if old.name == c.name {
+			return
+		}
+	}
+	r.columns = append(r.columns, c)
 }
 
 // columnName is the alias, the last segment of a path, the name of a function, or

@@ -229,6 +229,9 @@ func (x *env) path(names []saql.Name) Value {
 		panic("twin: " + names[0].Text + " is neither grouped nor aggregated")
 	}
 	part, rest := x.block.resolve(names)
+	if part == nowhere {
+		panic("twin: no column " + names[0].Text)
+	}
 	if part < 0 {
 		return textValue(names[0].Text) // double quoted text (saql.md 1.4)
 	}
@@ -265,7 +268,7 @@ func (b *block) resolve(names []saql.Name) (part int, rest []saql.Name) {
 	switch {
 	case len(b.sources) == 1 && len(names) == 1 && names[0].Quote == '"' && known < 0:
 		return -1, nil
-	case len(b.sources) == 1:
+	case len(b.sources) == 1 && (open >= 0 || known >= 0):
 		return 0, names
 	case known >= 0:
 		return known, names
@@ -275,8 +278,11 @@ func (b *block) resolve(names []saql.Name) (part int, rest []saql.Name) {
 	if i := b.alias(names[0].Text); i >= 0 {
 		return i, nil
 	}
-	panic("twin: no column " + names[0].Text)
+	return nowhere, nil
 }
+
+// nowhere is the source of a name that is none of a column.
+const nowhere = -2
 
 // alias is the source of a name, or -1.
 func (b *block) alias(name string) int {

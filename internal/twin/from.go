@@ -77,7 +77,7 @@ func (r *run) named(s *saql.Source) *relation {
 	name := strings.ToLower(s.Name.Text)
 	if body, ok := r.bodies[name]; ok {
 		if s.TimestampBy != nil {
-			unknownPart("TIMESTAMP BY of a step")
+			return r.query(timed(body, s.TimestampBy))
 		}
 		if r.steps[name] == nil {
 			r.steps[name] = r.query(body)
@@ -101,6 +101,15 @@ func (r *run) named(s *saql.Source) *relation {
 	panic("twin: no source " + s.Name.Text)
 }
 
+// timed is a pass-through step with the TIMESTAMP BY written at the input (saql.md 4.2).
+func timed(body saql.QueryExpr, by *saql.TimestampBy) saql.QueryExpr {
+	q := *body.(*saql.Select)
+	source := *q.From.(*saql.Source)
+	source.TimestampBy = by
+	q.From = &source
+	return &q
+}
+
 func fieldsOf(text string) []Field {
 	v, err := ParseJSON(text)
 	if err != nil || v.Kind != Record {
@@ -111,7 +120,8 @@ func fieldsOf(text string) []Field {
 
 // stream gives the events of an input their times (saql.md 4).
 func (r *run) stream(in Input, by *saql.TimestampBy) *relation {
-	rel := &relation{open: true, loose: !r.job.Sample && by != nil}
+	table, declared := r.tables[strings.ToLower(in.Name)]
+	rel := &relation{open: !declared, columns: table, loose: !r.job.Sample && by != nil}
 	marks := &clocks{newest: map[string]int64{}}
 	for i, text := range in.Events {
 		x := &row{fields: fieldsOf(text)}
@@ -120,6 +130,11 @@ func (r *run) stream(in Input, by *saql.TimestampBy) *relation {
 			arrival = in.Arrival[i]
 		}
 		keep := true
+		if declared {
+			if x.fields, keep = typed(x.fields, table); !keep {
+				continue
+			}
+		}
 		switch {
 		case by == nil && r.job.Sample:
 			x.t = r.job.Start
@@ -127,7 +142,7 @@ func (r *run) stream(in Input, by *saql.TimestampBy) *relation {
 			marks.arrived = max(marks.arrived, arrival)
 			x.t = marks.arrived
 		default:
-			keep = r.stamp(x, in.Name, by, arrival, marks)
+			keep = r.stamp(x, rel, in.Name, by, arrival, marks)
 		}
 		if keep {
 			rel.rows = append(rel.rows, x)
@@ -148,10 +163,13 @@ func order(a, b int64) int {
 }
 
 // stamp sets T of an event by TIMESTAMP BY and the policies; it says if the event stays.
-func (r *run) stamp(x *row, name string, by *saql.TimestampBy, arrival int64, marks *clocks) bool {
-	b := &block{sources: []source{{alias: name, relation: &relation{open: true}}}, tuples: []tuple{{0, []*row{x}}}}
+func (r *run) stamp(x *row, rel *relation, name string, by *saql.TimestampBy, arrival int64, marks *clocks) bool {
+	b := &block{sources: []source{{alias: name, relation: rel}}, tuples: []tuple{{0, []*row{x}}}}
 	at := &env{block: b, tuple: b.tuples[0]}
-	e := at.value(by.Expr)
+	e, ok := at.try(by.Expr)
+	if !ok {
+		return false
+	}
 	if e.Kind == Text {
 		t, ok := parseTime(e.Text)
 		if !ok {
@@ -164,8 +182,8 @@ func (r *run) stamp(x *row, name string, by *saql.TimestampBy, arrival int64, ma
 	}
 	var over []Value
 	for _, k := range by.Over {
-		v := at.value(k)
-		if v.isNull() {
+		v, ok := at.try(k)
+		if v.isNull() || !ok {
 			return false
 		}
 		over = append(over, v)
@@ -175,6 +193,19 @@ func (r *run) stamp(x *row, name string, by *saql.TimestampBy, arrival int64, ma
 		return true
 	}
 	return r.police(x, arrival, keys(over), marks)
+}
+
+// try evaluates an expression of TIMESTAMP BY: what fails there is no time.
+func (x *env) try(e saql.Expr) (v Value, ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, failed := r.(*QueryError); !failed {
+				panic(r)
+			}
+			v, ok = null, false
+		}
+	}()
+	return x.value(e), true
 }
 
 // clocks are the clocks of an input: the latest arrival, and the newest T of each key of

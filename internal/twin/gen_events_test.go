@@ -16,8 +16,9 @@ type gen struct {
 	*rand.Rand
 	risky   bool // make expressions that may fail on a row
 	sources []namedSource
-	names   int
 	block   blockGen
+	union   bool // the query at work may become a union
+	perKey  bool // TIMESTAMP BY .. OVER everywhere
 }
 
 // newGen is a generator whose jobs depend on the seed only.

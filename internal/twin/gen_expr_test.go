@@ -27,6 +27,12 @@ type blockGen struct {
 	// history allows analytic functions.
 	history bool
 	on      bool // in ON, which has no time of its own
+	// key must be among the keys of windows: the one of PARTITION BY or TIMESTAMP BY ..
+	// OVER. always tells that it must be among those of history and patterns too.
+	key    string
+	always bool
+	// whole are the aliases whose whole rows may be read.
+	whole []string
 }
 
 // of is a column of one of the kinds, or "".
@@ -68,7 +74,13 @@ func (g *gen) number(depth int) string {
 	if g.block.history && g.chance(12) {
 		return g.history(d)
 	}
-	switch g.IntN(22) {
+	switch g.IntN(25) {
+	case 22:
+		return g.f("%s(%s)", pick(g, "SQRT", "UNICODE", "SIGN"), g.number(d))
+	case 23:
+		return g.f("POWER(%s, %s)", g.or(g.of("n"), "2"), pick(g, "2", "0", "(-1)", "0.5"))
+	case 24:
+		return g.f("PATINDEX(%s, %s)", pick(g, "'%b%'", "'a%'", "'%[0-9]'", "'_'", "'%'"), g.text(d))
 	case 0, 1, 2, 3:
 		return g.f("(%s %s %s)", g.number(d), pick(g, "+", "-", "*", "/", "%"), g.number(d))
 	case 4:
@@ -143,7 +155,17 @@ func (g *gen) text(depth int) string {
 		return g.or(g.of("s"), "'a'")
 	}
 	d := depth - 1
-	switch g.IntN(13) {
+	switch g.IntN(18) {
+	case 13:
+		return g.f("%s(%s)", pick(g, "TRIM", "LTRIM", "RTRIM"), g.text(d))
+	case 14:
+		return g.f("STUFF(%s, %d, %d, %s)", g.text(d), g.IntN(4)-1, g.IntN(3), g.text(d))
+	case 15:
+		return g.f("CONCAT_WS(%s, %s, %s)", g.text(d), g.scalar(d), g.scalar(d))
+	case 16:
+		return g.f("TRANSLATE(%s, 'ab', 'ba')", g.text(d))
+	case 17:
+		return g.f("REPLICATE(%s, %d)", g.text(d), g.IntN(4)-1)
 	case 0:
 		return g.f("%s(%s)", pick(g, "UPPER", "LOWER", "REVERSE"), g.text(d))
 	case 1:
@@ -220,7 +242,17 @@ func (g *gen) scalar(d int) string {
 
 // any is any value.
 func (g *gen) any(d int) string {
-	switch g.IntN(8) {
+	switch g.IntN(10) {
+	case 8:
+		if g.block.whole != nil {
+			return g.f("GetRecordPropertyValue(%s, %s)", pick(g, g.block.whole...), pick(g, "'n'", "'K'", "'c1'", "'none'"))
+		}
+	case 7:
+		if g.block.history {
+			return g.historyRows(d)
+		}
+	case 9:
+		return g.f("JSON_PARSE(%s)", pick(g, "'{\"a\":[1,2.5,null]}'", "'[1]'", g.text(d-1)))
 	case 0:
 		return g.of0("rl", "NULL")
 	case 1:
@@ -272,60 +304,4 @@ func (g *gen) condition(depth int) string {
 		return g.f("%s = %s", c, g.of("rl"))
 	}
 	return g.f("%s %s %s", g.number(d), op, g.number(d))
-}
-
-// history is an analytic function that gives a number.
-func (g *gen) history(d int) string {
-	was := g.block.history
-	g.block.history = false
-	defer func() { g.block.history = was }()
-	over := ""
-	if g.chance(60) {
-		over += "PARTITION BY " + g.of0("k", "1") + " "
-	}
-	when := ""
-	if g.chance(35) {
-		when = " WHEN " + g.condition(1)
-	}
-	if g.chance(15) {
-		if over+when == "" {
-			return g.f("ISFIRST(second, %d)", pick(g, 1, 2, 5, 10))
-		}
-		return g.f("ISFIRST(second, %d) OVER (%s%s)", pick(g, 1, 2, 5, 10), over, when)
-	}
-	limit := g.f("LIMIT DURATION(second, %d)", pick(g, 1, 2, 5, 10, 100))
-	arg := g.of0("n", "1")
-	if g.chance(20) {
-		arg = g.number(min(d, 1))
-	}
-	switch g.IntN(8) {
-	case 0, 1, 2:
-		args := arg
-		if g.chance(40) {
-			args += g.f(", %d", 1+g.IntN(3))
-			if g.chance(50) {
-				args += ", " + g.of0("n", "1")
-			}
-		}
-		return g.f("LAG(%s) OVER (%s%s%s)", args, over, limit, when)
-	case 3:
-		if g.chance(30) {
-			arg += ", " + g.of0("n", "1")
-		}
-		return g.f("LAST(%s) OVER (%s%s%s)", arg, over, limit, when)
-	case 4:
-		return g.f("COUNT(%s) OVER (%s%s%s)", pick(g, "*", arg), over, limit, when)
-	case 5:
-		return g.f("TopOne(%s) OVER (%sORDER BY %s %s%s)", arg, over, g.order(), limit, when)
-	}
-	return g.f("%s(%s) OVER (%s%s%s)", pick(g, "SUM", "MIN", "MAX", "AVG"), arg, over, limit, when)
-}
-
-// order is a list of keys of ORDER BY that numbers and times can be sorted by.
-func (g *gen) order() string {
-	keys := g.of0("n", "1") + pick(g, "", " DESC", " ASC")
-	if g.chance(30) {
-		keys += ", " + g.time(1) + pick(g, "", " DESC")
-	}
-	return keys
 }

@@ -20,12 +20,20 @@ func (g *gen) job() Job {
 	for _, name := range names {
 		g.sources = append(g.sources, namedSource{name: name, columns: eventColumns, stream: true, open: true})
 	}
+	tables := ""
+	if g.chance(10) {
+		tables = "CREATE TABLE a (id bigint, t datetime, k nvarchar(max), n float, s nvarchar(max), r record, l array, w bigint);\n"
+		g.sources[0].open = false
+		g.sources[0].columns = []col{{"id", numberCol}, {"t", timeCol}, {"k", keyCol}, {"n", numberCol}, {"s", wordCol},
+			{"r", recordCol}, {"l", listCol}, {"w", numberCol}}
+	}
+	g.perKey = g.chance(4)
 	if g.chance(20) {
 		j.Reference = []Input{g.referenceRows("ref")}
 		g.sources = append(g.sources, namedSource{name: "ref", open: true, reference: true,
 			columns: []col{{"id", numberCol}, {"k", keyCol}, {"n", numberCol}, {"s", wordCol}}})
 	}
-	j.Query = g.script()
+	j.Query = tables + g.script()
 	most := 40 / (1 + 2*strings.Count(j.Query, "JOIN")) // each join multiplies the rows
 	for _, name := range names {
 		j.Inputs = append(j.Inputs, g.events(name, j.Sample, max(most, 3)))
@@ -39,8 +47,17 @@ func (g *gen) way() testkit.Way {
 
 func (g *gen) script() string {
 	var steps []string
-	for i := range g.IntN(3) {
+	count := g.IntN(3)
+	if g.perKey {
+		count = 0
+	}
+	for i := range count {
 		name := g.f("step%d", i+1)
+		if g.chance(6) {
+			s := g.passThrough(name)
+			steps = append(steps, s)
+			continue
+		}
 		text, columns, open := g.query()
 		steps = append(steps, name+" AS ("+text+")")
 		g.sources = append(g.sources, namedSource{name: name, columns: columns, open: open})
@@ -65,11 +82,30 @@ func (g *gen) script() string {
 	return text
 }
 
+// passThrough is a step that only hands the events of an input on, so that TIMESTAMP BY
+// may follow it (saql.md 4.2).
+func (g *gen) passThrough(name string) string {
+	in := g.sources[0]
+	columns, list := in.columns, "*"
+	if g.chance(50) {
+		columns = columns[:5]
+		list = "id, t, k, n, s"
+	}
+	g.block = blockGen{columns: in.columns, on: true}
+	where := ""
+	if g.chance(50) {
+		where = " WHERE " + g.condition(1)
+	}
+	g.sources = append(g.sources, namedSource{name: name, columns: columns, stream: true, open: in.open && list == "*"})
+	return name + " AS (SELECT " + list + " FROM " + in.name + where + ")"
+}
+
 // query is a select, or a union of two with the same columns.
 func (g *gen) query() (text string, columns []col, open bool) {
+	g.union = g.chance(16)
 	text, columns, open = g.selectBlock(nil)
 	exact := !slices.ContainsFunc(columns, func(c col) bool { return c.kind == opaqueCol })
-	if g.chance(12) && !open && exact {
+	if g.union && !open && exact {
 		second, _, _ := g.selectBlock(columns)
 		return text + pick(g, " UNION ", " UNION ALL ") + second, columns, false
 	}
@@ -81,6 +117,7 @@ func (g *gen) query() (text string, columns []col, open bool) {
 func (g *gen) from() (text string, stars []string, open bool) {
 	g.block = blockGen{history: true}
 	switch {
+	case g.perKey:
 	case g.chance(16):
 		return g.join()
 	case g.chance(9):
@@ -99,6 +136,14 @@ func (g *gen) from() (text string, stars []string, open bool) {
 	prefix := pick(g, "", "", "", alias+".")
 	for _, c := range s.columns {
 		g.block.columns = append(g.block.columns, col{prefix + c.name, c.kind})
+	}
+	g.block.whole = []string{alias}
+	if k := g.of("k"); k != "" && g.chance(8) && !g.union && !g.perKey {
+		text += " PARTITION BY " + k
+		g.block.key = k
+	}
+	if g.perKey {
+		g.block.key, g.block.always = prefix+"k", true
 	}
 	return text, []string{"*", alias + ".*"}, s.open
 }
@@ -119,8 +164,11 @@ func (g *gen) source(alias string) (namedSource, string) {
 	if alias != "" {
 		text += pick(g, " AS ", " ") + alias
 	}
-	if s.stream && g.chance(95) {
-		text += " TIMESTAMP BY t"
+	switch {
+	case g.perKey:
+		text += " TIMESTAMP BY t OVER k"
+	case s.stream && g.chance(95):
+		text += " TIMESTAMP BY " + pick(g, "t", "t", "t", "t", "t", "t", "DATEADD(second, id, t)", "CASE WHEN id % 3 > 0 THEN t END")
 	}
 	return s, text
 }
@@ -177,6 +225,7 @@ func (j *joinGen) add(alias string, s namedSource) []col {
 	j.columns = append(j.columns, mine...)
 	j.block.columns = append(j.block.columns, mine...)
 	j.stars = append(j.stars, alias+".*")
+	j.block.whole = append(j.block.whole, alias)
 	j.open = j.open || s.open
 	return mine
 }
@@ -290,7 +339,7 @@ func (g *gen) match() string {
 	g.block.columns = s.columns
 	numbers := func(v string) string { return v + "." + g.of("n") }
 	partition := ""
-	if c := g.of("k"); c != "" && g.chance(50) {
+	if c := g.of("k"); c != "" && (g.chance(50) || g.perKey) {
 		partition = " PARTITION BY " + c
 	}
 	pattern := pick(g, "A B", "A+ B", "A* B", "A B?", "A+", "A | B A", "(A | B)+ .", "A . B", "A B* C?", "(A B)+", "A? B+ C", ". A", "A (B | C) A*")
@@ -342,7 +391,7 @@ func (g *gen) match() string {
 
 // selectBlock makes a query block. want, if not nil, are the columns that it must give.
 func (g *gen) selectBlock(want []col) (text string, columns []col, open bool) {
-	from, stars, openFrom := g.from()
+	from, stars, _ := g.from()
 	where := ""
 	if g.chance(35) {
 		where = " WHERE " + g.condition(2)
@@ -351,22 +400,38 @@ func (g *gen) selectBlock(want []col) (text string, columns []col, open bool) {
 		text, columns = g.windowed(from, where, want)
 		return text, columns, false
 	}
-	var items []string
-	if want == nil && g.chance(15) {
-		star := pick(g, stars...)
-		if len(stars) == 1 || strings.HasSuffix(stars[0], "l.*") == false || star != "*" {
-			items = append(items, star)
-			open = openFrom
+	all, whole := slices.Clone(g.block.columns), g.block.whole
+	items, columns := g.items(want, func(kind rune) (string, rune) { return g.item(kind) })
+	if want != nil || !g.chance(15) {
+		return "SELECT " + strings.Join(items, ", ") + " FROM " + from + where, columns, false
+	}
+	star := pick(g, stars...)
+	if star != "*" && g.chance(40) {
+		star = strings.Join(stars, ", ")
+		if stars[0] == "*" {
+			star = "*, " + stars[1]
 		}
 	}
-	more, columns := g.items(want, func(kind rune) (string, rune) { return g.item(kind) })
-	if items != nil { // which name wins depends on the row: only the new ones are used
-		for i := range more {
-			columns[i].kind = opaqueCol
+	switch {
+	case g.chance(25): // the name of a column that * has too
+		items[0] = g.number(1) + " AS n"
+		all = slices.DeleteFunc(all, func(c col) bool { return strings.HasSuffix(strings.ToLower(c.name), "n") })
+		columns[0].kind = opaqueCol
+	case g.chance(15) && g.of("r") != "" && g.risky:
+		star = g.of("r") + ".*"
+		all = nil
+	}
+	i := g.IntN(len(items) + 1)
+	items = slices.Insert(items, i, star)
+	if len(whole) == 1 && star == "*" && !strings.Contains(from, "APPLY") { // the columns of a single source stay
+		for _, c := range all {
+			c.name = c.name[strings.LastIndexByte(c.name, '.')+1:]
+			if !slices.ContainsFunc(columns, func(o col) bool { return strings.EqualFold(o.name, c.name) }) {
+				columns = append(columns, c)
+			}
 		}
 	}
-	items = append(items, more...)
-	return "SELECT " + strings.Join(items, ", ") + " FROM " + from + where, columns, open
+	return "SELECT " + strings.Join(items, ", ") + " FROM " + from + where, columns, true
 }
 
 // items makes a select list of the wanted kinds, or of any; the time is nearly always
@@ -432,6 +497,10 @@ func (g *gen) windowed(from, where string, want []col) (string, []col) {
 	window, ids := g.windows()
 	groups := []string{window}
 	var keyList []col
+	if g.block.key != "" {
+		groups = append(groups, g.block.key)
+		keyList = append(keyList, col{g.block.key, keyCol})
+	}
 	for range g.IntN(3) {
 		kind := pick[rune](g, keyCol, keyCol, keyCol, wordCol, numberCol, mixedCol, recordCol)
 		e, kind := g.item(kind)
@@ -459,8 +528,13 @@ func (g *gen) windowed(from, where string, want []col) (string, []col) {
 	if g.chance(20) {
 		op := pick(g, ">", "<", ">=", "=", "<>")
 		tail += pick(g, g.f(" HAVING COUNT(*) %s %d", op, 1+g.IntN(3)), g.f(" HAVING SUM(%s) %s %s", g.number(1), op, g.numberText0()))
+		for _, c := range columns {
+			if c.kind == numberCol && want == nil && g.chance(50) { // an alias
+				tail = g.f(" HAVING %s %s %s", c.name, op, g.numberText0())
+			}
+		}
 	}
-	if g.chance(12) {
+	if g.chance(12) && (g.block.key == "" || g.perKey) {
 		if g.chance(50) {
 			head += "DISTINCT "
 		}
@@ -565,7 +639,7 @@ func (g *gen) groupItem(kind rune, keyList []col, ids bool) (string, rune) {
 	if kind != opaqueCol {
 		return "NULL", kind
 	}
-	switch g.IntN(7) {
+	switch g.IntN(8) {
 	case 0, 1:
 		return g.f("%s(%s)", pick(g, "STDEV", "STDEVP", "VAR", "VARP"), g.of0("n", "1")), opaqueCol
 	case 2:
@@ -576,6 +650,9 @@ func (g *gen) groupItem(kind rune, keyList []col, ids bool) (string, rune) {
 		return g.f("CollectTop(%d, %s) OVER (ORDER BY %s)", 1+g.IntN(3), g.any(1), g.order()), opaqueCol
 	case 5:
 		return g.f("TopOne(%s) OVER (ORDER BY %s)", g.any(1), g.order()), opaqueCol
+	}
+	if g.block.whole != nil {
+		return g.f("COUNT(%s%s)", pick(g, "", "DISTINCT "), pick(g, g.block.whole...)), opaqueCol
 	}
 	return g.f("COUNT(DISTINCT %s)", g.any(1)), opaqueCol
 }

@@ -12,6 +12,14 @@ import (
 func printScript(s *saql.Script) string {
 	var parts []string
 	for _, stmt := range s.Stmts {
+		if t, ok := stmt.(*saql.CreateTable); ok {
+			var cols []string
+			for _, c := range t.Cols {
+				cols = append(cols, c.Name.String()+" "+c.Type.Text)
+			}
+			parts = append(parts, "CREATE TABLE "+t.Name.String()+" ("+strings.Join(cols, ", ")+")")
+			continue
+		}
 		q, ok := stmt.(*saql.Query)
 		if !ok {
 			panic(fmt.Sprintf("twin: print %T", stmt))

@@ -48,6 +48,9 @@ func (x *env) call(c *saql.Call) Value {
 	}
 	f, ok := functions[name]
 	if !ok {
+		f, ok = moreFunctions[name]
+	}
+	if !ok {
 		unknownPart("the function %s", name)
 	}
 	if !f.keepsNull {

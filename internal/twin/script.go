@@ -88,12 +88,16 @@ func Run(job Job) (outputs map[string]Output, err error) {
 			panic(e)
 		}
 	}()
-	r := &run{job: job, bodies: map[string]saql.QueryExpr{}, steps: map[string]*relation{}}
+	r := &run{job: job, bodies: map[string]saql.QueryExpr{}, steps: map[string]*relation{}, tables: map[string][]column{}}
 	outputs = map[string]Output{}
 	for _, s := range script.Stmts {
+		if t, ok := s.(*saql.CreateTable); ok {
+			r.declare(t)
+			continue
+		}
 		q, ok := s.(*saql.Query)
 		if !ok {
-			unknownPart("CREATE")
+			unknownPart("CREATE FUNCTION")
 		}
 		for _, step := range q.With {
 			r.bodies[strings.ToLower(step.Name.Text)] = step.Body
@@ -130,6 +134,7 @@ type run struct {
 	job    Job
 	bodies map[string]saql.QueryExpr
 	steps  map[string]*relation
+	tables map[string][]column // of CREATE TABLE, by the input
 }
 
 // relation is a source: its rows in order of T, then arrival. columns are known unless

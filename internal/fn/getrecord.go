@@ -34,7 +34,7 @@ var _ = scalar(Scalar{
 	KeepNull: true,
 	Result:   gives(Any),
 	Doc: Doc{
-		Summary: "GetMetadataPropertyValue gives a property that the input adds to an event. Test runs have none: it gives NULL there.",
+		Summary: "GetMetadataPropertyValue gives a property of an event that is not in its text, such as the BlobName of a file in a run with time policies. Test runs have none: it gives NULL there.",
 		Section: "7.9",
 	},
 	Eval: func(_ *Call, out *vec.Vec, _ []*vec.Vec, n int) { out.Fixed(vec.Null, n) },

@@ -22,13 +22,12 @@ const (
 	agree       verdict = iota
 	bothFail            // both report a query error
 	rejected            // the compiler does not take the query
-	unsupported         // the query needs a part of the language that comes later
 	oneFails            // an expression failed that only one of the two had to evaluate
 	large               // too large for the twin
 	differ
 )
 
-var verdictNames = [...]string{"agree", "both fail", "rejected", "not supported", "one fails", "too large", "differ"}
+var verdictNames = [...]string{"agree", "both fail", "rejected", "one fails", "too large", "differ"}
 
 // caseOf is a job as a conformance case.
 func caseOf(j Job) *testkit.Case {
@@ -49,11 +48,7 @@ func caseOf(j Job) *testkit.Case {
 
 // check runs a job through the twin and the engine, and tells how they differ.
 func check(j Job, w testkit.Way) (v verdict, text string) {
-	_, err := caserun.Compile(caseOf(j))
-	switch {
-	case err != nil && caserun.NotSupported(err):
-		return unsupported, err.Error()
-	case err != nil:
+	if _, err := caserun.Compile(caseOf(j)); err != nil {
 		return rejected, err.Error()
 	}
 	want, slowErr := Run(j)

@@ -423,15 +423,27 @@ func (g *gen) selectBlock(want []col) (text string, columns []col, open bool) {
 	}
 	i := g.IntN(len(items) + 1)
 	items = slices.Insert(items, i, star)
-	if len(whole) == 1 && star == "*" && !strings.Contains(from, "APPLY") { // the columns of a single source stay
-		for _, c := range all {
-			c.name = c.name[strings.LastIndexByte(c.name, '.')+1:]
-			if !slices.ContainsFunc(columns, func(o col) bool { return strings.EqualFold(o.name, c.name) }) {
-				columns = append(columns, c)
-			}
-		}
+	if star == "*" && len(whole) == 1 || len(whole) > 1 && star == strings.Join(stars, ", ") { // all columns stay
+		columns = unqualified(columns, all)
 	}
 	return "SELECT " + strings.Join(items, ", ") + " FROM " + from + where, columns, true
+}
+
+// unqualified adds to columns those of all sources, without the names of the sources. One
+// that two of them have is mixed, for the right one shows where the left one is absent.
+func unqualified(columns, all []col) []col {
+	fixed := len(columns)
+	for _, c := range all {
+		c.name = c.name[strings.LastIndexByte(c.name, '.')+1:]
+		i := slices.IndexFunc(columns, func(o col) bool { return strings.EqualFold(o.name, c.name) })
+		switch {
+		case i < 0:
+			columns = append(columns, c)
+		case i >= fixed && columns[i].kind != c.kind:
+			columns[i].kind = opaqueCol
+		}
+	}
+	return columns
 }
 
 // items makes a select list of the wanted kinds, or of any; the time is nearly always

@@ -192,3 +192,68 @@ func BenchmarkLoad(b *testing.B) {
 		e.close()
 	}
 }
+
+// BenchmarkAccumulate feeds rows to an aggregate and asks for its result every thousand.
+func BenchmarkAccumulate(b *testing.B) {
+	agg, err := Aggregate(Source{Name: "f", Script: "function main() { this.init = function () { this.s = 0 }; this.accumulate = function (x) { this.s += x }; this.computeResult = function () { return this.s } }"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	acc := agg.New(fn.AggSpec{Whole: true})
+	acc.Grow(1)
+	const n = 1000
+	var v, t vec.Vec
+	for i := range n {
+		v.Append(vec.FloatValue(float64(i) + 0.5))
+		t.Append(vec.TimeValue(vec.Time(i)))
+	}
+	slots, slot := make([]int32, n), []int32{0}
+	var c fn.Call
+	var out vec.Vec
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += n {
+		acc.Add(slots, []*vec.Vec{&v, &t})
+		acc.Result(&c, slot, &out)
+		acc.Reset(slot)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkText(b *testing.B) {
+	s, err := Scalar(Source{Name: "f", Script: "function f(x) { return x.toUpperCase() }"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1024
+	var col vec.Vec
+	for range n {
+		col.Append(vec.StringValue("hello world abc"))
+	}
+	var c fn.Call
+	var out vec.Vec
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += n {
+		s.Eval(&c, &out, []*vec.Vec{&col}, n)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// BenchmarkRecord takes a row and gives another one.
+func BenchmarkRecord(b *testing.B) {
+	s, err := Scalar(Source{Name: "f", Script: "function f(x) { return {sum: x.a + x.b, name: x.name, ok: true} }"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 1024
+	var col vec.Vec
+	for i := range n {
+		col.Append(vec.RecordValue(&vec.Rec{Names: []string{"a", "b", "name"}, Vals: []vec.Value{vec.IntValue(int64(i)), vec.FloatValue(0.5), vec.StringValue("name")}}))
+	}
+	var c fn.Call
+	var out vec.Vec
+	b.ReportAllocs()
+	for i := 0; i < b.N; i += n {
+		s.Eval(&c, &out, []*vec.Vec{&col}, n)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+}

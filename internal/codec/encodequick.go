@@ -62,6 +62,25 @@ func (e *Encoder) quick(dst []byte, cols []vec.Vec, n int) ([]byte, bool) {
 	return dst, true
 }
 
+// appendLine is appendText for texts of 17 to 32 bytes, as times in words are.
+func appendLine(dst []byte, s string) []byte {
+	n := len(s)
+	base := unsafe.Pointer(unsafe.StringData(s))
+	a, b, c, d := load8(base, 0), load8(base, 8), load8(base, n-16), load8(base, n-8)
+	if stringStops(a)|stringStops(b)|stringStops(c)|stringStops(d) != 0 {
+		return appendString(dst, s)
+	}
+	at := len(dst)
+	dst = dst[:at+n+2]
+	to := dst[at+1 : at+1+n]
+	binary.LittleEndian.PutUint64(to, a)
+	binary.LittleEndian.PutUint64(to[8:], b)
+	binary.LittleEndian.PutUint64(to[n-16:], c)
+	binary.LittleEndian.PutUint64(to[n-8:], d)
+	dst[at], dst[at+1+n] = '"', '"'
+	return dst
+}
+
 // reserve makes room for n more bytes.
 func reserve(dst []byte, n int) []byte {
 	if cap(dst)-len(dst) < n {
@@ -104,8 +123,11 @@ func appendSmall(dst []byte, x int64) []byte {
 // appendText appends s as a JSON string to dst, which has room for it and 18 bytes more.
 func appendText(dst []byte, s string) []byte {
 	n := len(s)
-	if n < 4 || n > 16 {
+	switch {
+	case n < 4 || n > 32:
 		return appendString(dst, s)
+	case n > 16:
+		return appendLine(dst, s)
 	}
 	base := unsafe.Pointer(unsafe.StringData(s))
 	at := len(dst)

@@ -12,7 +12,8 @@ import (
 // takes the plain way.
 func TestEncodeQuick(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	texts := []string{"", "a", "abc", "abcd", "1234567", "12345678", "exactly16 bytes!", "seventeen bytes..", `quo"te`, `back\slash`,
+	texts := []string{"", "a", "abc", "abcd", "1234567", "12345678", "exactly16 bytes!", "seventeen bytes..", "2018-01-10T10:10:10.123Z", "exactly 32 bytes of plain letters"[:32], "thirty-three bytes, one too many!", `the quote is "in the middle of it`[:32],
+		"control at the end of it\x01", `quo"te`, `back\slash`,
 		"tab\there", "日本語", "caf\u00e9 au lait", "bad\xff", strings.Repeat("long ", 40)}
 	ints := []int64{0, 7, 10, 99, 100, 999, 1000, -1, -999, 1 << 62, -1 << 63}
 	for range 300 {

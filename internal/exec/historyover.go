@@ -461,7 +461,9 @@ func (u *overUnit) expire(t vec.Time) {
 
 func (u *overUnit) sweep(vec.Time) {}
 
-func (u *overUnit) held() int { return int(u.log.end() - u.out) }
+// held is how many rows are kept, and how many values of rows aggregates such as Collect
+// keep beside them.
+func (u *overUnit) held() int { return int(u.log.end()-u.out) + u.values() }
 
 // snapshot writes the rows. The aggregates follow from them.
 func (u *overUnit) snapshot(w *state.Writer, t vec.Time) {

@@ -138,6 +138,7 @@ func TestHistoryHeld(t *testing.T) {
 	f(`SELECT LAST(v) OVER (LIMIT DURATION(minute, 4) WHEN v < 0) AS x FROM a TIMESTAMP BY at`, 0)
 	f(`SELECT ISFIRST(day, 1) OVER (PARTITION BY k) AS x FROM a TIMESTAMP BY at`, 40)
 	f(`SELECT SUM(v) OVER (LIMIT DURATION(second, 10)) AS x FROM a TIMESTAMP BY at`, 10)
+	f(`SELECT Collect(v) OVER (LIMIT DURATION(second, 10)) AS x FROM a TIMESTAMP BY at`, 20)
 	f(`SELECT SUM(v) OVER (LIMIT DURATION(second, 10) WHEN v < 5) AS x FROM a TIMESTAMP BY at`, 0)
 	f(`SELECT AnomalyDetection_ChangePoint(v, 90, 3) OVER (LIMIT DURATION(minute, 4)) AS x FROM a TIMESTAMP BY at`, 3)
 }

@@ -298,3 +298,28 @@ func TestBrokenEngine(t *testing.T) {
 		t.Errorf("%v %v %v", out.At(0), out.At(1), out.At(2))
 	}
 }
+
+// TestNothingLeaks: what a runtime holds does not grow with its calls, failed ones included.
+func TestNothingLeaks(t *testing.T) {
+	p := newPool(Source{Name: "f", Script: `x => {
+		if (x.a === 0) throw new Error('x');
+		if (x.a === 1) return {a: [x.a, new Date(), x.s + 'é'], f: () => 1};
+		return {a: [x.a, new Date(), x.s + 'é', {b: x}], n: new Map([[1, 2]]).size};
+	}`})
+	var col vec.Vec
+	for i := range 100 {
+		col.Append(vec.RecordValue(&vec.Rec{Names: []string{"a", "s"}, Vals: []vec.Value{vec.IntValue(int64(i % 4)), vec.StringValue("a text that is copied")}}))
+	}
+	var c fn.Call
+	var out vec.Vec
+	run := func(times int) int64 {
+		for range times {
+			p.eval(&c, &out, []*vec.Vec{&col}, col.N)
+		}
+		return p.idle.engines[0].used()
+	}
+	before := run(20)
+	if after := run(100); after > before+before/10 {
+		t.Errorf("%d bytes after some calls, %d after more", before, after)
+	}
+}

@@ -143,6 +143,10 @@ func (n *Node) look(port int, own, in []bool) {
 			in[c] = true
 		}
 	}
+	if m, ok := n.Op.(*Match); ok {
+		m.look(own, in)
+		return
+	}
 	n.positions(port, func(col *int) { in[*col] = true })
 	switch op := n.Op.(type) {
 	case *Project:
@@ -152,7 +156,7 @@ func (n *Node) look(port int, own, in []bool) {
 			}
 		}
 		return
-	case *Group, *Match, *Write:
+	case *Group, *Write:
 		return
 	case *Join, *Lookup, *Apply, *History:
 		n.inputExprs(func(e **Expr) { (*e).columns(mark) })
@@ -170,6 +174,34 @@ func (n *Node) look(port int, own, in []bool) {
 	for c := range own {
 		if own[c] {
 			in[c] = true
+		}
+	}
+}
+
+// look marks the columns of the input that the pattern looks at: the keys, what DEFINE reads,
+// and what measures do more with than hand on.
+func (m *Match) look(own, in []bool) {
+	for _, c := range m.Keys {
+		in[c] = true
+	}
+	ref := func(cols []int) {
+		for _, c := range cols {
+			if c < len(m.Refs) { // else it is Classifier()
+				in[m.Refs[c].Col] = true
+			}
+		}
+	}
+	for _, v := range m.Vars {
+		v.Define.columns(ref)
+	}
+	for i, e := range m.Measures {
+		if own[i] || !e.handsOn() {
+			e.columns(ref)
+		}
+	}
+	for i, r := range m.Refs {
+		if r.Of == MinOf || r.Of == MaxOf {
+			ref([]int{i})
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (x *exprs) aggregateCall(e *saql.Call, a *fn.Agg) *Expr {
 	if !x.aggregatePlace(e, name) {
 		return x.argsOf(e, name)
 	}
-	x.b.noteAggregate(name, e.Span)
+	x.b.noteAggregate(strings.ToUpper(name), e.Span)
 	if a.Ordered && !x.over(e, overParts{order: must}) {
 		return x.argsOf(e, name)
 	}
@@ -253,7 +253,7 @@ type firstAgg struct {
 // noteAggregate remembers an aggregate, which needs a window.
 func (b *block) noteAggregate(name string, at diag.Span) {
 	if b.firstAgg.name == "" {
-		b.firstAgg = firstAgg{strings.ToUpper(name), at}
+		b.firstAgg = firstAgg{name, at}
 	}
 }
 

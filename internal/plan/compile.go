@@ -24,7 +24,9 @@ type compiler struct {
 	// timestampBy replaces the TIMESTAMP BY of the inputs while a step that passes an
 	// input through is compiled again for its own timeline (saql.md 4.2).
 	timestampBy *timestampOnStep
-	over        overRule
+	// applied are the names of the APPLYs around the source that is being resolved.
+	applied []saql.Name
+	over    overRule
 	// windowed are the groups that have been lowered: their window id is behind all
 	// aggregates, which are known at the end only.
 	windowed []*grouping

@@ -25,7 +25,11 @@ func (b *block) from(t saql.TableExpr) table {
 		b.joined = true
 		return b.join(t, left, right, first)
 	case *saql.Apply:
-		return b.apply(t, b.from(t.Left))
+		applied := b.c.applied
+		b.c.applied = append(slices.Clip(applied), t.Alias)
+		left := b.from(t.Left)
+		b.c.applied = applied
+		return b.apply(t, left)
 	}
 	panic("plan: unknown part of FROM")
 }
@@ -318,7 +322,10 @@ func (b *block) fromQuery(t *saql.Derived) *source {
 	if t.Alias != nil {
 		s.name, s.span = t.Alias.Text, t.Alias.Span
 	}
+	applied := b.c.applied
+	b.c.applied = nil
 	rel := b.c.queryExpr(t.Body, b.step, false)
+	b.c.applied = applied
 	sch := *rel.schema()
 	sch.what, sch.name = "the derived table", "the derived table"
 	if s.name != "" {

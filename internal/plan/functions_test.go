@@ -75,7 +75,7 @@ func TestFunctions(t *testing.T) {
 	f("SELECT UDA.g(a, b) AS x INTO o FROM input"+window, "SA7002 `UDA.g(a, b)`: UDA.g takes 1 argument, not 2 (UDA.g(e))")
 	f("SELECT UDA.g(SUM(a)) AS x INTO o FROM input"+window, "SA7010 `SUM(a)`: aggregates cannot be nested (aggregate in a step, then again)")
 	f("SELECT SUM(UDA.g(a)) AS x INTO o FROM input"+window, "SA7010 `UDA.g(a)`: aggregates cannot be nested (aggregate in a step, then again)")
-	f("SELECT UDA.g(a) AS x INTO o FROM input", "SA5001 `UDA.g(a)`: a window must be specified: UDA.G groups an endless stream ("+windowHint+")")
+	f("SELECT UDA.g(a) AS x INTO o FROM input", "SA5001 `UDA.g(a)`: a window must be specified: UDA.g groups an endless stream ("+windowHint+")")
 	f("SELECT a INTO o FROM input WHERE UDA.g(a) = 1", "SA7012 `UDA.g(a)`: UDA.g cannot be used in WHERE (HAVING UDA.g(a) .. filters groups)")
 	f("SELECT UDA.f(a) INTO o FROM input", "SA7001 `UDA.f`: no function named \"UDA.f\" (did you mean \"UDF.f\"?)")
 	f("SELECT UDF.other(a) INTO o FROM input", "SA7001 `UDF.other`: no function named \"UDF.other\" (the job has no such function)")

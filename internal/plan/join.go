@@ -248,10 +248,8 @@ func (b *block) sourceArg(e saql.Expr) *source {
 	if !ok || len(p.Names) != 1 {
 		return nil
 	}
-	for _, s := range b.sources {
-		if _, isColumn := s.rel.schema().find(p.Names[0].Text); isColumn {
-			return nil
-		}
+	if b.hasColumn(p.Names[0].Text) {
+		return nil
 	}
 	return b.sourceNamed(p.Names[0].Text)
 }
@@ -261,12 +259,60 @@ func (x *exprs) sourceTimes(e *saql.Call) bool {
 	if len(e.Args) != 3 || !x.b.joined && x.place != inOn {
 		return false
 	}
-	return x.b.sourceArg(e.Args[1]) != nil && x.b.sourceArg(e.Args[2]) != nil
+	a, b := x.b.sourceArg(e.Args[1]), x.b.sourceArg(e.Args[2])
+	return a != nil && b != nil || (a != nil || b != nil) && x.b.open() != 1
+}
+
+// open is the number of sources with unknown columns.
+func (b *block) open() int {
+	n := 0
+	for _, s := range b.sources {
+		if s.rel.schema().open {
+			n++
+		}
+	}
+	return n
+}
+
+// mixedTimes reports a DATEDIFF over a source and something else: a name that is no source,
+// or an expression.
+func (x *exprs) mixedTimes(e *saql.Call, source, other saql.Expr) *Expr {
+	if p, ok := bare(other).(*saql.Path); ok && len(p.Names) == 1 && x.place == inOn && !x.b.hasColumn(p.Names[0].Text) {
+		n := p.Names[0]
+		if len(x.b.sources) > 0 && x.aliasedSource(n) == nil {
+			var names []string
+			for _, s := range x.b.sources {
+				names = append(names, s.name)
+			}
+			hint := "the sources are " + someNames(names)
+			if near, ok := diag.Nearest(n.Text, names); ok {
+				hint = "did you mean " + quote(near) + "?"
+			}
+			x.fail(diag.SA2005, n.Span, "no input or step named "+quote(n.Text), hint)
+		}
+		return bad(e.Span)
+	}
+	x.fail(diag.SA6009, source.Pos(), quote(x.text(source))+" is a source, not a time", "DATEDIFF over sources works only in ON; use columns")
+	return bad(e.Span)
+}
+
+// hasColumn reports whether a source is known to have a column.
+func (b *block) hasColumn(name string) bool {
+	return slices.ContainsFunc(b.sources, func(s *source) bool {
+		_, ok := s.rel.schema().find(name)
+		return ok
+	})
 }
 
 // datediffOfSources is DATEDIFF over sources, which has a meaning in ON only (saql.md 6.2).
 func (x *exprs) datediffOfSources(e *saql.Call) *Expr {
 	s, other := x.b.sourceArg(e.Args[1]), x.b.sourceArg(e.Args[2])
+	switch {
+	case s == nil:
+		return x.mixedTimes(e, e.Args[2], e.Args[1])
+	case other == nil:
+		return x.mixedTimes(e, e.Args[1], e.Args[2])
+	}
 	if x.place != inOn {
 		x.fail(diag.SA6009, e.Args[1].Pos(), quote(x.text(e.Args[1]))+" is a source, not a time", "DATEDIFF over sources works only in ON; use columns")
 		return bad(e.Span)

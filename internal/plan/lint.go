@@ -105,7 +105,7 @@ func (l *linter) block(s *saql.Select) {
 					l.keepsAll(e)
 				}
 			case *saql.Cast:
-				if p, ok := bare(e.X).(*saql.Path); ok && !e.Try && raw {
+				if p, ok := bare(e.X).(*saql.Path); ok && !e.Try && raw && typeNames[strings.ToLower(e.Type.Text)] != vec.String {
 					l.warn(diag.W3005, e.Span, "CAST of "+quote(l.text(p))+" stops the job at the first value that does not convert", "TRY_CAST gives NULL for such a value").
 						Fix = []diag.Edit{{Span: diag.Span{Start: e.Span.Start, End: e.Span.Start}, Text: "TRY_"}}
 				}

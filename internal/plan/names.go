@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"weir/internal/diag"
@@ -36,6 +37,9 @@ func (x *exprs) path(p *saql.Path) *Expr {
 		return x.quoted(p)
 	}
 	if len(p.Names) > 1 {
+		if x.isApplied(first) {
+			return x.notOfEvent(p.Names[1], p)
+		}
 		if s := x.b.sourceNamed(first.Text); s != nil {
 			x.warnColumnSource(first, s)
 			return x.column(s, p.Names[1:], p)
@@ -45,6 +49,18 @@ func (x *exprs) path(p *saql.Path) *Expr {
 		}
 	}
 	return x.bareName(p, false)
+}
+
+// isApplied reports whether a name in TIMESTAMP BY is that of an APPLY around its source.
+func (x *exprs) isApplied(n saql.Name) bool {
+	return (x.place == inTimestampBy || x.place == inTimestampOver) && x.b.sourceNamed(n.Text) == nil &&
+		slices.ContainsFunc(x.applied, func(a saql.Name) bool { return sameName(a.Text, n.Text) })
+}
+
+// notOfEvent reports a column of an APPLY in TIMESTAMP BY (saql.md 4.2).
+func (x *exprs) notOfEvent(n saql.Name, p *saql.Path) *Expr {
+	x.fail(diag.SA5011, p.Span, "TIMESTAMP BY must read the event: "+quote(n.Text)+" is made by APPLY", "move TIMESTAMP BY to the input; for APPLY: use a second job")
+	return bad(p.Span)
 }
 
 // quoted decides what a double-quoted text in an expression is (saql.md 1.4).
@@ -160,10 +176,6 @@ func (x *exprs) column(s *source, names []saql.Name, p *saql.Path) *Expr {
 	if _, raw := s.rel.(*rawInput); raw && x.timestampBy != nil {
 		names = x.timestampBy.original(names)
 	}
-	if s.kind == fromApply && (x.place == inTimestampBy || x.place == inTimestampOver) {
-		x.fail(diag.SA5011, p.Span, "TIMESTAMP BY must read the event: "+quote(names[0].Text)+" is made by APPLY", "move TIMESTAMP BY to the input; for APPLY: use a second job")
-		return bad(p.Span)
-	}
 	col, ok := sch.find(names[0].Text)
 	if !ok && !sch.open {
 		return x.noColumnIn(s, names[0])
@@ -187,7 +199,7 @@ func (x *exprs) column(s *source, names []saql.Name, p *saql.Path) *Expr {
 func (x *exprs) noColumnIn(s *source, n saql.Name) *Expr {
 	sch := s.rel.schema()
 	names := sch.names()
-	d := x.fail(diag.SA2002, n.Span, "no column "+quote(n.Text)+" in "+sch.what, "the columns are "+someNames(names))
+	d := x.failName(diag.SA2002, n, s.name, "no column "+quote(n.Text)+" in "+sch.what, "the columns are "+someNames(names))
 	d.Text = "not a column of " + sch.name
 	if near, ok := diag.Nearest(n.Text, names); ok {
 		d.Hint = "did you mean " + quote(near) + "?"
@@ -231,7 +243,7 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 	if len(where) == 0 {
 		return bad(p.Span)
 	}
-	d := x.fail(diag.SA2002, n.Span, "no column "+quote(n.Text)+" in "+strings.Join(where, " or "), "the columns are "+someNames(all))
+	d := x.failName(diag.SA2002, n, "", "no column "+quote(n.Text)+" in "+strings.Join(where, " or "), "the columns are "+someNames(all))
 	for _, s := range x.b.sources {
 		if near, ok := diag.Nearest(n.Text, s.rel.schema().names()); ok {
 			near = saql.Quote(s.name) + "." + saql.Quote(near)
@@ -251,7 +263,7 @@ func (x *exprs) ambiguous(p *saql.Path, sources []*source) *Expr {
 		names = append(names, quote(s.name))
 		full = append(full, saql.Quote(s.name)+"."+x.textAt(n.Span))
 	}
-	d := x.fail(diag.SA2004, n.Span, quote(n.Text)+" could be a column of "+strings.Join(names, " or "), "write "+strings.Join(full, " or "))
+	d := x.failName(diag.SA2004, n, "", quote(n.Text)+" could be a column of "+strings.Join(names, " or "), "write "+strings.Join(full, " or "))
 	d.Text = "ambiguous"
 	return bad(p.Span)
 }

@@ -1,9 +1,11 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"weir/internal/diag"
+	"weir/internal/saql"
 )
 
 // report gathers the findings of a compilation. A muted report forgets what it is told:
@@ -12,6 +14,25 @@ type report struct {
 	list   []*diag.Diagnostic
 	failed int // errors in list
 	muted  int
+	// names are the errors about names, with what they are about.
+	names map[*diag.Diagnostic]wrongName
+}
+
+// wrongName is a name that means nothing in a block, in lower case, and what it was
+// looked for in. It is told once, where it stands first (saql.md 13.1).
+type wrongName struct {
+	b        *block
+	in, name string
+}
+
+// failName adds an error about a name of a block.
+func (x *exprs) failName(code diag.Code, n saql.Name, in, message, hint string) *diag.Diagnostic {
+	d := x.fail(code, n.Span, message, hint)
+	if x.names == nil {
+		x.names = map[*diag.Diagnostic]wrongName{}
+	}
+	x.names[d] = wrongName{x.b, in, saql.Fold(n.Text)}
+	return d
 }
 
 // fail adds an error and gives it back, so that the caller can add labels or a fix.
@@ -39,7 +60,15 @@ func (r *report) add(d *diag.Diagnostic) *diag.Diagnostic {
 func (r *report) errors() int { return r.failed }
 
 // result is the findings as they are shown.
-func (r *report) result() diag.List { return diag.List(r.list).Sorted() }
+func (r *report) result() diag.List {
+	told := map[wrongName]bool{}
+	return slices.DeleteFunc(diag.List(r.list).Sorted(), func(d *diag.Diagnostic) bool {
+		n, ok := r.names[d]
+		again := ok && told[n]
+		told[n] = told[n] || ok
+		return again
+	})
+}
 
 // quote puts a name in double quotes, as messages show names.
 func quote(name string) string { return `"` + name + `"` }

@@ -254,9 +254,10 @@ func (c *compiler) unit(n saql.Name) (vec.Time, bool) {
 // may be zero or negative.
 func (c *compiler) duration(value saql.Expr, unit vec.Time, signed bool) (vec.Time, bool) {
 	none := &block{c: c}
+	before := c.errors()
 	e := none.exprs(inGroupBy).value(value)
 	if !isNumber(e) {
-		return 0, isBad(e)
+		return 0, isBad(e) && c.errors() > before // a name, which nothing here has, is no error yet
 	}
 	if _, ok := bare(value).(*saql.Literal); !ok && !signed {
 		c.extension(value.Pos(), "a computed window size", "write the number")

@@ -27,6 +27,15 @@ var restoreQueries = []string{
 	`SELECT x.k, x.v, y.g FROM a x TIMESTAMP BY at JOIN a y TIMESTAMP BY at ON x.k = y.k AND DATEDIFF(second, x, y) BETWEEN -3 AND 4 AND x.v < y.v`,
 	`SELECT x.g, y.v AS yv, z.v AS zv FROM a x TIMESTAMP BY at LEFT JOIN b y TIMESTAMP BY at ON x.k = y.k AND DATEDIFF(second, x, y) BETWEEN 0 AND 4
 		LEFT JOIN a z TIMESTAMP BY at ON x.k = z.k AND DATEDIFF(second, x, z) BETWEEN 0 AND 5 AND DATEDIFF(second, y, z) BETWEEN 0 AND 2`,
+	`SELECT k, LAG(v, 2) OVER (PARTITION BY k LIMIT DURATION(second, 6)) AS l, LAST(g) OVER (LIMIT DURATION(second, 3) WHEN v IS NOT NULL) AS x,
+		ISFIRST(second, 4) OVER (PARTITION BY g) AS f, SUM(TRY_CAST(v AS float)) OVER (PARTITION BY k LIMIT DURATION(second, 5)) AS s,
+		MAX(TRY_CAST(v AS float)) OVER (LIMIT DURATION(second, 4)) AS m, Collect(g) OVER (PARTITION BY k LIMIT DURATION(second, 2)) AS c FROM a TIMESTAMP BY at`,
+	`SELECT AnomalyDetection_SpikeAndDip(TRY_CAST(v AS float), 90, 6, 'spikes') OVER (PARTITION BY k LIMIT DURATION(second, 9)) AS s,
+		AnomalyDetection_ChangePoint(TRY_CAST(v AS float), 90, 6) OVER (LIMIT DURATION(second, 9)) AS c FROM a TIMESTAMP BY at`,
+	`SELECT k, Collect(v) AS c, TopOne(g) OVER (ORDER BY TRY_CAST(v AS float) DESC) AS t, CollectTop(2, g) OVER (ORDER BY TRY_CAST(v AS float)) AS n, Percentile_Disc(0.4) OVER (ORDER BY TRY_CAST(v AS float)) AS p
+		FROM a TIMESTAMP BY at GROUP BY k, HoppingWindow(second, 9, 3)`,
+	`SELECT CollectTop(2) OVER (ORDER BY TRY_CAST(v AS float)) AS n, Percentile_Cont(0.5) OVER (ORDER BY TRY_CAST(v AS float) DESC) AS p, COUNT(DISTINCT a) AS d
+		FROM a TIMESTAMP BY at GROUP BY Windows(SlidingWindow(second, 4), SessionWindow(second, 2, 9))`,
 	`SELECT TOP 2 k, COUNT(*) AS n FROM a TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 5) ORDER BY n DESC`,
 	`WITH u AS (SELECT k, v FROM a TIMESTAMP BY at UNION SELECT k, v FROM b TIMESTAMP BY at),
 		w AS (SELECT u.v, e.ArrayValue AS x FROM u CROSS APPLY GetArrayElements(TRY_CAST(u.k AS array)) AS e)
@@ -70,8 +79,10 @@ func snapshots(t testing.TB, p *plan.Plan, shards int, events []twinEvent) [][]b
 	return out
 }
 
+// restoreEvents are some seconds apart, so that rows leave the sorts and reach the state
+// behind them.
 func restoreEvents() []twinEvent {
-	return randomEvents(rand.New(rand.NewPCG(1, 11)), 40, twinPolicy{late: 5 * vec.Second, outOfOrder: 3 * vec.Second}, randomKey)
+	return randomEvents(rand.New(rand.NewPCG(1, 15)), 60, twinPolicy{late: 5 * vec.Second, outOfOrder: 3 * vec.Second}, randomKey)
 }
 
 // FuzzRestore: no bytes make Restore panic or take memory that they do not have, and a

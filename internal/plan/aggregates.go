@@ -175,6 +175,9 @@ func (x *exprs) orderKeys(e *saql.Call, call *aggCall) bool {
 	}
 	ok := true
 	for _, k := range e.Over.OrderBy {
+		if _, ok := bare(k.Expr).(*saql.Path); !ok && call.fn.InOrder {
+			x.extension(k.Expr.Pos(), "ORDER BY an expression in "+e.Name.Text, "compute it in a step before")
+		}
 		x.muted++
 		v := foldConstants(x.valueOf(k.Expr))
 		x.muted--

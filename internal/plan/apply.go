@@ -35,6 +35,9 @@ func (b *block) apply(t *saql.Apply, left table) table {
 	x := b.exprs(inApply)
 	a := &applying{b: b, left: left, of: vec.Array, outer: t.Outer, at: diag.Span{Start: t.Func.Span.Start, End: t.Alias.Span.End}}
 	a.arg = foldConstants(x.rowOrValue(t.Arg, sameName(t.Func.Text, "GetRecordProperties")))
+	if _, ok := bare(t.Arg).(*saql.Path); !ok {
+		c.extension(t.Arg.Pos(), "APPLY to what is no column", "compute it in a step before")
+	}
 	var cols []Col
 	switch {
 	case sameName(t.Func.Text, "GetArrayElements"):

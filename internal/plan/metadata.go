@@ -39,6 +39,9 @@ func (x *exprs) metadata(e *saql.Call) *Expr {
 		return bad(e.Span)
 	}
 	name, known := x.metadataPath(e.Args[1])
+	if group, _, _ := strings.Cut(name, "."); group == "Kafka" || group == "Mqtt" {
+		x.extension(e.Args[1].Pos(), "metadata of "+group, "")
+	}
 	t := vec.AnyKind &^ vec.KindsOf(vec.Missing)
 	if !known || s.kind == fromReference {
 		return &Expr{Op: OpConst, Val: vec.NullValue(), Type: t, Span: e.Span}

@@ -313,9 +313,42 @@ func (j *joining) unbounded(t *saql.Join, best interval) {
 	add := " AND DATEDIFF(minute, " + saql.Quote(l.name) + ", " + saql.Quote(r.name) + ") BETWEEN 0 AND 10"
 	hint := "add:" + add + "; if " + quote(r.name) + " is a lookup table, declare it as reference input"
 	end := t.On.Pos().End
+	if call, l, r := j.columnsDiff(t.On); call != nil {
+		hint = "DATEDIFF takes the sources here, not their columns: DATEDIFF(" + j.b.c.text(call.Args[0]) + ", " + l + ", " + r + ")"
+		d := j.b.c.fail(diag.SA6001, t.KeyPos, "the join has no "+which+" time bound", hint)
+		d.Fix = []diag.Edit{{Span: call.Args[2].Pos(), Text: r}, {Span: call.Args[1].Pos(), Text: l}}
+		return
+	}
 	d := j.b.c.fail(diag.SA6001, t.KeyPos, "the join has no "+which+" time bound", hint)
 	if e, ok := t.On.(*saql.Binary); ok && e.Op == "OR" {
 		return // the edit would need parentheses
 	}
 	d.Fix = []diag.Edit{{Span: diag.Span{Start: end, End: end}, Text: add}}
+}
+
+// columnsDiff finds a DATEDIFF over a column of each of two sources, and the names of the
+// sources as a query writes them. It is a common slip: DATEDIFF(second, a.time, b.time) is a
+// function like others and bounds nothing (saql.md 6.2).
+func (j *joining) columnsDiff(on saql.Expr) (found *saql.Call, left, right string) {
+	sourceOf := func(e saql.Expr) *source {
+		p, ok := bare(e).(*saql.Path)
+		if !ok || len(p.Names) < 2 {
+			return nil
+		}
+		for _, s := range j.all() {
+			if sameName(s.name, p.Names[0].Text) {
+				return s
+			}
+		}
+		return nil
+	}
+	saql.Walk(on, func(e saql.Expr) bool {
+		if call, ok := e.(*saql.Call); ok && found == nil && sameName(call.Name.Text, "DATEDIFF") && len(call.Args) == 3 {
+			if l, r := sourceOf(call.Args[1]), sourceOf(call.Args[2]); l != nil && r != nil && l != r {
+				found, left, right = call, saql.Quote(l.name), saql.Quote(r.name)
+			}
+		}
+		return found == nil
+	})
+	return found, left, right
 }

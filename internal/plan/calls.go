@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"weir/internal/diag"
@@ -57,19 +58,19 @@ func (x *exprs) call(e *saql.Call) *Expr {
 	if a, ok := fn.LookupAgg(name); ok {
 		return x.aggregateCall(e, a)
 	}
-	if e.Over != nil {
+	s, ok := fn.LookupScalar(name)
+	switch {
+	case !ok:
+		return x.noFunction(e)
+	case e.Over != nil:
 		x.fail(diag.SA7011, e.Over.Span, e.Name.Text+" cannot be used with OVER", "remove OVER")
 		return x.ignoreArgs(e)
-	}
-	if s, ok := fn.LookupScalar(name); ok && !(s.Name == "DATEDIFF" && x.sourceTimes(e)) {
-		if s.Before12 != nil && x.env.Level != Level12 {
-			s = s.Before12
-		}
-		return x.scalarCall(e, s)
-	} else if ok {
+	case s.Name == "DATEDIFF" && x.sourceTimes(e):
 		return x.datediffOfSources(e)
+	case s.Before12 != nil && x.env.Level != Level12:
+		s = s.Before12
 	}
-	return x.noFunction(e)
+	return x.scalarCall(e, s)
 }
 
 // systemPrefix reports whether a call is system.f of a user function f, which levels below
@@ -151,7 +152,16 @@ var elsewhere = map[string]string{
 	"FORMAT": "write a UDF", "LOG": "write a UDF", "LOG10": "write a UDF", "PARSE": "write a UDF", "TRY_PARSE": "write a UDF", "RAND": "write a UDF",
 	"SIN": "write a UDF", "COS": "write a UDF", "TAN": "write a UDF", "ASIN": "write a UDF", "ACOS": "write a UDF", "ATAN": "write a UDF", "ATN2": "write a UDF",
 	"PI": "write a UDF", "LN": "write a UDF", "GREATEST": "write a UDF", "LEAST": "write a UDF", "NEWID": "write a UDF",
+	"LEAD": "LAG: a row can look back, not ahead", "RANK": "CollectTop", "MEDIAN": "PERCENTILE_CONT(0.5) OVER (ORDER BY ..)",
+	"STRING_AGG": "Collect", "ARRAY_AGG": "Collect", "LISTAGG": "Collect", "GROUP_CONCAT": "Collect", "APPROX_COUNT_DISTINCT": "COUNT(DISTINCT ..)",
+	"UNNEST": "CROSS APPLY GetArrayElements(..) AS e", "EXPLODE": "CROSS APPLY GetArrayElements(..) AS e", "OPENJSON": "CROSS APPLY GetRecordProperties(..) AS e",
+	"JSON_VALUE": "GetRecordPropertyValue", "ST_CONTAINS": "ST_WITHIN with its arguments swapped", "ISNUMERIC": "TRY_CAST", "ISDATE": "TRY_CAST",
+	"ANOMALYDETECTION": "AnomalyDetection_SpikeAndDip or AnomalyDetection_ChangePoint",
 }
+
+// otherShape are functions of elsewhere that are written differently from what they replace, so
+// that a new name alone is no fix.
+var otherShape = []string{"CAST", "TRY_CAST", "CollectTop", "Collect", "TopOne", "LAST"}
 
 // noFunction reports an unknown name.
 func (x *exprs) noFunction(e *saql.Call) *Expr {
@@ -162,7 +172,7 @@ func (x *exprs) noFunction(e *saql.Call) *Expr {
 		switch {
 		case use == "write a UDF":
 			hint = use
-		case isBuiltin(use) && use != "CollectTop" && use != "TopOne" && use != "LAST":
+		case isBuiltin(use) && !slices.Contains(otherShape, use):
 			fix = []diag.Edit{{Span: e.Name.Span, Text: use}}
 		}
 	}

@@ -25,7 +25,7 @@ func (p *Plan) Explain(w io.Writer) {
 		x.line(0, "output %s: %s", quote(o.Name), columns)
 		x.node(o.Node.In[0], 1)
 	}
-	fmt.Fprintf(w, "\nstages: %d; history: %s before the start\n", p.Stages(), duration(p.History()))
+	fmt.Fprintf(w, "\nstages: %d; history: %s before the start\n", p.Stages(), longDuration(p.History()))
 	fmt.Fprintln(w, "guarantees: the same events give the same rows with the same times, however they are cut into batches,")
 	fmt.Fprintln(w, "spread over shards or interrupted; a run gives each row once, and one that fails may have written some")
 }
@@ -337,6 +337,21 @@ func duration(t vec.Time) string {
 		}
 	}
 	return strconv.FormatInt(int64(t)*100, 10) + " ns"
+}
+
+// longDuration writes a sum of durations: in its units, as far as it is whole milliseconds.
+func longDuration(t vec.Time) string {
+	if t%vec.Millisecond != 0 || t < vec.Second {
+		return duration(t)
+	}
+	var parts []string
+	for _, u := range units {
+		if n := t / u.length; n > 0 {
+			parts = append(parts, duration(n*u.length))
+			t -= n * u.length
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 // endsText says where the windows of a hop end.

@@ -255,20 +255,20 @@ func callText(c HistoryCall, in []string) string {
 	case Last:
 		b.WriteString(historyNames[c.Kind] + "(" + strings.Join(args, ", ") + ")")
 	default:
-		fmt.Fprintf(&b, "%s(%s, %g, %d, %s)", historyNames[c.Kind], strings.Join(args, ", "), c.Confidence, c.Size, []string{"spikesanddips", "spikes", "dips"}[c.Mode])
+		fmt.Fprintf(&b, "%s(%s, %g, %d, '%s')", historyNames[c.Kind], strings.Join(args, ", "), c.Confidence, c.Size, []string{"spikesanddips", "spikes", "dips"}[c.Mode])
 	}
 	var over []string
-	if len(c.Keys) > 0 {
-		over = append(over, "per "+pick(in, c.Keys))
-	}
 	if c.Kind != IsFirst {
 		over = append(over, "the last "+duration(c.Limit))
+	}
+	if len(c.Keys) > 0 {
+		over = append(over, "per "+pick(in, c.Keys))
 	}
 	if c.When != nil {
 		over = append(over, "when "+c.When.text(in))
 	}
 	if len(over) > 0 {
-		b.WriteString(" over " + strings.Join(over, ", "))
+		b.WriteString(" over (" + strings.Join(over, " ") + ")")
 	}
 	return b.String()
 }

@@ -257,13 +257,20 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 
 // ambiguous reports a name that several sources may have.
 func (x *exprs) ambiguous(p *saql.Path, sources []*source) *Expr {
+	if x.b.clash {
+		return bad(p.Span) // what is wrong is that two sources have one name
+	}
 	n := p.Names[0]
 	var names, full []string
 	for _, s := range sources {
 		names = append(names, quote(s.name))
 		full = append(full, saql.Quote(s.name)+"."+x.textAt(n.Span))
 	}
-	d := x.failName(diag.SA2004, n, "", quote(n.Text)+" could be a column of "+strings.Join(names, " or "), "write "+strings.Join(full, " or "))
+	hint := "write " + strings.Join(full, " or ")
+	if len(p.Names) > 1 {
+		hint += "; no source is called " + quote(n.Text)
+	}
+	d := x.failName(diag.SA2004, n, "", quote(n.Text)+" could be a column of "+strings.Join(names, " or "), hint)
 	d.Text = "ambiguous"
 	return bad(p.Span)
 }

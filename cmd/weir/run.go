@@ -104,10 +104,16 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 	if err := q.valid(con); err != nil {
 		return err
 	}
+	ends := append(inputs, refs...)
+	from, err := r.inputs(con, q.plan, ends)
+	if err != nil {
+		return err
+	}
 	if !r.Quiet {
+		q = withTimes(ctx, q, env, from)
 		q.show(con, false)
 	}
-	return r.run(ctx, con, q, append(inputs, refs...), outputs)
+	return r.run(ctx, con, q, from, ends, outputs)
 }
 
 // text is the query text and the name that messages give it.
@@ -142,11 +148,7 @@ func (r *runCmd) endpoints(flag string, specs []string) ([]endpoint, error) {
 }
 
 // run connects the plan with files and drives it.
-func (r *runCmd) run(ctx context.Context, con *console, q *query, inputs, outputs []endpoint) error {
-	from, err := r.inputs(con, q.plan, inputs)
-	if err != nil {
-		return err
-	}
+func (r *runCmd) run(ctx context.Context, con *console, q *query, from []job.Input, inputs, outputs []endpoint) error {
 	to, err := matchAliases("output", outputs, outputNames(q.plan))
 	if err != nil {
 		return err

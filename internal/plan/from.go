@@ -363,14 +363,19 @@ func (b *block) warnArrival() {
 	if !ok || t.by != nil {
 		return
 	}
+	fields := t.in.decl.Times
 	for _, col := range t.in.table {
 		if col.Type == vec.Datetime {
-			at := b.sources[0].span
-			d := b.c.warn(diag.W5001, at, "no TIMESTAMP BY: windows use the arrival time", "FROM "+saql.Quote(t.in.decl.Name)+" TIMESTAMP BY "+saql.Quote(col.Name))
-			d.Fix = []diag.Edit{{Span: diag.Span{Start: at.End, End: at.End}, Text: " TIMESTAMP BY " + saql.Quote(col.Name)}}
-			return
+			fields = []string{col.Name}
+			break
 		}
 	}
+	if len(fields) == 0 {
+		return
+	}
+	at := b.sources[0].span
+	d := b.c.warn(diag.W5001, at, "no TIMESTAMP BY: windows use the arrival time", "FROM "+saql.Quote(t.in.decl.Name)+" TIMESTAMP BY "+saql.Quote(fields[0]))
+	d.Fix = []diag.Edit{{Span: diag.Span{Start: at.End, End: at.End}, Text: " TIMESTAMP BY " + saql.Quote(fields[0])}}
 }
 
 // checkPartition demands the partition keys among the keys of GROUP BY (saql.md 4.6).

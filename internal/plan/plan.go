@@ -447,6 +447,8 @@ type InputDecl struct {
 	Reference bool
 	// Partitions is how many partitions the input has; 0 if that is not known.
 	Partitions int
+	// Times are fields that a sample of its events shows to hold times, for W5001.
+	Times []string
 }
 
 // Level is the compatibility level (saql.md 3.9).

@@ -220,12 +220,19 @@ func extreme(name string, vals []Value, texts bool) Value {
 		if !ok {
 			fail("%s of %s and %s", name, v.Kind, best.Kind)
 		}
-		if name == "MIN" && c < 0 || name == "MAX" && c > 0 {
+		if name == "MAX" {
+			c = -c
+		}
+		if c < 0 || c == 0 && preference(v) < preference(best) {
 			best = v
 		}
 	}
 	return best
 }
+
+// preference chooses among equal numbers of different types, so that the order of rows
+// does not count; saql.md leaves it open.
+func preference(v Value) int { return map[Kind]int{Int: 0, Float: 1, Bit: 2}[v.Kind] }
 
 // total adds numbers without rounding; floats tells if one is no bigint. Text is parsed
 // to float.

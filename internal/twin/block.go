@@ -157,10 +157,8 @@ func (b *block) groups(e entry, by []saql.Expr, rows []int) []*group {
 	add := func(f frame, rows []int) {
 		out = append(out, &group{end: f.end, id: e.id, keys: by, vals: b.row(rows[0]).all(by), rows: rows, first: rows[0]})
 	}
-	split := *b
-	split.partition = nil
 	if e.window != nil && e.window.Kind == saql.Sliding {
-		for _, part := range split.partitions(rows, by) {
+		for _, part := range b.partitions(rows, by) {
 			for _, f := range b.frames(e.window, part) {
 				add(f, f.rows)
 			}
@@ -168,7 +166,7 @@ func (b *block) groups(e entry, by []saql.Expr, rows []int) []*group {
 		return out
 	}
 	for _, f := range b.frames(e.window, rows) {
-		for _, part := range split.partitions(f.rows, by) {
+		for _, part := range b.partitions(f.rows, by) {
 			add(f, part)
 		}
 	}

@@ -119,10 +119,7 @@ func parseTime(s string) (int64, bool) {
 
 // floatText is a float as text: shortest, plain for small exponents (saql.md 3.8).
 func floatText(x float64) string {
-	if x == 0 {
-		if math.Signbit(x) {
-			return "-0"
-		}
+	if x == 0 { // negative zero prints as zero (3.5)
 		return "0"
 	}
 	s := strconv.FormatFloat(x, 'E', -1, 64)

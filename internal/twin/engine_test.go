@@ -19,11 +19,11 @@ var runStart = ticks(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
 type verdict int
 
 const (
-	agree       verdict = iota
-	bothFail            // both report a query error
-	rejected            // the compiler does not take the query
-	oneFails            // an expression failed that only one of the two had to evaluate
-	large               // too large for the twin
+	agree    verdict = iota
+	bothFail         // both report a query error
+	rejected         // the compiler does not take the query
+	oneFails         // an expression failed that only one of the two had to evaluate
+	large            // too large for the twin
 	differ
 )
 
@@ -119,7 +119,7 @@ func compareRows(o Output, got []testkit.Row) string {
 		rows = append(rows, shown(r))
 	}
 	if o.Loose {
-		byKey := func(a, b Value) int { return strings.Compare(a.key(), b.key()) }
+		byKey := func(a, b Value) int { return strings.Compare(a.key()+a.JSON(), b.key()+b.JSON()) }
 		slices.SortStableFunc(rows, byKey)
 		slices.SortStableFunc(list, byKey)
 	}

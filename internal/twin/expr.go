@@ -382,18 +382,25 @@ func (b *block) staticOperator(e saql.Expr) Kind {
 		}
 		return kind
 	case *saql.Call:
-		return staticCall(e)
+		return b.staticCall(e)
 	}
 	return anyKind
 }
 
-// staticCall knows the functions whose result is a float in every row.
-func staticCall(c *saql.Call) Kind {
+// staticCall knows the functions whose results have one type, and those that keep the type
+// of their argument.
+func (b *block) staticCall(c *saql.Call) Kind {
 	switch strings.ToUpper(c.Name.Text) {
 	case "SQRT", "SQUARE", "EXP", "AVG", "STDEV", "STDEVP", "VAR", "VARP", "PERCENTILE_CONT":
 		return Float
 	case "COUNT", "LEN", "CHARINDEX", "DATEDIFF", "DATEPART", "ISFIRST":
 		return Int
+	case "ABS", "CEILING", "FLOOR", "SIGN", "ROUND", "POWER", "MIN", "MAX", "TOPONE", "LAG", "LAST", "NULLIF":
+		if len(c.Args) > 0 && b.static(c.Args[0]) == Float {
+			return Float
+		}
+	case "SUM":
+		return b.static(c.Args[0])
 	}
 	return anyKind
 }

@@ -37,13 +37,13 @@ func (g *gen) history(d int) string {
 		if g.chance(40) {
 			args += g.f(", %d", 1+g.IntN(3))
 			if g.chance(50) {
-				args += ", " + g.of0("n", "1")
+				args += ", " + g.of0("n", "NULL")
 			}
 		}
 		return g.f("LAG(%s) OVER (%s%s%s)", args, keys, limit, when)
 	case 3:
 		if g.chance(30) {
-			arg += ", " + g.of0("n", "1")
+			arg += ", " + g.of0("n", "NULL")
 		}
 		return g.f("LAST(%s) OVER (%s%s%s)", arg, keys, limit, when)
 	case 4:

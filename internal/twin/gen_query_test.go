@@ -34,6 +34,7 @@ func (g *gen) job() Job {
 			columns: []col{{"id", numberCol}, {"k", keyCol}, {"n", numberCol}, {"s", wordCol}}})
 	}
 	j.Query = tables + g.script()
+	g.oneCase = strings.Contains(j.Query, ".*, ")
 	most := 40 / (1 + 2*strings.Count(j.Query, "JOIN")) // each join multiplies the rows
 	for _, name := range names {
 		j.Inputs = append(j.Inputs, g.events(name, j.Sample, max(most, 3)))
@@ -186,23 +187,23 @@ func (g *gen) derived() (string, []string, bool) {
 
 // join makes a chain of two or three sources, or a source joined with a join.
 func (g *gen) join() (text string, stars []string, open bool) {
-	s, text := g.source("l")
-	j := &joinGen{gen: g, streams: []string{"l"}}
-	j.add("l", s)
-	if g.chance(8) { // l JOIN (r JOIN c ON ..) ON ..
-		right, table := g.source("r")
-		inner := &joinGen{gen: g, streams: []string{"r"}}
+	s, text := g.source("x")
+	j := &joinGen{gen: g, streams: []string{"x"}}
+	j.add("x", s)
+	if g.chance(8) { // x JOIN (y JOIN z ON ..) ON ..
+		right, table := g.source("y")
+		inner := &joinGen{gen: g, streams: []string{"y"}}
 		g.block.columns = nil
-		inner.add("r", right)
-		table += inner.next("c", "r")
+		inner.add("y", right)
+		table += inner.next("z", "y")
 		all := g.block.columns
 		g.block.columns = j.columns
-		text += pick(g, " JOIN (", " LEFT JOIN (") + table + ") ON " + g.on(g.bound("l", "r"), j.columns, all)
+		text += pick(g, " JOIN (", " LEFT JOIN (") + table + ") ON " + g.on(g.bound("x", "y"), j.columns, all)
 		return text, append(j.stars, inner.stars...), true
 	}
-	text += j.next("r", "l")
+	text += j.next("y", "x")
 	if g.chance(30) {
-		text += j.next("c", j.streams...)
+		text += j.next("z", j.streams...)
 	}
 	return text, j.stars, j.open
 }
@@ -531,7 +532,9 @@ func (g *gen) windowed(from, where string, want []col) (string, []col) {
 	var exprs []string
 	item := func(kind rune) (string, rune) {
 		e, kind := g.groupItem(kind, keyList, ids)
-		exprs = append(exprs, e)
+		if strings.ContainsRune("ndsk", kind) {
+			exprs = append(exprs, e)
+		}
 		return e, kind
 	}
 	items, columns := g.items(want, item)
@@ -554,7 +557,7 @@ func (g *gen) windowed(from, where string, want []col) (string, []col) {
 			head += g.f("TOP %d ", 1+g.IntN(3))
 		}
 		if g.chance(60) {
-			e := pick(g, exprs...)
+			e := pick(g, append(exprs, "System.Timestamp()")...)
 			if head == "SELECT " || !strings.Contains(head, "DISTINCT") { // else only its columns
 				e, _ = item(numberCol)
 			}

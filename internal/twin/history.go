@@ -60,7 +60,7 @@ func (x *env) earlier(c *saql.Call, rows []int, back, defaultAt int) Value {
 		return null
 	}
 	v := x.value(c.Args[defaultAt])
-	if v.Kind == Int && x.block.static(c.Args[0]) == Float { // the type is that of the value
+	if x.block.static(c.Args[defaultAt]) == Int && v.Kind == Int && x.block.static(c.Args[0]) == Float { // the type is that of the value
 		return floatValue(float64(v.Int))
 	}
 	return v

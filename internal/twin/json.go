@@ -118,7 +118,7 @@ func quoted(s string) string {
 
 // floatJSON always shows that the number is a float.
 func floatJSON(x float64) string {
-	s := strconv.FormatFloat(x, 'f', -1, 64)
+	s := strconv.FormatFloat(x+0, 'f', -1, 64) // +0: negative zero prints as 0.0
 	if a := math.Abs(x); a != 0 && (a < 1e-5 || a >= 1e15) {
 		s = strconv.FormatFloat(x, 'e', -1, 64)
 	}

@@ -53,7 +53,8 @@ func (b *block) frames(w *saql.WindowSpec, rows []int) []frame {
 		return b.sliding(rows, d[0])
 	}
 	var out []frame
-	for _, part := range b.partitions(rows, w.Over) {
+	by := append(append([]saql.Expr(nil), b.partition...), w.Over...)
+	for _, part := range b.partitions(rows, by) {
 		out = append(out, b.sessions(part, d[0], d[1])...)
 	}
 	return out
@@ -139,10 +140,8 @@ func (b *block) sessions(rows []int, g, m int64) []frame {
 	return out
 }
 
-// partitions splits rows by keys, in the order of their first rows. The block's own
-// PARTITION BY counts too.
+// partitions splits rows by keys, in the order of their first rows.
 func (b *block) partitions(rows []int, by []saql.Expr) [][]int {
-	by = append(append([]saql.Expr(nil), b.partition...), by...)
 	var out [][]int
 	at := map[string]int{}
 	for _, i := range rows {

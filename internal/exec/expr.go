@@ -327,6 +327,7 @@ func (e *presentExpr) eval(f *frame) *vec.Vec {
 // nullExpr turns absent into NULL: a column that a select list names is never absent.
 type nullExpr struct {
 	x   value
+	tag []vec.Kind
 	out vec.Vec
 }
 
@@ -336,17 +337,17 @@ func (e *nullExpr) eval(f *frame) *vec.Vec {
 		if x.Kind != vec.Missing {
 			return x
 		}
-		e.out.Fixed(vec.Null, f.n)
+		e.out = vec.Vec{N: f.n, Kind: vec.Null}
 		return &e.out
 	}
-	tag := append(e.out.Tag[:0], x.Tag...)
-	for i, k := range tag {
+	e.tag = append(e.tag[:0], x.Tag...)
+	for i, k := range e.tag {
 		if k == vec.Missing {
-			tag[i] = vec.Null
+			e.tag[i] = vec.Null
 		}
 	}
 	e.out = *x
-	e.out.Tag = tag
+	e.out.Tag = e.tag
 	return &e.out
 }
 

@@ -61,7 +61,7 @@ func newJoin(g *Graph, n *plan.Node, op *plan.Join, live []bool) *join {
 	if op.Outer {
 		o.sides[0].waits = []bool{}
 	}
-	o.pairs.init(g, op.Out, op.On, op.Outer, live)
+	o.pairs.init(g, n.In[1], op.Out, op.On, op.Outer, live)
 	return o
 }
 

@@ -42,7 +42,7 @@ type finder interface {
 
 func newLookup(g *Graph, n *plan.Node, op *plan.Lookup, live []bool) *lookup {
 	o := &lookup{g: g, op: op, right: n.In[1], inputs: inputsOf(g.plan, n.In[1]), mark: vec.MinTime}
-	o.pairs.init(g, op.Out, op.On, op.Outer, live)
+	o.pairs.init(g, n.In[1], op.Out, op.On, op.Outer, live)
 	o.refresh()
 	return o
 }

@@ -20,6 +20,9 @@ type pairs struct {
 	cols [2][]vec.Vec // the columns of both sides
 	// waits tells of the left rows of an outer join which have found no match so far.
 	waits []bool
+	// absent are the columns of the result that events may lack: where there is no right
+	// row they are absent, so that a column beside r.* can have their name (saql.md 6.9).
+	absent []bool
 
 	time  []vec.Time
 	left  []int32
@@ -34,8 +37,12 @@ type pairs struct {
 	nulls  []int32 // scratch
 }
 
-func (p *pairs) init(g *Graph, outs []plan.Out, on *plan.Expr, outer bool, live []bool) {
+func (p *pairs) init(g *Graph, right *plan.Node, outs []plan.Out, on *plan.Expr, outer bool, live []bool) {
 	p.g, p.outs, p.outer, p.live = g, outs, outer, live
+	p.absent = make([]bool, len(outs))
+	for c, out := range outs {
+		p.absent[c] = out.Port == 1 && right.Cols[out.Col].Type.Has(vec.Missing)
+	}
 	p.out.Cols = make([]vec.Vec, len(outs))
 	if on == nil {
 		return
@@ -87,7 +94,7 @@ func (p *pairs) result() (*vec.Batch, error) {
 	p.out.N, p.out.Time = len(p.left), p.time
 	for c, live := range p.live {
 		if live {
-			p.column(&p.out.Cols[c], p.outs[c], p.left, p.right)
+			p.column(&p.out.Cols[c], c, p.left, p.right)
 		}
 	}
 	return &p.out, nil
@@ -141,7 +148,7 @@ func (p *pairs) try() ([]fn.Truth, error) {
 	p.tried.N, p.tried.Time = len(lefts), times
 	for c, reads := range p.reads {
 		if reads {
-			p.column(&p.tried.Cols[c], p.outs[c], lefts, rights)
+			p.column(&p.tried.Cols[c], c, lefts, rights)
 		}
 	}
 	p.f.start(&p.tried)
@@ -157,17 +164,23 @@ func (p *pairs) try() ([]fn.Truth, error) {
 	return matches, nil
 }
 
-// column sets out to a column of the pairs.
-func (p *pairs) column(out *vec.Vec, from plan.Out, lefts, rights []int32) {
+// column sets out to column c of the pairs.
+func (p *pairs) column(out *vec.Vec, c int, lefts, rights []int32) {
+	from := p.outs[c]
 	if from.Port == 0 {
 		out.Gather(&p.cols[0][from.Col], lefts)
 		return
 	}
-	p.gatherRight(out, &p.cols[1][from.Col], rights)
+	none := vec.Null
+	if p.absent[c] {
+		none = vec.Missing
+	}
+	p.gatherRight(out, &p.cols[1][from.Col], rights, none)
 }
 
-// gatherRight sets out to the rows of src at the positions sel; -1 gives NULL.
-func (p *pairs) gatherRight(out, src *vec.Vec, sel []int32) {
+// gatherRight sets out to the rows of src at the positions sel; -1 gives none, which is NULL
+// or absent.
+func (p *pairs) gatherRight(out, src *vec.Vec, sel []int32, none vec.Kind) {
 	p.nulls = p.nulls[:0]
 	if p.outer {
 		for i, r := range sel {
@@ -181,7 +194,7 @@ func (p *pairs) gatherRight(out, src *vec.Vec, sel []int32) {
 		out.Gather(src, sel)
 		return
 	case len(sel):
-		out.Fixed(vec.Null, len(sel))
+		out.Fixed(none, len(sel))
 		return
 	}
 	for _, i := range p.nulls {
@@ -191,5 +204,6 @@ func (p *pairs) gatherRight(out, src *vec.Vec, sel []int32) {
 	for _, i := range p.nulls {
 		sel[i] = -1
 		out.SetNull(int(i))
+		out.Tag[i] = none
 	}
 }

@@ -149,6 +149,9 @@ func (b *block) star(si *saql.SelectItem) {
 			c.fail(diag.SA3009, at, "argument 1 of .* is "+typeText(t)+"; record wanted", "")
 			return
 		}
+		if t := e.Type.NotNull(); !t.Within(vec.KindsOf(vec.Record)) { // else a query error of the row
+			e = &Expr{Op: OpCast, To: vec.Record, Args: []*Expr{e}, Type: vec.KindsOf(vec.Record) | vec.NullKind, Span: at}
+		}
 		b.items = append(b.items, &item{splice: true, expr: e, star: true, span: si.Span, col: -1})
 	}
 }

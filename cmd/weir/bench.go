@@ -95,6 +95,7 @@ func (b *benchCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	defer con.note("")
 	var costs []cost
 	for _, q := range queries {
 		file, err := b.data(ctx, con, dir, q)
@@ -261,6 +262,9 @@ func child(ctx context.Context, stdin, name string, args ...string) ([]byte, err
 	var errText bytes.Buffer
 	cmd.Stderr = &errText
 	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(errText.String()))
 	}

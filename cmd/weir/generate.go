@@ -70,7 +70,7 @@ func (g *generateCmd) Run(ctx context.Context, con *console) error {
 		if rate > 0 {
 			return pace(ctx, w, stream, events, rate)
 		}
-		_, err := io.Copy(w, generate.NewReader(stream, events))
+		_, err := io.Copy(w, untilDone{ctx, generate.NewReader(stream, events)})
 		return err
 	})
 }

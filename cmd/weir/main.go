@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -39,10 +40,18 @@ const about = `Weir runs Azure Stream Analytics queries anywhere.
 
 Start with "weir demo".`
 
+// grace is how long a program that was interrupted may take to write what it has.
+const grace = 3 * time.Second
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends a program that waits for input
-	code := run(ctx, os.Args[1:], newConsole(os.Stdin, os.Stdout, os.Stderr))
+	context.AfterFunc(ctx, func() {
+		stop() // a second signal ends the program at once
+		time.AfterFunc(grace, func() { os.Exit(newConsole(os.Stdin, os.Stdout, os.Stderr).report(errInterrupted)) })
+	})
+	con := newConsole(os.Stdin, os.Stdout, os.Stderr)
+	con.in = newInterruptible(ctx, con.in)
+	code := run(ctx, os.Args[1:], con)
 	stop()
 	os.Exit(code)
 }
@@ -121,7 +130,11 @@ func (c *console) report(err error) int {
 		return exitOK
 	}
 	var e *exitError
-	if !errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
+	case errors.Is(err, context.Canceled):
+		e = errInterrupted
+	default:
 		e = &exitError{exitRuntime, err}
 	}
 	if e.err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,6 +37,9 @@ func readText(con *console, file string) (string, error) {
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxQueryBytes+1))
+	if errors.Is(err, context.Canceled) {
+		return "", errInterrupted
+	}
 	if err != nil {
 		return "", usage("cannot read the query: %w", err)
 	}

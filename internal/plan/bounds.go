@@ -84,10 +84,11 @@ func (b *block) sourceDistance(e saql.Expr) (bound, vec.Time, bool) {
 // ticks is an integer constant times a unit.
 func (b *block) ticks(e saql.Expr, unit vec.Time) (vec.Time, bool) {
 	v, ok := b.exprs(inOn).literalInt(e)
-	if !ok || unit == 0 || v > int64(vec.MaxTime/4/unit) || v < int64(vec.MinTime/4/unit) {
+	if !ok || unit == 0 {
 		return 0, false
 	}
-	return vec.Time(v) * unit, true
+	most := int64(vec.MaxTime / 4 / unit) // more than any join may span
+	return vec.Time(min(max(v, -most), most)) * unit, true
 }
 
 // distances closes the bounds over chains: lo[i][j] <= T(j) - T(i) <= hi[i][j].

@@ -23,6 +23,8 @@ func (b *block) from(t saql.TableExpr) table {
 		left := b.from(t.Left)
 		right := b.from(t.Right)
 		b.joined = true
+		b.needAlias(t.Left)
+		b.needAlias(t.Right)
 		return b.join(t, left, right, first)
 	case *saql.Apply:
 		applied := b.c.applied
@@ -334,6 +336,14 @@ func (b *block) fromQuery(t *saql.Derived) *source {
 	s.rel = &named{relation: rel, sch: &sch}
 	b.finish(s, t.PartitionBy, t.Match)
 	return s
+}
+
+// needAlias demands a name of a derived table that is not the only source (saql.md 2.4).
+func (b *block) needAlias(t saql.TableExpr) {
+	if d, ok := t.(*saql.Derived); ok && d.Alias == nil {
+		b.c.fail(diag.SA2101, d.Span, "expected an alias of the derived table beside JOIN, found none", "(SELECT ..) AS d")
+		b.clash = true
+	}
 }
 
 // partitionBy checks PARTITION BY. It never changes results (saql.md 4.6).

@@ -186,7 +186,7 @@ func (g *grouping) notGrouped(e *Expr) {
 	c := g.b.c
 	name := c.textAt(e.Span)
 	hint := "add it to GROUP BY, or use an aggregate such as MAX(" + name + ")"
-	d := c.fail(diag.SA4005, e.Span, quote(name)+" is neither grouped nor aggregated", hint)
+	d := g.b.failName(diag.SA4005, saql.Name{Text: name, Span: e.Span}, "GROUP BY", quote(name)+" is neither grouped nor aggregated", hint)
 	if n := len(g.b.sel.GroupBy); n > 0 {
 		at := g.b.sel.GroupBy[0].Span
 		d.Fix = []diag.Edit{{Span: diag.Span{Start: at.Start, End: at.Start}, Text: name + ", "}}

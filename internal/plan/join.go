@@ -327,7 +327,8 @@ func (x *exprs) datediffOfSources(e *saql.Call) *Expr {
 			return bad(e.Span)
 		}
 	} else {
-		return x.scalarCall(e, fn.Elapsed) // no unit: the usual message
+		x.fail(diag.SA5004, e.Args[0].Pos(), quote(x.text(e.Args[0]))+" is not a unit of time here", "day, hour, minute, second, millisecond or microsecond")
+		return bad(e.Span)
 	}
 	time := func(s *source) *Expr {
 		return &Expr{Op: OpCol, Type: vec.KindsOf(vec.Datetime) | s.nulls(), Span: e.Span, ref: &ref{kind: refTime, src: s}}

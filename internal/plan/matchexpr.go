@@ -68,7 +68,7 @@ func (x *exprs) noVariable(n saql.Name) *Expr {
 	for _, v := range x.match.vars {
 		names = append(names, v.name)
 	}
-	d := x.failName(diag.SA8004, n, "", "pattern variable "+quote(n.Text)+" is unknown", "define it in DEFINE")
+	d := x.b.failName(diag.SA8004, n, "", "pattern variable "+quote(n.Text)+" is unknown", "define it in DEFINE")
 	if near, ok := diag.Nearest(n.Text, names); ok {
 		d.Hint = "did you mean " + quote(near) + "?"
 		d.Fix = []diag.Edit{{Span: n.Span, Text: saql.Quote(near)}}

@@ -199,7 +199,7 @@ func (x *exprs) column(s *source, names []saql.Name, p *saql.Path) *Expr {
 func (x *exprs) noColumnIn(s *source, n saql.Name) *Expr {
 	sch := s.rel.schema()
 	names := sch.names()
-	d := x.failName(diag.SA2002, n, s.name, "no column "+quote(n.Text)+" in "+sch.what, "the columns are "+someNames(names))
+	d := x.b.failName(diag.SA2002, n, s.name, "no column "+quote(n.Text)+" in "+sch.what, "the columns are "+someNames(names))
 	d.Text = "not a column of " + sch.name
 	if near, ok := diag.Nearest(n.Text, names); ok {
 		d.Hint = "did you mean " + quote(near) + "?"
@@ -243,7 +243,7 @@ func (x *exprs) noColumn(p *saql.Path) *Expr {
 	if len(where) == 0 {
 		return bad(p.Span)
 	}
-	d := x.failName(diag.SA2002, n, "", "no column "+quote(n.Text)+" in "+strings.Join(where, " or "), "the columns are "+someNames(all))
+	d := x.b.failName(diag.SA2002, n, "", "no column "+quote(n.Text)+" in "+strings.Join(where, " or "), "the columns are "+someNames(all))
 	for _, s := range x.b.sources {
 		if near, ok := diag.Nearest(n.Text, s.rel.schema().names()); ok {
 			near = saql.Quote(s.name) + "." + saql.Quote(near)
@@ -270,7 +270,7 @@ func (x *exprs) ambiguous(p *saql.Path, sources []*source) *Expr {
 	if len(p.Names) > 1 {
 		hint += "; no source is called " + quote(n.Text)
 	}
-	d := x.failName(diag.SA2004, n, "", quote(n.Text)+" could be a column of "+strings.Join(names, " or "), hint)
+	d := x.b.failName(diag.SA2004, n, "", quote(n.Text)+" could be a column of "+strings.Join(names, " or "), hint)
 	d.Text = "ambiguous"
 	return bad(p.Span)
 }

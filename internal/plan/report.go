@@ -26,12 +26,13 @@ type wrongName struct {
 }
 
 // failName adds an error about a name of a block.
-func (x *exprs) failName(code diag.Code, n saql.Name, in, message, hint string) *diag.Diagnostic {
-	d := x.fail(code, n.Span, message, hint)
-	if x.names == nil {
-		x.names = map[*diag.Diagnostic]wrongName{}
+func (b *block) failName(code diag.Code, n saql.Name, in, message, hint string) *diag.Diagnostic {
+	c := b.c
+	d := c.fail(code, n.Span, message, hint)
+	if c.names == nil {
+		c.names = map[*diag.Diagnostic]wrongName{}
 	}
-	x.names[d] = wrongName{x.b, in, saql.Fold(n.Text)}
+	c.names[d] = wrongName{b, in, saql.Fold(n.Text)}
 	return d
 }
 

@@ -84,6 +84,9 @@ func (p *parser) otherLanguage() *diag.Diagnostic {
 	}
 	shown := strings.ToUpper(t.text)
 	if t.text == "limit" {
+		if t == p.tok() && p.ahead(1).kind == tokWord {
+			return nil // LIMIT DURATION, misspelt
+		}
 		shown = "LIMIT n"
 	}
 	d := p.fail(diag.SA2101, t.span, "%s is not part of this language", shown)

@@ -256,13 +256,17 @@ func (p *parser) skipStatement(stuck bool) {
 // query reads [WITH ...] query_expression.
 func (p *parser) query() {
 	q := &Query{}
-	start := p.start()
+	start, errs := p.start(), len(p.errs)
 	if p.word("with") {
 		p.withClause(q)
 		if p.op(",") {
 			p.extraComma(p.next())
 		}
-		if p.at(tokEOF) && !p.lost {
+		switch {
+		case !p.at(tokEOF) || p.lost:
+		case len(p.errs) > errs:
+			p.lost = true // what is missing may stand in what is wrong
+		default:
 			p.noSelect()
 		}
 	}

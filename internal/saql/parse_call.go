@@ -108,7 +108,7 @@ func (p *parser) arguments(c *Call) {
 // over reads the parts of OVER (...) in any order, each at most once (saql.md 2.6).
 func (p *parser) over(at diag.Span) *Over {
 	o := &Over{}
-	open := p.tok()
+	open, base := p.tok(), p.open
 	if !p.expect("(") {
 		return o
 	}
@@ -142,6 +142,9 @@ func (p *parser) over(at diag.Span) *Over {
 			p.twice(name, part)
 		}
 		*slot = part.To(p.prev().span)
+	}
+	if p.lost && open.pair > 0 && int(open.pair) >= p.i {
+		p.i, p.open, p.lost = int(open.pair), base+1, false
 	}
 	p.closing(open.span)
 	o.Span = at.To(p.prev().span)

@@ -124,7 +124,7 @@ func TestOpenRows(t *testing.T) {
 	f("b AS a, *", "null(b)")
 	f("*, 1 AS a", "present(a, 1)")
 	f("*, 1 AS A", "present(a, 1)")
-	f("*, r.*", "present(a, r.a)")
-	f("r.*, 1 AS a, *", "present(r.a, 1)")
+	f("*, r.*", "present(a, CAST(r AS record).a)")
+	f("r.*, 1 AS a, *", "present(CAST(r AS record).a, 1)")
 	f("1 AS A, 2 AS x, *", "present(a, 1)")
 }

@@ -39,7 +39,7 @@ if there are errors, and with --azure also if something is an extension of this 
 
 // Run checks the files.
 func (c *checkCmd) Run(con *console) error {
-	errors, warnings, extensions, shown := 0, 0, 0, false
+	errors, warnings, extensions, shown, texts := 0, 0, 0, false, ""
 	enc := json.NewEncoder(con.out)
 	env := c.env()
 	if err := c.declare(&env); err != nil {
@@ -50,6 +50,7 @@ func (c *checkCmd) Run(con *console) error {
 		if err != nil {
 			return err
 		}
+		texts += src + "\n"
 		q := compile(file, src, env)
 		for _, d := range q.found {
 			switch {
@@ -85,6 +86,11 @@ func (c *checkCmd) Run(con *console) error {
 	}
 	if !c.JSON {
 		c.verdict(con, errors, warnings)
+	}
+	if errors > 0 && !c.JSON {
+		if err := unknownReferences(texts, env.Inputs); err != nil {
+			fmt.Fprintf(con.err, "weir: %v\n", err)
+		}
 	}
 	if errors > 0 || extensions > 0 {
 		return silent(exitFindings)

@@ -20,6 +20,7 @@ type query struct {
 	script *saql.Script
 	plan   *plan.Plan // nil if there are errors
 	found  diag.List
+	inputs []plan.InputDecl // those that flags declare
 }
 
 // maxQueryBytes bounds the text of a query (saql.md 14.1).
@@ -51,7 +52,7 @@ func readText(con *console, file string) (string, error) {
 
 // compile parses and compiles a text. The findings are in the result.
 func compile(file, src string, env plan.Env) *query {
-	q := &query{file: file, src: src}
+	q := &query{file: file, src: src, inputs: env.Inputs}
 	q.script, q.found = saql.Parse(src)
 	if q.found.HasErrors() {
 		q.found = q.found.Sorted()
@@ -59,6 +60,7 @@ func compile(file, src string, env plan.Env) *query {
 	}
 	p, more := plan.Compile(q.script, env)
 	q.found = append(q.found, more...).Sorted()
+	adviseFlags(q.found)
 	if !q.found.HasErrors() {
 		q.plan = p
 	}
@@ -89,6 +91,9 @@ func (q *query) valid(con *console) error {
 		return nil
 	}
 	q.show(con, true)
+	if err := unknownReferences(q.src, q.inputs); err != nil {
+		return err
+	}
 	return silent(exitUsage)
 }
 

@@ -312,7 +312,11 @@ func (j *joining) unbounded(t *saql.Join, best interval) {
 	}
 	l, r := j.left.all()[0], j.right.all()[0]
 	add := " AND DATEDIFF(minute, " + saql.Quote(l.name) + ", " + saql.Quote(r.name) + ") BETWEEN 0 AND 10"
-	hint := "add:" + add + "; if " + quote(r.name) + " is a lookup table, declare it as reference input"
+	input := r.name
+	if r.orig != "" {
+		input = r.orig
+	}
+	hint := "add:" + add + "; if " + quote(input) + " is a lookup table, declare it as reference input"
 	end := t.On.Pos().End
 	if call, l, r := j.columnsDiff(t.On); call != nil {
 		hint = "DATEDIFF takes the sources here, not their columns: DATEDIFF(" + j.b.c.text(call.Args[0]) + ", " + l + ", " + r + ")"

@@ -198,9 +198,11 @@ func cut(line string, marks []mark) (string, []mark) {
 		b.WriteString(ellipsis)
 	}
 	first, at := -1, 0 // the column where the part begins, and the current one
+	whole := true      // the part goes on to the end of the line
 	for g := displaywidth.StringGraphemes(line); g.Next(); at += g.Width() {
 		if at+g.Width() > hi {
 			b.WriteString(ellipsis)
+			whole = false
 			break
 		}
 		if at >= lo {
@@ -212,6 +214,9 @@ func cut(line string, marks []mark) (string, []mark) {
 	}
 	if lo > 0 {
 		first--
+	}
+	if whole {
+		at++ // a mark may stand behind the last character
 	}
 	var kept []mark
 	for _, m := range marks {

@@ -212,4 +212,6 @@ func TestRenderLongLine(t *testing.T) {
 	f(x(500)+"y"+x(10), Span{500, 501}, " …"+x(80)+"y"+x(10), " "+blank(81)+"^")
 	f(x(500), Span{0, 500}, " "+x(240)+"…", " "+strings.Repeat("^", 240)+" related")
 	f(strings.Repeat("日", 500), Span{900, 903}, " …"+strings.Repeat("日", 120)+"…", " "+blank(81)+"^^")
+	f(x(500), Span{500, 500}, " …"+x(80), " "+blank(81)+"^") // behind the last character
+	f(x(499)+"\ny", Span{499, 499}, " …"+x(80), " "+blank(81)+"^")
 }

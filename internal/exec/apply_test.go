@@ -137,3 +137,20 @@ func TestTopKeepsOrder(t *testing.T) {
 		events: map[string][]string{"a": {`{"at":"12:00:01","k":"c"}`, `{"at":"12:00:02","k":"a"}`, `{"at":"12:00:03","k":"b"}`, `{"at":"12:00:11","k":"b"}`}}}).everyWay(t,
 		"12:00:10 'c' 1", "12:00:10 'a' 1", "12:00:20 'b' 1")
 }
+
+// TestUnionsOfUnions: unions of unions have more leaves than rows have numbers for, and more
+// ways through them than anybody could walk.
+func TestUnionsOfUnions(t *testing.T) {
+	steps := "WITH s0 AS (SELECT n, x FROM a TIMESTAMP BY at)"
+	for i := range 40 {
+		steps += fmt.Sprintf(", s%d AS (SELECT n, x FROM s%d WHERE n > %d UNION SELECT n, x FROM s%d WHERE n <= %d)", i+1, i, i, i, i)
+	}
+	events := map[string][]string{"a": {`{"at":"12:00:01","n":0,"x":[1,2]}`, `{"at":"12:00:01","n":99,"x":[3]}`, `{"at":"12:00:02","n":20,"x":[4]}`}}
+	apply := " FROM s40 CROSS APPLY GetArrayElements(x) AS e"
+	(&play{query: steps + " SELECT n, COUNT(*) AS c, SUM(e.ArrayValue) AS v" + apply + " GROUP BY n, TumblingWindow(second, 10)", events: events}).everyWay(t,
+		"12:00:10 99 1 3", "12:00:10 0 2 3", "12:00:10 20 1 4")
+	rows := (&play{query: steps + " SELECT n, e.ArrayValue AS v" + apply, events: events}).run(t).rows
+	if slices.Sort(rows); fmt.Sprint(rows) != "[12:00:01 0 1 12:00:01 0 2 12:00:01 99 3 12:00:02 20 4]" {
+		t.Errorf("%s", rows)
+	}
+}

@@ -87,6 +87,10 @@ type Graph struct {
 	pushes  int // batches so far
 	live    map[*plan.Node][]bool
 	stamps  int // Stamp nodes so far
+	// loose are the Order nodes that let rows through as they come, and leaves what they need
+	// for that (concats). In reference data there are none.
+	loose  map[*plan.Node]bool
+	leaves map[*plan.Node]int
 
 	references []*refInput // per input
 	// inReference says that the graph computes reference data (reference.go).
@@ -116,6 +120,7 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 	g := &Graph{plan: p, opts: o, live: liveColumns(p), references: make([]*refInput, len(p.Inputs)),
 		sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
 	g.Counts.Rows = make([]int64, len(p.Outputs))
+	g.loose, g.leaves = concats(p, o.Sample)
 	for i := range p.Inputs {
 		g.references[i] = &refInput{}
 	}
@@ -191,8 +196,8 @@ func (g *Graph) operator(n *plan.Node) (Operator, error) {
 	case *plan.Project:
 		return newProject(g, op), nil
 	case *plan.Order:
-		if isLoose(op, o.Sample) && !g.inReference {
-			return newConcat(n, o.Sample), nil
+		if g.loose[n] {
+			return newConcat(n, g.leaves), nil
 		}
 		return newOrder(len(n.In), live, n.Cols), nil
 	case *plan.Group:

@@ -24,32 +24,41 @@ type concat struct {
 // rows of the leaf.
 const leafShift = 48
 
-func newConcat(n *plan.Node, sample bool) *concat {
+// maxLeaves is how many leaves the numbers of rows can tell apart.
+const maxLeaves = 1 << (63 - leafShift)
+
+func newConcat(n *plan.Node, leaves map[*plan.Node]int) *concat {
 	o := &concat{first: make([]int64, len(n.In)), rows: make([]int64, len(n.In))}
 	before := 0
 	for port, in := range n.In {
 		o.first[port] = int64(before) << leafShift
-		before += leaves(in, sample)
+		before += leaves[in]
 	}
 	return o
 }
 
-// leaves is how many inputs n puts one behind the other: inputs of a concat below are numbered on.
-func leaves(n *plan.Node, sample bool) int {
-	switch op := n.Op.(type) {
-	case *plan.Filter, *plan.Project, *plan.Apply, *plan.Lookup:
-		return leaves(n.In[0], sample)
-	case *plan.Order:
-		if !isLoose(op, sample) {
-			return 1
+// concats are the Order nodes that become a concat, and how many leaves each node of the
+// plan has: inputs that concats put one behind the other, of which those of a concat below
+// are numbered on. Unions of unions can have more leaves than there are numbers; such a one
+// sorts its rows.
+func concats(p *plan.Plan, sample bool) (loose map[*plan.Node]bool, leaves map[*plan.Node]int) {
+	loose, leaves = map[*plan.Node]bool{}, map[*plan.Node]int{}
+	for _, n := range p.Nodes {
+		leaves[n] = 1
+		switch op := n.Op.(type) {
+		case *plan.Filter, *plan.Project, *plan.Apply, *plan.Lookup:
+			leaves[n] = leaves[n.In[0]]
+		case *plan.Order:
+			sum := 0
+			for _, in := range n.In {
+				sum += leaves[in]
+			}
+			if isLoose(op, sample) && sum <= maxLeaves {
+				loose[n], leaves[n] = true, sum
+			}
 		}
-		sum := 0
-		for _, in := range n.In {
-			sum += leaves(in, sample)
-		}
-		return sum
 	}
-	return 1
+	return loose, leaves
 }
 
 func (o *concat) Push(port int, b *vec.Batch, emit Emit) error {

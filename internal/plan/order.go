@@ -18,33 +18,10 @@ const (
 // orderRows puts the sorts where they are needed and as late as possible: right in front
 // of an output or of a group whose windows see the order (saql.md 4.3 step 4).
 func (p *Plan) orderRows() {
-	readers := p.consumers()
-	var needOf func(n *Node) need
-	needOf = func(n *Node) need {
-		most := noOrder
-		for _, r := range readers[n] {
-			switch op := r.Op.(type) {
-			case *Write:
-				most = max(most, softOrder)
-			case *Group:
-				if op.seesOrder() {
-					most = hardOrder
-				}
-			case *Join, *History, *Match, *Top:
-				most = hardOrder
-			case *Filter, *Project, *Apply, *Order: // a union shows the order of its branches
-				most = max(most, needOf(r))
-			case *Lookup:
-				if r.In[0] == n {
-					most = max(most, needOf(r))
-				}
-			}
-		}
-		return most
-	}
+	needs := p.needs()
 	for _, n := range p.Nodes {
 		if o, ok := n.Op.(*Order); ok {
-			switch needOf(n) {
+			switch needs[n] {
 			case noOrder:
 				o.Concat = true
 			case softOrder:
@@ -54,16 +31,8 @@ func (p *Plan) orderRows() {
 	}
 	sorted := map[*Node]*Node{}
 	for _, n := range slices.Clone(p.Nodes) {
-		soft := false
-		switch op := n.Op.(type) {
-		case *Write:
-			soft = true
-		case *Group:
-			if !op.seesOrder() {
-				continue
-			}
-		case *Join, *History, *Match, *Top:
-		default:
+		need := n.need()
+		if need == noOrder {
 			continue
 		}
 		for port, in := range n.In {
@@ -72,16 +41,62 @@ func (p *Plan) orderRows() {
 			}
 			order := sorted[in]
 			if order == nil {
-				order = &Node{Op: &Order{Soft: soft}, In: []*Node{in}, Span: n.Span, Step: n.Step}
+				order = &Node{Op: &Order{Soft: need == softOrder}, In: []*Node{in}, Span: n.Span, Step: n.Step}
 				sorted[in] = order
 				p.Nodes = append(p.Nodes, order)
 			}
-			if !soft {
+			if need == hardOrder {
 				order.Op.(*Order).Soft = false
 			}
 			n.In[port] = order
 		}
 	}
+}
+
+// needs says of each node how much those above it want its rows in the order of time.
+func (p *Plan) needs() map[*Node]need {
+	readers := p.consumers()
+	needs := map[*Node]need{}
+	var visit func(n *Node) need
+	visit = func(n *Node) need {
+		if most, ok := needs[n]; ok {
+			return most // unions of unions are reached in many ways
+		}
+		most := noOrder
+		for _, r := range readers[n] {
+			want := r.need()
+			switch r.Op.(type) {
+			case *Filter, *Project, *Apply, *Order: // a union shows the order of its branches
+				want = visit(r)
+			case *Lookup:
+				if r.In[0] == n {
+					want = visit(r)
+				}
+			}
+			most = max(most, want)
+		}
+		needs[n] = most
+		return most
+	}
+	for _, n := range p.Nodes {
+		visit(n)
+	}
+	return needs
+}
+
+// need is how much a node itself wants its rows in the order of time.
+func (n *Node) need() need {
+	switch op := n.Op.(type) {
+	case *Write:
+		return softOrder
+	case *Group:
+		if op.seesOrder() {
+			return hardOrder
+		}
+	case *Join, *History, *Match, *Top:
+		return hardOrder
+	}
+	return noOrder
 }
 
 // isOrdered reports whether the rows of n come in the order of time.

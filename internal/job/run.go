@@ -44,6 +44,8 @@ type Options struct {
 	Late       time.Duration
 	OutOfOrder time.Duration
 	Drop       bool
+	// DropErrors drops the rows of query errors; else the first one ends the run.
+	DropErrors bool
 	// Start is T of events with neither TIMESTAMP BY nor arrival time.
 	Start time.Time
 	// Workers is how many goroutines decode; 0 means workersPerCPU for each of several
@@ -195,7 +197,7 @@ func (r *run) options() exec.Options {
 	return exec.Options{
 		Text:   text,
 		Sample: r.o.Sample, Late: ticks(r.o.Late), OutOfOrder: ticks(r.o.OutOfOrder), Drop: r.o.Drop,
-		Shards: r.o.Shards, MaxHeld: r.o.MaxHeld, OnRows: r.o.OnRows, OnDrop: r.dropped, Disorder: r.order, Start: timeOf(r.o.Start),
+		DropErrors: r.o.DropErrors, Shards: r.o.Shards, MaxHeld: r.o.MaxHeld, OnRows: r.o.OnRows, OnDrop: r.dropped, Disorder: r.order, Start: timeOf(r.o.Start),
 	}
 }
 

@@ -29,6 +29,7 @@ type runCmd struct {
 	Late           *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
 	OutOfOrder     *limit   `placeholder:"D" help:"How far behind the newest event one may be, such as 2s."`
 	Policy         string   `enum:"adjust,drop," default:"" placeholder:"P" help:"What happens to events beyond that: adjust (their time is moved) or drop."`
+	QueryErrors    string   `enum:"stop,drop" default:"stop" placeholder:"P" help:"What a query error does, such as a CAST that cannot convert: stop (the run) or drop (the row). Default ${default}."`
 	DeadLetters    string   `placeholder:"FILE" help:"Write events that were dropped to FILE, with the reason, as JSON lines."`
 	Workers        int      `placeholder:"N" help:"Goroutines that decode. Default: three per processor."`
 	MaxHeld        int64    `default:"50000000" placeholder:"N" help:"How many rows and groups may wait for their time; beyond it the run ends. Default ${default}."`
@@ -111,6 +112,9 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 	}
 	if !r.Quiet {
 		q = withTimes(ctx, q, env, from)
+		if r.QueryErrors == "drop" { // a CAST stops nothing then
+			q.found = slices.DeleteFunc(q.found, func(d *diag.Diagnostic) bool { return d.Code == diag.W3005 })
+		}
 		q.show(con, false)
 	}
 	return r.run(ctx, con, q, from, ends, outputs)
@@ -260,6 +264,7 @@ func (r *runCmd) options() job.Options {
 		Late:       r.Late.or(5 * time.Second),
 		OutOfOrder: r.OutOfOrder.or(0),
 		Drop:       r.Policy == "drop",
+		DropErrors: r.QueryErrors == "drop",
 		Start:      time.Now(),
 		Workers:    r.Workers,
 		MaxHeld:    r.MaxHeld,
@@ -278,7 +283,8 @@ func (r *runCmd) failed(con *console, q *query, err error) error {
 	var e *exec.QueryError
 	if errors.As(err, &e) {
 		line, column := diag.Position(q.src, e.Span.Start)
-		return &exitError{exitRuntime, fmt.Errorf("%s:%d:%d: %s", q.file, line, column, e.In(q.src))}
+		hint := con.paint(con.errColor, dim, "--query-errors drop goes on without the rows that fail")
+		return &exitError{exitRuntime, fmt.Errorf("%s:%d:%d: %s\n%s", q.file, line, column, e.In(q.src), hint)}
 	}
 	return &exitError{exitRuntime, err}
 }
@@ -316,11 +322,16 @@ func summary(con *console, r *job.Result, dead *deadLetters) {
 	if n := r.Dropped[exec.OutOfOrder] + r.Adjusted[exec.OutOfOrder]; n > 0 {
 		parts = append(parts, grouped(n)+" out of order")
 	}
-	if n := r.DroppedTotal(); n > 0 {
-		parts = append(parts, grouped(n)+" dropped ("+dead.reasons()+")")
+	failed := r.Dropped[exec.QueryFailed]
+	dropped := r.DroppedTotal() - failed
+	if dropped > 0 {
+		parts = append(parts, grouped(dropped)+" dropped ("+dead.reasons()+")")
+	}
+	if failed > 0 {
+		parts = append(parts, plural(failed, "row")+" left out by query errors")
 	}
 	speed := ""
-	if seconds > 0.05 {
+	if seconds > 0.05 && r.Events >= 1000 {
 		speed = fmt.Sprintf(", %s events/s", short(float64(r.Events)/seconds))
 	}
 	parts = append(parts, fmt.Sprintf("%.2f s%s", seconds, speed))
@@ -331,7 +342,7 @@ func summary(con *console, r *job.Result, dead *deadLetters) {
 			fmt.Fprintln(con.err, con.paint(con.errColor, dim, fn.Note(n).String()+": "+grouped(times)))
 		}
 	}
-	if r.DroppedTotal() > 0 && dead.file == nil {
+	if dropped > 0 && dead.file == nil {
 		fmt.Fprintln(con.err, con.paint(con.errColor, dim, "--dead-letters FILE writes the dropped events and why"))
 	}
 }

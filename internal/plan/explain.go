@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -250,8 +251,27 @@ func (x *explainer) columns(n *Node) []string {
 	default:
 		names = in
 	}
+	names = slices.Clone(names)
+	for i := range names {
+		names[i] = x.short(names[i])
+	}
 	x.names[n] = names
 	return names
+}
+
+// maxName is how long the name of a column may be. Columns of columns of columns would have
+// names that double with every step.
+const maxName = 240
+
+// short is a name that is not too long: its beginning, or where names must differ a hash.
+func (x *explainer) short(name string) string {
+	switch {
+	case len(name) <= maxName:
+		return name
+	case x.plain:
+		return hashOf(name)
+	}
+	return strings.ToValidUTF8(name[:maxName/2], "") + " ..."
 }
 
 func aggText(a GroupAgg, in []string) string {

@@ -79,3 +79,33 @@ func TestWindowEnds(t *testing.T) {
 	f(10*vec.Minute, 3*vec.Minute, "multiples of 10 min plus 3 min")
 	f(vec.Hour, vec.Hour-vec.Millisecond, "whole hours minus 1 ms")
 }
+
+// TestExplainIsShort: what columns are computed from is told, but not all the way down.
+func TestExplainIsShort(t *testing.T) {
+	f := func(query, step string) {
+		t.Helper()
+		for range 40 {
+			query = strings.ReplaceAll(step, "?", query)
+		}
+		p := mustCompile(t, query)
+		var text strings.Builder
+		p.Explain(&text)
+		if text.Len() > 200_000 {
+			t.Errorf("%s: %d bytes", step, text.Len())
+		}
+		seen := map[string]bool{}
+		for _, n := range p.Nodes {
+			if _, ok := n.Op.(*Project); ok {
+				continue // has the name of its input
+			}
+			if id := p.NodeID(n); seen[id] {
+				t.Errorf("%s: two nodes have the name %s", step, id)
+			} else {
+				seen[id] = true
+			}
+		}
+	}
+	f("SELECT a.v FROM input AS a TIMESTAMP BY time", "SELECT LAG(v) OVER (LIMIT DURATION(second, 5) WHEN v + v > 1) + v AS v FROM (?) AS x WHERE v > 0")
+	f("SELECT TopOne() OVER (ORDER BY v) AS v FROM input TIMESTAMP BY time GROUP BY TumblingWindow(second, 1)",
+		"SELECT LAST(v) OVER (LIMIT DURATION(second, 5)) AS v FROM (?) AS x WHERE v = v")
+}

@@ -174,7 +174,7 @@ func (ids *nodeIDs) add(n *Node) {
 		}
 	case *Group:
 		ids.node[n] = hashOf("group", groupText(op, in), below)
-		cols = (&explainer{p: ids.p, names: map[*Node][]string{n.In[0]: in}}).columns(n)
+		cols = (&explainer{p: ids.p, names: map[*Node][]string{n.In[0]: in}, plain: true}).columns(n)
 	case *Join, *Lookup, *Apply, *History, *Match, *Top:
 		names := &explainer{p: ids.p, names: map[*Node][]string{}, plain: true}
 		for _, i := range n.In {

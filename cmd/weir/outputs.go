@@ -95,6 +95,9 @@ func (s *sinks) open(con *console, o plan.Output, e *endpoint, format string, se
 	if format == "table" {
 		if s.tables == nil {
 			s.tables = &tableSinks{w: con.out, before: before, several: several}
+			if con.outTTY {
+				s.tables.fit = con.width
+			}
 		}
 		return s.tables.add(o.Name, names, row), nil
 	}
@@ -291,6 +294,7 @@ type tableSinks struct {
 	w       io.Writer
 	before  func() // called before something is drawn
 	several bool
+	fit     int // the width of the terminal; 0 if there is none
 	list    []*tableSink
 	last    *tableSink
 }
@@ -391,6 +395,7 @@ func cellText(v vec.Value) string {
 func (s *tableSink) add(names []string) error {
 	if s.tab == nil {
 		s.tab = newTable(s, slices.Clone(names))
+		s.tab.fit = s.all.fit
 		if s.all.several {
 			s.tab.title = s.name
 		}

@@ -16,8 +16,13 @@ const (
 	tableWait = 300 * time.Millisecond
 )
 
-// maxCell is the width of a cell, in terminal cells, beyond which it is cut.
-const maxCell = 60
+// A cell wider than maxCell terminal cells is cut. Where a table is wider than the terminal,
+// its cells are cut down to minCell, which leaves a time its seconds, and then columns are
+// left out.
+const (
+	maxCell = 60
+	minCell = 20
+)
 
 // table draws rows for a person. It holds the first rows back, for a moment, to see how
 // wide they are; later rows are cut to the widths that were found.
@@ -29,6 +34,8 @@ type table struct {
 	widths []int  // set once the header has been drawn
 	since  time.Time
 	title  string
+	fit    int // how wide the table may be; 0: as wide as it gets
+	shown  int // how many columns fit
 }
 
 func newTable(w io.Writer, names []string) *table {
@@ -87,6 +94,9 @@ func (t *table) end() error {
 	}
 	var b strings.Builder
 	t.rule(&b, "└", "┴", "┘")
+	if more := len(t.names) - t.shown; more > 0 {
+		fmt.Fprintf(&b, "and %s that the terminal has no room for; --output-format json shows all\n", plural(int64(more), "column"))
+	}
 	_, err := io.WriteString(t.w, b.String())
 	return err
 }
@@ -99,6 +109,35 @@ func (t *table) measure() {
 			t.widths[i] = max(t.widths[i], min(cellWidth(printable(r[i])), maxCell))
 		}
 	}
+	t.shown = len(t.names)
+	if t.fit > 0 {
+		t.narrow()
+	}
+}
+
+// narrow cuts wide cells, and then leaves columns out at the right, until the table fits.
+func (t *table) narrow() {
+	total := func(most, columns int) int {
+		sum := 1
+		for _, w := range t.widths[:columns] {
+			sum += min(w, most) + 3 // a blank on both sides, and a line
+		}
+		return sum
+	}
+	most := maxCell
+	for most > minCell && total(most, t.shown) > t.fit {
+		most--
+	}
+	for t.shown > 1 && total(most, t.shown) > t.fit {
+		t.shown--
+	}
+	if t.shown == 1 {
+		most = max(min(most, t.fit-4), 1)
+	}
+	for i, w := range t.widths {
+		t.widths[i] = min(w, most)
+	}
+	t.widths = t.widths[:t.shown]
 }
 
 func (t *table) rule(b *strings.Builder, left, middle, right string) {

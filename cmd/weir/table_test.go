@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -112,4 +113,40 @@ func TestCellWidth(t *testing.T) {
 	f("ｱ", 1)
 	f("😀", 2)
 	f("", 0)
+}
+
+// A table on a terminal is no wider than it: wide cells are cut, then columns left out.
+func TestTableFits(t *testing.T) {
+	f := func(width, columns, cell int, want string) {
+		t.Helper()
+		var b strings.Builder
+		row, names, numbers := make([]string, columns), make([]string, columns), make([]bool, columns)
+		for i := range row {
+			row[i], names[i] = strings.Repeat("x", cell), fmt.Sprint("c", i)
+		}
+		tab := newTable(&b, names)
+		tab.fit = width
+		if err := errors.Join(tab.add(row, numbers), tab.end()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(b.String(), "\n")
+		if got := cellWidth(lines[0]); got > width && width > 0 {
+			t.Errorf("%d columns are %d wide; there is room for %d", columns, got, width)
+		}
+		if lines[3] != want {
+			t.Errorf("the row is\n%s\nwant\n%s", lines[3], want)
+		}
+		if left := strings.Contains(b.String(), "has no room for"); left != (strings.Count(want, "│")-1 < columns) {
+			t.Errorf("what is left out is told: %v", left)
+		}
+	}
+	x := func(n int) string { return "│ " + strings.Repeat("x", n) + " " }
+	f(0, 2, 40, x(40)+x(40)+"│")
+	f(87, 2, 40, x(40)+x(40)+"│")
+	f(80, 2, 40, "│ "+strings.Repeat("x", 35)+"… │ "+strings.Repeat("x", 35)+"… │")
+	f(47, 3, 40, "│ xxxxxxxxxxxxxxxxxxx… │ xxxxxxxxxxxxxxxxxxx… │")
+	f(46, 3, 40, "│ xxxxxxxxxxxxxxxxxxx… │")
+	f(20, 3, 40, "│ xxxxxxxxxxxxxxx… │")
+	f(6, 3, 2, "│ xx │")
+	f(5, 3, 2, "│ … │")
 }

@@ -17,6 +17,7 @@ type lookup struct {
 	right    *plan.Node
 	inputs   []int // of reference data that the right side reads
 	versions []refTable
+	stale    bool // there are other versions than these
 	mark     vec.Time
 	pairs    pairs
 	first    []int32
@@ -41,15 +42,18 @@ type finder interface {
 }
 
 func newLookup(g *Graph, n *plan.Node, op *plan.Lookup, live []bool) *lookup {
-	o := &lookup{g: g, op: op, right: n.In[1], inputs: inputsOf(g.plan, n.In[1]), mark: vec.MinTime}
+	o := &lookup{g: g, op: op, right: n.In[1], inputs: inputsOf(g.plan, n.In[1]), stale: true, mark: vec.MinTime}
 	o.pairs.init(g, n.In[1], op.Out, op.On, op.Outer, live)
-	o.refresh()
 	return o
 }
 
 // refresh takes note of the versions that there are now. An index stays as long as it is of
 // the same data.
 func (o *lookup) refresh() {
+	if !o.stale {
+		return
+	}
+	o.stale = false
 	var times []vec.Time
 	for _, i := range o.inputs {
 		for _, v := range o.g.references[i].versions {
@@ -57,7 +61,7 @@ func (o *lookup) refresh() {
 		}
 	}
 	slices.SortFunc(times, compareTimes)
-	was := o.versions
+	was := slices.DeleteFunc(o.versions, func(v refTable) bool { return v.index == nil })
 	o.versions = nil
 	for _, t := range slices.Compact(times) {
 		v := refTable{effective: t}
@@ -76,6 +80,7 @@ func (o *lookup) refresh() {
 // Advance forgets the versions that are in force for no row to come.
 func (o *lookup) Advance(_ int, t vec.Time, _ Emit) error {
 	o.mark = t
+	o.refresh()
 	n := 0
 	for n+1 < len(o.versions) && o.versions[n+1].effective <= t {
 		n++
@@ -117,6 +122,7 @@ func (o *lookup) index(i int) (*refIndex, error) {
 }
 
 func (o *lookup) Push(_ int, b *vec.Batch, emit Emit) error {
+	o.refresh()
 	if len(o.versions) == 0 {
 		return fmt.Errorf("exec: no rows for reference data %q", o.g.plan.Inputs[o.inputs[0]].Name)
 	}

@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,6 +92,55 @@ func TestLookupAllocatesNothing(t *testing.T) {
 		if rows == 0 {
 			t.Errorf("%s: no rows", query)
 		}
+	}
+}
+
+// TestManyVersions: a row sees the version of its time, of a few years of versions by the
+// hour that are there from the beginning.
+func TestManyVersions(t *testing.T) {
+	p := lookupPlan(t, `SELECT a.v, r.v AS w FROM a TIMESTAMP BY at JOIN r ON a.k = r.k`)
+	var got []string
+	g, err := exec.Build(p, exec.Options{Late: -1, OnRows: onTexts(&got)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := slices.IndexFunc(p.Inputs, func(in plan.Input) bool { return !in.Reference })
+	const versions = 20_000
+	for i := range versions {
+		b := lookupRows(p, 1-stream, 1)
+		for c, f := range p.Inputs[1-stream].Fields {
+			if f.Path[0] == "v" {
+				b.Cols[c] = vec.Ints(int64(i))
+			}
+		}
+		g.SetReference(1-stream, base+vec.Time(i)*vec.Hour, b)
+	}
+	b := &vec.Batch{N: 5, Cols: make([]vec.Vec, len(p.Inputs[stream].Fields))}
+	for c, f := range p.Inputs[stream].Fields {
+		for i, at := range []int{-100, 0, 1, versions / 2, 2 * versions} {
+			switch f.Path[0] {
+			case "at":
+				b.Cols[c].Append(vec.TimeValue(base + vec.Time(at)*vec.Hour + vec.Minute))
+			case "k":
+				b.Cols[c].Append(vec.StringValue("key-0"))
+			default:
+				b.Cols[c].Append(vec.IntValue(int64(i)))
+			}
+		}
+	}
+	if err := g.Push(stream, b); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(stream); err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, row := range got {
+		_, text, _ := strings.Cut(row, " ")
+		values = append(values, text)
+	}
+	if want := []string{"0 0", "1 0", "2 1", "3 10000", "4 19999"}; !slices.Equal(values, want) {
+		t.Errorf("%q, want %q", values, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 	"slices"
+	"sort"
 
 	"weir/internal/plan"
 	"weir/internal/vec"
@@ -100,7 +101,7 @@ func (g *Graph) SetReference(input int, effective vec.Time, b *vec.Batch) {
 	}
 	for _, v := range g.nodes {
 		if l, ok := v.op.(*lookup); ok {
-			l.refresh()
+			l.stale = true // it looks when it needs them: versions often come one behind the other
 		}
 	}
 }
@@ -121,11 +122,8 @@ func (in *refInput) at(t vec.Time) *vec.Batch {
 	if len(in.versions) == 0 {
 		return nil
 	}
-	i := 0
-	for i+1 < len(in.versions) && in.versions[i+1].effective <= t {
-		i++
-	}
-	return in.versions[i].rows
+	later := sort.Search(len(in.versions), func(i int) bool { return in.versions[i].effective > t })
+	return in.versions[max(later-1, 0)].rows
 }
 
 // forgetReferences drops the versions that no look-up needs any more.

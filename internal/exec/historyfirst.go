@@ -19,7 +19,7 @@ type firstUnit struct {
 	num   int64    // the interval of the newest row
 	end   vec.Time // its end
 	some  bool     // there has been a row
-	last  []int64  // per key: the interval of its newest row, + 1
+	last  []int64  // per key: the interval of its newest row, + 2: the first one is number -1
 	count int      // keys with a row in interval num
 }
 
@@ -37,8 +37,8 @@ func (u *firstUnit) push(in *historyRows) {
 		if t := in.Time[i]; t > u.end || !u.some {
 			u.enter(t)
 		}
-		if u.last[g] != u.num+1 {
-			u.last[g] = u.num + 1
+		if u.last[g] != u.num+2 {
+			u.last[g] = u.num + 2
 			u.count++
 			out[i] = 1
 		}
@@ -84,7 +84,7 @@ func (u *firstUnit) snapshot(w *state.Writer, t vec.Time) {
 	w.Int(int64(u.end))
 	w.Uint(uint64(u.count))
 	for g, k := range u.last {
-		if k == u.num+1 {
+		if k == u.num+2 {
 			u.s.table.saveKey(w, int32(g))
 		}
 	}
@@ -103,8 +103,8 @@ func (u *firstUnit) restore(r *state.Reader) {
 		if n := int(u.s.table.n); n > len(u.last) {
 			u.last = slices.Grow(u.last, n-len(u.last))[:n]
 		}
-		if u.last[g] != u.num+1 {
-			u.last[g] = u.num + 1
+		if u.last[g] != u.num+2 {
+			u.last[g] = u.num + 2
 			u.count++
 		}
 	}

@@ -34,7 +34,7 @@ type lagUnit struct {
 	floor   vec.Time  // cells with an older row, or one of that time, do not count
 	count   int       // cells that do
 
-	dst, src, rows []int32
+	dst, rows []int32
 }
 
 // lagCell is a row that is kept. ref is a row of the batch at hand, or the cell that has

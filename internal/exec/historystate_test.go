@@ -166,3 +166,30 @@ func TestHistoryErrors(t *testing.T) {
 		"12:00:01 null", "12:00:03 null", "12:00:04 2", "12:00:05 9223372036854775807")
 	f(`SUM(v) OVER (LIMIT DURATION(second, 2)) AS s`, fmt.Sprintf(text, "SUM"), "12:00:01 1", "12:00:03 2")
 }
+
+// TestIsFirstAtTheBeginning: the first moment that there is ends an interval of its own.
+func TestIsFirstAtTheBeginning(t *testing.T) {
+	p := compile(t, "SELECT ISFIRST(second, 10) AS x FROM a TIMESTAMP BY at")
+	var got []string
+	g, err := exec.Build(p, exec.Options{Late: -1, OnRows: onTexts(&got)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at vec.Vec
+	for _, x := range []vec.Time{0, 0, 1, 2} {
+		at.Append(vec.TimeValue(x))
+	}
+	if err := g.Push(0, &vec.Batch{N: at.N, Cols: []vec.Vec{at}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(0); err != nil {
+		t.Fatal(err)
+	}
+	text := ""
+	for _, row := range got {
+		text += row[len(row)-1:]
+	}
+	if text != "1010" {
+		t.Errorf("%q", got)
+	}
+}

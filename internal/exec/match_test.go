@@ -229,6 +229,23 @@ func TestMatchHeld(t *testing.T) {
 	}
 }
 
+// TestMatchHoldsPaths: one long attempt keeps a step per row for Classifier(), and those count.
+func TestMatchHoldsPaths(t *testing.T) {
+	p := compile(t, matchQuery("hour, 10", "MEASURES Classifier() AS c PATTERN (A B* C) DEFINE A AS A.v = 1, B AS B.v = 2, C AS C.v = 3"))
+	g, err := exec.Build(p, exec.Options{Late: -1, MaxHeld: 3000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4000 {
+		e := twinEvent{cols: map[string]vec.Value{"at": vec.TimeValue(base + vec.Time(i)*vec.Second), "n": vec.IntValue(int64(i)),
+			"k": vec.StringValue("k"), "v": vec.IntValue(int64(min(i+1, 2)))}}
+		if err := g.Push(0, newFeeder(p, []string{"a"}, [][]twinEvent{nil}, false, twinWay{}).batch(0, []twinEvent{e})); err != nil {
+			return
+		}
+	}
+	t.Error("the limit on what is held was not seen")
+}
+
 // TestMatchForgetsKeys: keys without attempts go, and the others go on.
 func TestMatchForgetsKeys(t *testing.T) {
 	var events, want []string

@@ -85,12 +85,12 @@ func (o *match) sweepLinks() {
 	})
 }
 
-// held is how many threads, matches and rows wait.
+// held is how many threads, matches and rows wait, and steps of paths as of the last sweep.
 func (o *match) held() int {
 	if o.auto == nil {
 		return 0
 	}
-	return o.lives + len(o.found) + int(o.refs.n)
+	return o.lives + len(o.found) + int(o.refs.n) + o.linked
 }
 
 // tidy gives memory back: all of it when nothing waits, the ends of attempts that are over

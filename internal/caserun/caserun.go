@@ -34,7 +34,7 @@ func Engine(c *testkit.Case, w testkit.Way) (map[string][]testkit.Row, error) {
 		r.rows[o.Name] = nil
 		r.encoders = append(r.encoders, newEncoder(o))
 	}
-	o := job.EventOptions{Options: options(c), Snapshot: w.Snapshot}
+	o := job.EventOptions{Options: options(c), Snapshot: w.Snapshot, Crash: w.Crashes()}
 	o.OnRows = r.take
 	o.Shards = w.Shards
 	if w.Batch > 0 || w.Seed != 0 {

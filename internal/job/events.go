@@ -20,11 +20,13 @@ type Events struct {
 }
 
 // EventOptions say how RunEvents runs. Cuts gives the sizes of the batches of n events;
-// nil takes all at once. Snapshot saves and restores all state after every batch.
+// nil takes all at once. Snapshot saves and restores all state after every batch, or after
+// those that Crash picks, if it is set.
 type EventOptions struct {
 	exec.Options
 	Cuts     func(n int) []int
 	Snapshot bool
+	Crash    func() bool
 }
 
 // RunEvents runs a plan over events in memory, on the calling goroutine. It is the test
@@ -178,7 +180,7 @@ func (r *eventRun) step(i int) error {
 	f.left = f.left[1:]
 	err := r.push(r.graph, i, f.at, f.at+n, nil)
 	f.at += n
-	if err != nil || !r.o.Snapshot {
+	if err != nil || !r.o.Snapshot || r.o.Crash != nil && !r.o.Crash() {
 		return err
 	}
 	return r.reload()

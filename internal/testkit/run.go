@@ -16,6 +16,8 @@ type Way struct {
 	// Snapshot saves all state after every batch and goes on in a new engine that has
 	// read it.
 	Snapshot bool
+	// Crash, if not 0, leaves Snapshot only some of the batches, at random.
+	Crash uint64
 	// Shards is the number of shards of the keys; 0 leaves it to the engine.
 	Shards int
 }
@@ -36,6 +38,18 @@ func Ways(seed uint64) []Way {
 		{Name: "1 shard", Shards: 1},
 		{Name: "2 shards", Shards: 2, Batch: 3},
 		{Name: "7 shards", Shards: 7, Batch: 1},
+	}
+}
+
+// Crashes says after which batches Snapshot saves and restores; nil after all of them.
+func (w Way) Crashes() func() bool {
+	if w.Crash == 0 {
+		return nil
+	}
+	state := w.Crash
+	return func() bool {
+		state = state*6364136223846793005 + 1442695040888963407
+		return state>>33%4 == 0
 	}
 }
 

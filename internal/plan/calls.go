@@ -296,6 +296,10 @@ func (x *exprs) timestamp(e *saql.Call) *Expr {
 	if len(e.Args) > 0 {
 		x.fail(diag.SA7002, e.Span, "System.Timestamp takes 0 arguments, not "+itoa(len(e.Args)), "System.Timestamp()")
 	}
+	if len(x.b.sources) > 0 && !slices.ContainsFunc(x.b.sources, func(s *source) bool { return !s.reference }) {
+		x.fail(diag.SA6010, e.Span, "reference data has no time", "read System.Timestamp() where a stream is joined with the data")
+		return bad(e.Span)
+	}
 	return &Expr{Op: OpTime, Type: vec.KindsOf(vec.Datetime), Span: e.Span}
 }
 

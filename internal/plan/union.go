@@ -24,12 +24,26 @@ type union struct {
 
 func (c *compiler) union(q *saql.Union, step string) relation {
 	u := &union{c: c, at: q.Span, step: step, wants: map[string]int{}}
+	before := c.errors()
 	for _, b := range q.Branches {
 		u.branches = append(u.branches, c.branch(b, step))
+	}
+	if c.errors() == before {
+		u.checkReference(q)
 	}
 	u.check(q)
 	u.setSchema()
 	return u
+}
+
+// checkReference refuses rows of reference data, which have no time, among rows of streams
+// (saql.md 6.6).
+func (u *union) checkReference(q *saql.Union) {
+	isReference := func(r relation) bool { return r.schema().reference != nil }
+	i := slices.IndexFunc(u.branches, isReference)
+	if i >= 0 && slices.ContainsFunc(u.branches, func(r relation) bool { return !isReference(r) }) {
+		u.c.fail(diag.SA6011, headOf(q.Branches[i]), "UNION with a stream cannot be used on reference data", "JOIN the stream with the data")
+	}
 }
 
 // check demands that branches with known columns have the same ones.

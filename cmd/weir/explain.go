@@ -6,11 +6,10 @@ import (
 	"strings"
 
 	"weir/internal/diag"
-	"weir/internal/fn"
 )
 
 type explainCmd struct {
-	What      string   `arg:"" optional:"" help:"A query file (- is standard input), the code of a message such as SA2002, or a name of the language such as LEN or TumblingWindow."`
+	What      []string `arg:"" optional:"" help:"A query file (- is standard input), the code of a message such as SA2002, or words of the language such as LEN, TumblingWindow or TIMESTAMP BY."`
 	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
 	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
 
@@ -23,7 +22,9 @@ func (explainCmd) Help() string {
 	return `Examples:
   weir explain downtime.saql
   weir explain SA5001
-  weir explain DATEDIFF`
+  weir explain DATEDIFF
+  weir explain left join
+  weir explain doors.saql -r people`
 }
 
 // messageCode is the form of a code of a message.
@@ -31,28 +32,33 @@ var messageCode = regexp.MustCompile(`^(?i)(SA|W)[0-9]{4}$`)
 
 // Run explains one thing.
 func (e *explainCmd) Run(con *console) error {
+	what := strings.Join(e.What, " ")
 	switch {
-	case e.Query != "" && e.What != "":
+	case e.Query != "" && what != "":
 		return usage("give a query with --query or a thing to explain, not both")
 	case e.Query != "":
 		return e.query(con, "query", e.Query)
-	case e.What == "":
+	case what == "":
 		return usage("say what to explain: a query file, a code such as SA5001, or a name such as LEN")
-	case messageCode.MatchString(e.What):
-		return explainCode(con, e.What)
+	case messageCode.MatchString(what):
+		return explainCode(con, what)
 	}
-	if entry, ok := lookupManual(e.What); ok {
+	if entry, ok := lookupManual(what); ok {
 		_, err := fmt.Fprint(con.out, entry.text())
 		return err
 	}
-	if e.What != "-" && !strings.ContainsAny(e.What, `./\`) {
-		return usage("%q is no name of the language and no file%s", e.What, didYouMean(e.What, fn.Names()))
+	if what != "-" && !strings.ContainsAny(what, `./\`) {
+		var known []string
+		for _, x := range manualEntries() {
+			known = append(known, x.name)
+		}
+		return usage("the manual has no page %q, and there is no such file%s", what, didYouMean(what, known))
 	}
-	src, err := readText(con, e.What)
+	src, err := readText(con, what)
 	if err != nil {
 		return err
 	}
-	return e.query(con, e.What, src)
+	return e.query(con, what, src)
 }
 
 // explainCode prints what a code of a message means.

@@ -38,11 +38,18 @@ func manualEntries() []manualEntry {
 	return list
 }
 
+// otherNames are names of entries that people look for, beside their own.
+var otherNames = map[string]string{
+	"CROSS APPLY": "APPLY", "OUTER APPLY": "APPLY", "INNER JOIN": "JOIN", "LEFT JOIN": "JOIN", "LEFT OUTER JOIN": "JOIN",
+	"CREATE FUNCTION": "UDF", "CREATE AGGREGATE": "UDA", "HAVING": "GROUP BY", "PARTITION BY": "OVER", "WHEN": "OVER",
+	"LIMIT DURATION": "OVER", "UNION ALL": "UNION", "REFERENCE": "JOIN", "CREATE": "CREATE TABLE", "TIMESTAMP": "TIMESTAMP BY", "GROUP": "GROUP BY",
+}
+
 // lookupManual finds an entry without case; windows have short names too (saql.md 2.5).
 func lookupManual(name string) (manualEntry, bool) {
-	name = strings.TrimSuffix(name, "()")
+	name = strings.Join(strings.Fields(strings.TrimSuffix(name, "()")), " ")
 	list := manualEntries()
-	for _, want := range []string{name, name + "Window"} {
+	for _, want := range []string{name, name + "Window", otherNames[strings.ToUpper(name)]} {
 		for _, e := range list {
 			if strings.EqualFold(e.name, want) {
 				return e, true

@@ -13,7 +13,7 @@ type Form struct {
 
 // Forms lists them by name. Examples of expressions are calls over constants, as those
 // of functions; what needs events has a story.
-var Forms = sortedForms(expressionForms, partForms,
+var Forms = sortedForms(expressionForms, partForms, clauseForms,
 	[]Form{joinForm, arrayElementsForm, recordPropertiesForm, udfForm, udaForm})
 
 func sortedForms(lists ...[]Form) []Form {

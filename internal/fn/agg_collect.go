@@ -128,7 +128,7 @@ func (a *collectAcc) Save(slot int32, w *state.Writer) {
 	vals := a.slots[slot].vals
 	w.Uint(uint64(len(vals)))
 	for _, x := range vals {
-		saveValue(w, x)
+		SaveValue(w, x)
 	}
 }
 

@@ -184,7 +184,7 @@ func (a *collectTopAcc) Save(slot int32, w *state.Writer) {
 		for _, k := range a.keysOf(t, row) {
 			k.save(w)
 		}
-		saveValue(w, t.vals[row])
+		SaveValue(w, t.vals[row])
 	}
 	a.order.misfits.save(slot, w)
 }

@@ -153,7 +153,7 @@ func (a *keptTopAcc) Save(slot int32, w *state.Writer) {
 		for _, k := range a.keysOf(t, at) {
 			k.save(w)
 		}
-		saveValue(w, x)
+		SaveValue(w, x)
 	}
 	a.order.misfits.save(slot, w)
 }

@@ -123,7 +123,7 @@ func (a *topOneAcc) Save(slot int32, w *state.Writer) {
 		for _, k := range a.keysOf(slot) {
 			k.save(w)
 		}
-		saveValue(w, a.vals[slot])
+		SaveValue(w, a.vals[slot])
 	}
 	a.order.misfits.save(slot, w)
 }

@@ -50,8 +50,8 @@ func pickValues(out *vec.Vec, vals []vec.Value, slots []int32) {
 // 14.1); collected values may nest some levels more.
 const maxValueDepth = 256
 
-// saveValue writes a value that is not Missing.
-func saveValue(w *state.Writer, v vec.Value) {
+// SaveValue writes a value to a snapshot.
+func SaveValue(w *state.Writer, v vec.Value) {
 	w.Uint(uint64(v.Kind))
 	switch v.Kind {
 	case vec.Bit, vec.Int, vec.Datetime:
@@ -66,14 +66,17 @@ func saveValue(w *state.Writer, v vec.Value) {
 			if v.Kind == vec.Record {
 				w.String(v.Rec.Names[i])
 			}
-			saveValue(w, x)
+			SaveValue(w, x)
 		}
 	}
 }
 
+// LoadValue reads what SaveValue wrote.
+func LoadValue(r *state.Reader) vec.Value { return loadNested(r, 0) }
+
 // loadValue reads a value that is not Missing.
 func loadValue(r *state.Reader) vec.Value {
-	v := loadNested(r, 0)
+	v := LoadValue(r)
 	if v.Kind == vec.Missing {
 		r.Fail()
 		return vec.NullValue()

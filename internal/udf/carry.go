@@ -1,6 +1,7 @@
 package udf
 
 import (
+	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -53,9 +54,10 @@ func (a *stateAcc) renew() {
 		}
 		if t.eaten && saved[t] == nil {
 			t.failed = a.of.src.failed("its state was lost when another call broke the runtime")
-			t.rows, t.fed, a.held = nil, 0, a.held-len(t.rows)
+			t.fed = len(t.rows)
 		}
 		if t.eaten {
+			a.held -= t.fed
 			a.shift(t, t.fed)
 			t.fed, t.live = 0, false
 			continue
@@ -108,7 +110,7 @@ func (a *stateAcc) Save(slot int32, w *state.Writer) {
 	w.Uint(uint64(len(rows)))
 	for _, r := range rows {
 		w.Int(int64(r.t))
-		saveValue(w, r.v)
+		fn.SaveValue(w, r.v)
 	}
 }
 
@@ -138,7 +140,7 @@ func (a *stateAcc) Load(slot int32, r *state.Reader) {
 		}
 	}
 	for range r.Count() {
-		row := stateRow{vec.Time(r.Int()), loadValue(r, 0)}
+		row := stateRow{vec.Time(r.Int()), fn.LoadValue(r)}
 		if r.Err() != nil {
 			return
 		}

@@ -243,9 +243,11 @@ func TestOthersGoOn(t *testing.T) {
 		t.Helper()
 		acc := agg.New(fn.AggSpec{Whole: whole})
 		acc.Grow(3)
-		add(acc, 0, many...)
+		add(acc, 0, many[:feedRows]...)
+		add(acc, 0, many[feedRows:]...)
 		add(acc, 1, many...)
 		add(acc, 2, vec.IntValue(1))
+		resultOf(acc, 0) // its state has seen a row that still waits
 		add(acc, 1, vec.StringValue(bad))
 		if got := resultOf(acc, 1); got != message {
 			t.Errorf("%s: %s, want %s", bad, got, message)

@@ -6,7 +6,6 @@ import (
 	lib "modernc.org/libquickjs"
 
 	"weir/internal/state"
-	"weir/internal/vec"
 )
 
 // The state of an aggregation in a snapshot is what JSON could carry of it, with numbers
@@ -295,61 +294,4 @@ func (l *loader) make(tool int, from js) js {
 	}
 	*l.e.arg(0) = from
 	return l.e.call(l.e.tools[tool], jsUndefined, 1)
-}
-
-// saveValue writes a value of a row.
-func saveValue(w *state.Writer, v vec.Value) {
-	w.Uint(uint64(v.Kind))
-	switch v.Kind {
-	case vec.Bit, vec.Int, vec.Datetime:
-		w.Int(v.Int)
-	case vec.Float:
-		w.Float(v.Float)
-	case vec.String:
-		w.String(v.Str)
-	case vec.Record, vec.Array:
-		w.Uint(uint64(len(v.Rec.Vals)))
-		for i, x := range v.Rec.Vals {
-			if v.Kind == vec.Record {
-				w.String(v.Rec.Names[i])
-			}
-			saveValue(w, x)
-		}
-	}
-}
-
-// maxRowDepth bounds the nesting of a value in a snapshot; a row nests one level more than
-// the values in it, and collected rows some more.
-const maxRowDepth = 4 * maxDepth
-
-// loadValue reads a value of a row.
-func loadValue(r *state.Reader, depth int) vec.Value {
-	v := vec.Value{Kind: vec.Kind(min(r.Uint(), 255))}
-	if v.Kind >= vec.NumKinds || depth > maxRowDepth {
-		r.Fail()
-		return vec.NullValue()
-	}
-	switch v.Kind {
-	case vec.Bit, vec.Int, vec.Datetime:
-		v.Int = r.Int()
-	case vec.Float:
-		v.Float = r.Float()
-	case vec.String:
-		v.Str = r.String()
-	case vec.Record, vec.Array:
-		v.Rec = &vec.Rec{}
-		if v.Kind == vec.Record {
-			v.Rec.Names = []string{}
-		}
-		for range r.Count() {
-			if v.Kind == vec.Record {
-				v.Rec.Names = append(v.Rec.Names, r.String())
-			}
-			v.Rec.Vals = append(v.Rec.Vals, loadValue(r, depth+1))
-			if r.Err() != nil {
-				return vec.NullValue()
-			}
-		}
-	}
-	return v
 }

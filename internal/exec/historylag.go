@@ -365,7 +365,7 @@ func (u *lagUnit) snapshot(w *state.Writer, t vec.Time) {
 		u.rowsOf(key, floor, func(cell int32) {
 			w.Int(int64(u.cells[cell].at))
 			for _, v := range u.vals {
-				saveValue(w, v.cells.v.At(int(cell)))
+				fn.SaveValue(w, v.cells.v.At(int(cell)))
 			}
 		})
 	}

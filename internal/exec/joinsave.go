@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -30,7 +31,7 @@ func (s *joinSide) snapshot(w *state.Writer, keys *keyTable) {
 		}
 		for c, live := range s.live {
 			if live {
-				saveValue(w, s.cols[c].At(i))
+				fn.SaveValue(w, s.cols[c].At(i))
 			}
 		}
 	}

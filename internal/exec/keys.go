@@ -3,6 +3,7 @@ package exec
 import (
 	"math"
 
+	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -207,7 +208,7 @@ func (k *keyColumn) firstOf(id int32) int32 {
 // appendExact appends bytes that only values of the same look share.
 func appendExact(dst []byte, v vec.Value) []byte {
 	w := state.NewWriter()
-	saveValue(w, v)
+	fn.SaveValue(w, v)
 	return append(dst, w.Bytes()...)
 }
 
@@ -356,7 +357,7 @@ func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
 		if len(t.cols) > 1 {
 			id = t.of[p][tuple]
 		}
-		saveValue(w, t.parts[p].vals[id])
+		fn.SaveValue(w, t.parts[p].vals[id])
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -162,7 +163,7 @@ func (r *matchRefs) snapshot(w *state.Writer) {
 	w.Uint(uint64(r.n))
 	for i := range int(r.n) {
 		for c := range r.kept {
-			saveValue(w, r.kept[c].At(i))
+			fn.SaveValue(w, r.kept[c].At(i))
 		}
 	}
 }

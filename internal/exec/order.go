@@ -3,6 +3,7 @@ package exec
 import (
 	"slices"
 
+	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -225,7 +226,7 @@ func (o *order) saveRow(w *state.Writer, r *run, i int) {
 	w.Int(int64(r.b.Time[i]))
 	for c, live := range o.live {
 		if live {
-			saveValue(w, r.b.Cols[c].At(i))
+			fn.SaveValue(w, r.b.Cols[c].At(i))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -118,7 +119,7 @@ func (l *rowLog) snapshot(w *state.Writer, keys *keyTable, from int64) {
 		keys.saveKey(w, l.tuple[i])
 		for j := range l.args {
 			for c := range l.args[j] {
-				saveValue(w, l.args[j][c].At(i))
+				fn.SaveValue(w, l.args[j][c].At(i))
 			}
 		}
 	}

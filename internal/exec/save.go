@@ -1,67 +1,15 @@
 package exec
 
 import (
+	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 )
 
-// maxDepth bounds the nesting of a value in a snapshot, as in events (saql.md 14.1).
-const maxDepth = 256
-
-func saveValue(w *state.Writer, v vec.Value) {
-	w.Uint(uint64(v.Kind))
-	switch v.Kind {
-	case vec.Bit, vec.Int, vec.Datetime:
-		w.Int(v.Int)
-	case vec.Float:
-		w.Float(v.Float)
-	case vec.String:
-		w.String(v.Str)
-	case vec.Record, vec.Array:
-		w.Uint(uint64(len(v.Rec.Vals)))
-		for i, x := range v.Rec.Vals {
-			if v.Kind == vec.Record {
-				w.String(v.Rec.Names[i])
-			}
-			saveValue(w, x)
-		}
-	}
-}
-
-func loadValue(r *state.Reader) vec.Value { return loadNested(r, 0) }
-
-func loadNested(r *state.Reader, depth int) vec.Value {
-	v := vec.Value{Kind: vec.Kind(min(r.Uint(), 255))}
-	if v.Kind >= vec.NumKinds || depth > maxDepth {
-		r.Fail()
-		return vec.NullValue()
-	}
-	switch v.Kind {
-	case vec.Bit, vec.Int, vec.Datetime:
-		v.Int = r.Int()
-	case vec.Float:
-		v.Float = r.Float()
-	case vec.String:
-		v.Str = r.String()
-	case vec.Record, vec.Array:
-		v.Rec = &vec.Rec{}
-		for range r.Count() {
-			if v.Kind == vec.Record {
-				v.Rec.Names = append(v.Rec.Names, r.String())
-			}
-			v.Rec.Vals = append(v.Rec.Vals, loadNested(r, depth+1))
-			if r.Err() != nil {
-				return vec.NullValue()
-			}
-		}
-	}
-	return v
-}
-
 // loadColumn reads a value of a column of static type t. Where that is text for certain,
 // aggregates and functions rely on it.
 func loadColumn(r *state.Reader, t vec.Kinds) vec.Value {
-	v := loadValue(r)
+	v := fn.LoadValue(r)
 	if t.NotNull() == vec.KindsOf(vec.String) && v.Kind != vec.String && !v.Kind.IsNull() {
 		r.Fail()
 	}

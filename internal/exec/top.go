@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -150,7 +151,7 @@ func (o *top) Snapshot(w *state.Writer) {
 		w.Int(int64(t))
 		for c, live := range o.live {
 			if live {
-				saveValue(w, o.rows.Cols[c].At(i))
+				fn.SaveValue(w, o.rows.Cols[c].At(i))
 			}
 		}
 	}

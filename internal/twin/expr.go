@@ -354,8 +354,8 @@ func (b *block) staticOperator(e saql.Expr) Kind {
 	case *saql.Binary:
 		l, r := b.static(e.L), b.static(e.R)
 		switch {
-		case l == Float && r != anyKind && r != Text, r == Float && l != anyKind && l != Text:
-			return Float
+		case strings.Contains("+-*/%", e.Op) && (l == Float || r == Float):
+			return Float // whatever the other is
 		case l == Int && r == Int:
 			return Int
 		}
@@ -396,8 +396,10 @@ func (b *block) staticCall(c *saql.Call) Kind {
 	case "COUNT", "LEN", "CHARINDEX", "DATEDIFF", "DATEPART", "ISFIRST":
 		return Int
 	case "ABS", "CEILING", "FLOOR", "SIGN", "ROUND", "POWER", "MIN", "MAX", "TOPONE", "LAG", "LAST", "NULLIF":
-		if len(c.Args) > 0 && b.static(c.Args[0]) == Float {
-			return Float
+		if len(c.Args) > 0 {
+			if k := b.static(c.Args[0]); k == Float || k == Int {
+				return k
+			}
 		}
 	case "SUM":
 		return b.static(c.Args[0])

@@ -43,7 +43,8 @@ func (g *gen) job() Job {
 }
 
 func (g *gen) way() testkit.Way {
-	return testkit.Way{Batch: pick(g, 0, 1, 3), Seed: pick(g, 0, g.Uint64()|1), Snapshot: g.chance(40), Shards: pick(g, 0, 1, 2, 3, 7)}
+	return testkit.Way{Batch: pick(g, 0, 1, 3), Seed: pick(g, 0, g.Uint64()|1), Snapshot: g.chance(60), Crash: pick(g, 0, g.Uint64()|1),
+		Shards: pick(g, 0, 1, 2, 3, 7)}
 }
 
 func (g *gen) script() string {

@@ -31,6 +31,7 @@ func (checkCmd) Help() string {
   weir check *.saql
   weir check --json job.saql
   weir check --azure job.saql
+  weir check job.saql -r people --function initials.js
 
 Every error is shown with its place and, where there is one, a fix. The exit status is 1
 if there are errors, and with --azure also if something is an extension of this engine.

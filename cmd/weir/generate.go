@@ -34,6 +34,7 @@ func (generateCmd) Help() string {
 	return `Examples:
   weir generate downtime --events 5000000 --jitter 2s -o events.jsonl
   weir generate accesslog --rate 100/s
+  weir generate nexmark -n 100000 -o auctions.jsonl
   weir generate pattern.yaml -n 20
 
 A pattern file:

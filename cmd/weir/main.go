@@ -25,10 +25,10 @@ import (
 type cli struct {
 	Run      runCmd      `cmd:"" group:"develop" help:"Run a query over files or a pipe."`
 	Test     testCmd     `cmd:"" group:"develop" help:"Run test cases: a query, events, and the rows that must come out."`
-	Explain  explainCmd  `cmd:"" group:"inform" help:"Explain a query, the code of a message, or a name of the language."`
+	Explain  explainCmd  `cmd:"" group:"inform" help:"Explain a query, the code of a message, or a word of the language."`
 	Check    checkCmd    `cmd:"" group:"develop" help:"Find errors in queries."`
 	Fmt      fmtCmd      `cmd:"" group:"develop" help:"Format queries."`
-	Generate generateCmd `cmd:"" group:"develop" help:"Make events: health reports, an access log, or your own pattern."`
+	Generate generateCmd `cmd:"" group:"develop" help:"Make events: health, an access log, auctions, or your own pattern."`
 	Demo     demoCmd     `cmd:"" group:"inform" help:"Show what this is, in a few seconds."`
 	Bench    benchCmd    `cmd:"" group:"measure" help:"Measure the standard queries on this machine."`
 	Version  versionCmd  `cmd:"" group:"inform" help:"Print the version."`

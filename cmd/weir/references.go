@@ -18,7 +18,7 @@ import (
 
 // referenceFlags are the flags about reference data.
 type referenceFlags struct {
-	Reference  []string `short:"r" sep:"none" placeholder:"ALIAS=FILE" help:"Rows of a reference input. The same options. {date} and {time} in FILE stand for when a version comes into force: -r map=map/{date}/{time}.csv takes all that match."`
+	Reference  []string `short:"r" sep:"none" placeholder:"ALIAS=FILE" help:"Where the rows of a reference input are, with the options of -i. {date} and {time} in FILE stand for when a version comes into force: -r map=map/{date}/{time}.csv takes all that match."`
 	DateFormat string   `default:"yyyy-MM-dd" placeholder:"F" help:"Form of {date}: yyyy, MM and dd with what is between. Default ${default}."`
 	TimeFormat string   `default:"HH-mm" placeholder:"F" help:"Form of {time}: HH, mm and ss. Default ${default}."`
 }

@@ -43,6 +43,8 @@ func (runCmd) Help() string {
   weir generate downtime | weir run downtime.saql -i -
   weir run -q "SELECT status, COUNT(*) AS n FROM log TIMESTAMP BY time GROUP BY status, TumblingWindow(minute, 1)" -i access.csv.gz
   weir run job.saql -i a=a.jsonl -i b=b.csv -o alerts=alerts.jsonl --late 5s --policy drop
+  weir run job.saql -i scans=scans.jsonl -r people=people.csv --function initials.js
+  weir run job.saql -i scans=scans.jsonl -r 'people=people/{date}/{time}.csv' --query-errors drop
 
 A run over files takes all events in the order of their own time (TIMESTAMP BY), and none
 is late. With --late, --out-of-order or --policy the job's time policies apply as they do

@@ -30,8 +30,19 @@ func (testCmd) Help() string {
   weir test cases --run "sliding|session" --ways
   weir test cases --json
 
-A case is a JSON file with a query, events, and the rows that must come out. The exit
-status is 0 if all passed, 1 if one failed, 2 if a file could not be read.`
+A case is a JSON file:
+
+  {"name": "a door knows who opened it",
+   "query": "SELECT p.Name, UDF.up(d.Door) AS Door FROM doors d TIMESTAMP BY t JOIN people p ON d.Badge = p.Badge",
+   "inputs": {"doors": [{"Badge": 7, "Door": "a", "t": "2024-01-01T08:00:00Z"}]},
+   "reference": {"people": [{"Badge": 7, "Name": "Ada"}]},
+   "functions": {"UDF.up": "function main(s) { return s.toUpperCase() }"},
+   "expected": {"output": [{"Name": "Ada", "Door": "A"}]},
+   "ordered": true}
+
+"policies" may have "lateArrival", "outOfOrder" and "action"; "error" in place of
+"expected" is a word of the message that the query must fail with. The exit status is 0 if
+all passed, 1 if one failed, 2 if a file could not be read.`
 }
 
 // verdict is what became of a case.

@@ -17,20 +17,17 @@ import (
 // on. Rows of one round have no key in common, so they do not disturb each other, and the
 // aggregates are fed and read once per round.
 type overUnit struct {
-	slotPool
+	leavingRows
 	s      *historyKeys
 	when   int
 	limit  vec.Time
 	calls  []int
 	finder []*misfitFinder // per call, where query errors drop rows
 
-	log     *rowLog
 	out     int64 // number of the oldest row that is of use
-	undo    []fn.Inverse
-	stacked bool  // some aggregate cannot be taken back
 	nothing int32 // a slot without rows
 	groups  []overGroup
-	stacks  []overStacks // per key, if stacked
+	stacks  []twoStacks // per key, if stacked
 	batches uint32
 
 	round  []int32 // per row
@@ -44,10 +41,6 @@ type overUnit struct {
 	gone  steps
 	backs []int32 // slots in the back stacks of the rows of come
 	slots []int32 // of the results of a round
-	empty []int32 // slots that nobody uses after the round
-	dst   []int32
-	src   []int32
-	rows  []int32
 	call  fn.Call
 	index int // of the call whose results are read
 	first int // of the rows of the round at hand in order
@@ -58,8 +51,7 @@ type overUnit struct {
 type steps struct {
 	rows  []int32 // positions in the log
 	slots []int32
-	cols  []vec.Vec
-	views []*vec.Vec
+	args  gathered
 }
 
 // overGroup is the rows of a key that are of use: their number, the oldest and the newest
@@ -73,31 +65,22 @@ type overGroup struct {
 	round          int32  // its next round there
 }
 
-// overStacks are the two stacks of a key, as in slidingGroup.
-type overStacks struct {
-	back  int32 // slot + 1
-	front []int32
-}
-
 // build makes what depends on the calls.
 func (u *overUnit) build() {
 	h := u.s.h
 	cols := h.node.In[0].Cols
 	types := make([][]vec.Kinds, len(u.calls))
+	var accs []fn.Acc
 	for j, i := range u.calls {
 		spec := aggSpec(h.op.Calls[i].Agg, cols)
 		types[j] = spec.Args
 		spec.Back = true
-		acc := h.op.Calls[i].Agg.Fn.New(spec)
-		u.accs = append(u.accs, acc)
-		inv, ok := acc.(fn.Inverse)
-		u.undo = append(u.undo, inv)
-		u.stacked = u.stacked || !ok
+		accs = append(accs, h.op.Calls[i].Agg.Fn.New(spec))
 		if h.g.opts.DropErrors {
 			u.finder = append(u.finder, newMisfitFinder(h.op.Calls[i].Agg.Fn.New(spec), h.op.Calls[i].Agg))
 		}
 	}
-	u.log = newRowLog(types)
+	u.leavingRows = newLeavingRows(accs, types)
 	u.nothing, _ = u.take()
 	u.call.OnError = func(row int, message string) {
 		h.fail(u.agg(u.index).Span, int(u.order[u.first+row]), message)
@@ -245,11 +228,7 @@ func (u *overUnit) enter(key int32, g *overGroup, row int64, t vec.Time) {
 	u.come.rows = append(u.come.rows, int32(row-u.log.base))
 	u.come.slots = append(u.come.slots, g.slot-1)
 	if u.stacked {
-		s := &u.stacks[key]
-		if s.back == 0 {
-			s.back = u.newSlot() + 1
-		}
-		u.backs = append(u.backs, s.back-1)
+		u.backs = append(u.backs, u.backSlot(&u.stacks[key]))
 	}
 }
 
@@ -263,23 +242,17 @@ func (u *overUnit) leave(key int32, g *overGroup, to vec.Time) {
 		return
 	}
 	for g.headAt <= to {
-		u.pop(key, g)
+		u.popRow(key, g)
 	}
 }
 
-// pop takes the oldest row out of a key that has more.
-func (u *overUnit) pop(key int32, g *overGroup) {
+// popRow takes the oldest row out of a key that has more.
+func (u *overUnit) popRow(key int32, g *overGroup) {
 	i := g.head - u.log.base
 	u.gone.rows = append(u.gone.rows, int32(i))
 	u.gone.slots = append(u.gone.slots, g.slot-1)
 	if u.stacked {
-		s := &u.stacks[key]
-		if len(s.front) == 0 {
-			u.flip(s, g)
-		}
-		n := len(s.front)
-		u.empty = append(u.empty, s.front[n-1])
-		s.front = s.front[:n-1]
+		u.pop(&u.stacks[key], g.head, g.rows)
 	}
 	g.rows--
 	g.head = u.log.next[i]
@@ -291,55 +264,8 @@ func (u *overUnit) release(key int32, g *overGroup) {
 	u.empty = append(u.empty, g.slot-1)
 	g.slot, g.rows = 0, 0
 	if u.stacked {
-		s := &u.stacks[key]
-		if s.back != 0 {
-			u.empty = append(u.empty, s.back-1)
-		}
-		u.empty = append(u.empty, s.front...)
-		s.back, s.front = 0, s.front[:0]
+		u.clearStacks(&u.stacks[key])
 	}
-}
-
-// flip moves all rows of a key to the front stack: an entry per row, each covering its row
-// and all younger ones.
-func (u *overUnit) flip(s *overStacks, g *overGroup) {
-	u.rows = u.rows[:0]
-	for r, left := g.head, g.rows; left > 0; left-- {
-		u.rows = append(u.rows, int32(r-u.log.base))
-		r = u.log.next[r-u.log.base]
-	}
-	slices.Reverse(u.rows)
-	for range u.rows {
-		s.front = append(s.front, u.newSlot())
-	}
-	for j, inv := range u.undo {
-		if inv == nil {
-			u.accs[j].Add(s.front, u.gather(&u.come, j, u.rows))
-			u.accs[j].Merge(s.front[1:], s.front[:len(s.front)-1])
-		}
-	}
-	if s.back != 0 {
-		u.empty = append(u.empty, s.back-1)
-		s.back = 0
-	}
-}
-
-// gather gives the arguments of aggregate j for rows of the log.
-func (u *overUnit) gather(s *steps, j int, rows []int32) []*vec.Vec {
-	args := u.log.args[j]
-	if n := len(rows); n > 0 && int(rows[n-1])-int(rows[0]) == n-1 && slices.IsSorted(rows) {
-		from := u.log.base + int64(rows[0])
-		return u.log.view(j, from, from+int64(n))
-	}
-	for len(s.cols) < len(args) {
-		s.cols = append(s.cols, vec.Vec{})
-	}
-	s.views = s.views[:0]
-	for c := range args {
-		s.cols[c].Gather(&args[c], rows)
-		s.views = append(s.views, &s.cols[c])
-	}
-	return s.views
 }
 
 // feed brings the aggregates up to the rows that have come and gone.
@@ -347,15 +273,15 @@ func (u *overUnit) feed() {
 	for j, inv := range u.undo {
 		if inv == nil {
 			if len(u.come.rows) > 0 {
-				u.accs[j].Add(u.backs, u.gather(&u.come, j, u.come.rows))
+				u.accs[j].Add(u.backs, u.gather(&u.come.args, j, u.come.rows))
 			}
 			continue
 		}
 		if len(u.come.rows) > 0 {
-			inv.Add(u.come.slots, u.gather(&u.come, j, u.come.rows))
+			inv.Add(u.come.slots, u.gather(&u.come.args, j, u.come.rows))
 		}
 		if len(u.gone.rows) > 0 {
-			inv.Remove(u.gone.slots, u.gather(&u.gone, j, u.gone.rows))
+			inv.Remove(u.gone.slots, u.gather(&u.gone.args, j, u.gone.rows))
 		}
 	}
 }
@@ -367,23 +293,16 @@ func (u *overUnit) mergeStacks(in *historyRows, lo, hi int) {
 	}
 	u.dst, u.src = u.dst[:0], u.src[:0]
 	for _, i := range u.order[lo:hi] {
-		g, s := &u.groups[in.groups[i]], &u.stacks[in.groups[i]]
-		if g.rows == 0 {
-			continue
-		}
-		if n := len(s.front); n > 0 {
-			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, s.front[n-1])
-		}
-		if s.back != 0 {
-			u.dst, u.src = append(u.dst, g.slot-1), append(u.src, s.back-1)
+		if g := &u.groups[in.groups[i]]; g.rows > 0 {
+			u.addStacks(g.slot-1, &u.stacks[in.groups[i]])
 		}
 	}
 	for j, inv := range u.undo {
 		if inv == nil {
 			u.accs[j].Reset(u.slots)
-			u.accs[j].Merge(u.dst, u.src)
 		}
 	}
+	u.merge(u.dst, u.src)
 }
 
 // scatter sets the rows at of out, which has n rows in all, to those of src.
@@ -419,11 +338,6 @@ func scatterLane[T any](out []T, at []int32, src []T) {
 	}
 }
 
-func (u *overUnit) newSlot() int32 {
-	s, _ := u.take()
-	return s
-}
-
 func (u *overUnit) keep(*historyRows) { u.expire(u.s.h.newest) }
 
 func (u *overUnit) misfits(in *historyRows, bad []bool) {
@@ -451,7 +365,7 @@ func (u *overUnit) expire(t vec.Time) {
 		case g.tailAt <= to:
 			u.release(key, g)
 		default:
-			u.pop(key, g)
+			u.popRow(key, g)
 		}
 	}
 	u.feed()

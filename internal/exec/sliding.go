@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
 	"weir/internal/window"
@@ -18,29 +17,20 @@ import (
 // Moments are computed in runs: moments that follow each other and have no group in
 // common do not disturb each other, so the aggregates are fed and read once per run.
 type sliding struct {
-	slotPool
-	o       *grouping
-	size    vec.Time
-	log     *rowLog
-	out     int64 // number of the next row to leave
-	in      int64 // number of the next row to enter
-	undo    []fn.Inverse
-	stacked bool // some aggregate cannot be taken back
-	groups  []slidingGroup
+	leavingRows
+	o      *grouping
+	size   vec.Time
+	out    int64 // number of the next row to leave
+	in     int64 // number of the next row to enter
+	groups []slidingGroup
 
 	run     int64 // numbers the runs
 	batch   resultRows
 	changed []int32 // groups of the moment at hand
 	live    []int32 // groups of the results
-	empty   []int32 // slots of groups that have no rows left
 	gone    []int32 // slots of rows that have left
 	come    []int32 // slots of rows that have entered
 	backs   []int32 // their slots in the back stack
-	dst     []int32
-	src     []int32
-	rows    []int32
-	flipped []vec.Vec
-	views   []*vec.Vec
 }
 
 // slidingGroup is the window of a group at the moment at hand.
@@ -50,10 +40,7 @@ type slidingGroup struct {
 	head int64 // its oldest row
 	tail int64
 	run  int64 // the run that has it last
-	// The two stacks: front[len-1] covers the oldest rows up to the last flip, front[i]
-	// all of them from its row on; back covers the rows since.
-	back  int32 // slot + 1
-	front []int32
+	twoStacks
 }
 
 func newSliding(o *grouping, spec window.Spec) *sliding {
@@ -61,13 +48,7 @@ func newSliding(o *grouping, spec window.Spec) *sliding {
 	for j, a := range o.op.Aggs {
 		types[j] = aggSpec(a, o.node.In[0].Cols).Args
 	}
-	w := &sliding{o: o, size: spec.Size, log: newRowLog(types), slotPool: slotPool{accs: o.backAccs()}}
-	for _, acc := range w.accs {
-		inv, ok := acc.(fn.Inverse)
-		w.undo = append(w.undo, inv)
-		w.stacked = w.stacked || !ok
-	}
-	return w
+	return &sliding{o: o, size: spec.Size, leavingRows: newLeavingRows(o.backAccs(), types)}
 }
 
 func (w *sliding) add(in *groupedRows) {
@@ -189,10 +170,7 @@ func (w *sliding) enter() {
 	g.rows++
 	w.come = append(w.come, g.slot-1)
 	if w.stacked {
-		if g.back == 0 {
-			g.back = w.newSlot() + 1
-		}
-		w.backs = append(w.backs, g.back-1)
+		w.backs = append(w.backs, w.backSlot(&g.twoStacks))
 	}
 	w.in++
 }
@@ -202,7 +180,7 @@ func (w *sliding) leave() {
 	g := w.touch(w.o.keys.group(w.log.tuple[i]))
 	w.gone = append(w.gone, g.slot-1)
 	if w.stacked {
-		w.pop(g)
+		w.pop(&g.twoStacks, g.head, g.rows)
 	}
 	g.rows--
 	g.head = w.log.next[i]
@@ -212,66 +190,8 @@ func (w *sliding) leave() {
 // release takes the slots from a group that has no rows left.
 func (w *sliding) release(g *slidingGroup) {
 	w.empty = append(w.empty, g.slot-1)
-	if g.back != 0 {
-		w.empty = append(w.empty, g.back-1)
-	}
-	w.empty = append(w.empty, g.front...)
-	*g = slidingGroup{run: g.run, front: g.front[:0]}
-}
-
-// pop takes the oldest row off the front stack, which it first fills from the back.
-func (w *sliding) pop(g *slidingGroup) {
-	if len(g.front) == 0 {
-		w.flip(g)
-	}
-	n := len(g.front)
-	w.empty = append(w.empty, g.front[n-1])
-	g.front = g.front[:n-1]
-}
-
-// flip moves all rows of a group to the front stack: an entry per row, each covering its
-// row and all younger ones.
-func (w *sliding) flip(g *slidingGroup) {
-	w.rows = w.rows[:0]
-	for r, left := g.head, g.rows; left > 0; left-- {
-		w.rows = append(w.rows, int32(r-w.log.base))
-		r = w.log.next[r-w.log.base]
-	}
-	slices.Reverse(w.rows)
-	for range w.rows {
-		g.front = append(g.front, w.newSlot())
-	}
-	for j, inv := range w.undo {
-		if inv == nil {
-			w.accs[j].Add(g.front, w.gather(j))
-		}
-	}
-	w.merge(g.front[1:], g.front[:len(g.front)-1])
-	w.empty = append(w.empty, g.back-1)
-	g.back = 0
-}
-
-// gather gives the arguments of aggregate j for w.rows.
-func (w *sliding) gather(j int) []*vec.Vec {
-	args := w.log.args[j]
-	for len(w.flipped) < len(args) {
-		w.flipped = append(w.flipped, vec.Vec{})
-	}
-	w.views = w.views[:0]
-	for c := range args {
-		w.flipped[c].Gather(&args[c], w.rows)
-		w.views = append(w.views, &w.flipped[c])
-	}
-	return w.views
-}
-
-// merge merges slots of the aggregates that cannot be taken back.
-func (w *sliding) merge(dst, src []int32) {
-	for j, inv := range w.undo {
-		if inv == nil {
-			w.accs[j].Merge(dst, src)
-		}
-	}
+	w.clearStacks(&g.twoStacks)
+	*g = slidingGroup{run: g.run, twoStacks: g.twoStacks}
 }
 
 // feed brings the aggregates up to the end of the run, which began with the rows out and
@@ -292,19 +212,9 @@ func (w *sliding) feed(out, in int64) {
 	w.dst, w.src = w.dst[:0], w.src[:0]
 	for _, x := range w.live {
 		g := &w.groups[x]
-		if n := len(g.front); n > 0 {
-			w.dst, w.src = append(w.dst, g.slot-1), append(w.src, g.front[n-1])
-		}
-		if g.back != 0 {
-			w.dst, w.src = append(w.dst, g.slot-1), append(w.src, g.back-1)
-		}
+		w.addStacks(g.slot-1, &g.twoStacks)
 	}
 	w.merge(w.dst, w.src)
-}
-
-func (w *sliding) newSlot() int32 {
-	s, _ := w.take()
-	return s
 }
 
 func (w *sliding) owner(o *grouping) { w.o = o }

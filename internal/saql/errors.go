@@ -46,6 +46,11 @@ func (p *parser) expected(what string) *diag.Diagnostic {
 		d.Hint = "this parenthesis was never opened"
 	case t.is("!"):
 		d.Hint = "use NOT, or `<>` for unequal"
+	case p.hyphen():
+		end := p.ahead(1).span.End
+		d.Hint = "a name with a hyphen: `[" + p.src[p.prev().span.Start:end] + "]`"
+	case p.index():
+		d.Hint = p.src[p.prev().span.Start:p.prev().span.End] + " is a name; an element of an array: GetArrayElement(a, i)"
 	case t.kind == tokDouble && strings.HasPrefix(what, "a text"):
 		d.Hint = "write '" + strings.ReplaceAll(t.text, "'", "''") + "'"
 		d.Fix = []diag.Edit{{Span: t.span, Text: "'" + strings.ReplaceAll(t.text, "'", "''") + "'"}}
@@ -150,4 +155,22 @@ func (p *parser) mistake(use, hint string) {
 	d.Hint = hint
 	d.Fix = []diag.Edit{{Span: t.span, Text: strings.Trim(use, `"`)}}
 	p.next()
+}
+
+// hyphen reports whether the current token is a hyphen inside of what looks like a name, such
+// as output-blob.
+func (p *parser) hyphen() bool {
+	t, prev, next := p.tok(), p.prev(), p.ahead(1)
+	return t.is("-") && prev.kind == tokWord && !prev.word && next.kind == tokWord &&
+		prev.span.End == t.span.Start && t.span.End == next.span.Start
+}
+
+// index reports whether the token before the current one is a name in brackets that looks
+// like the index of what stands before it: tags[0].
+func (p *parser) index() bool {
+	if p.i < 2 {
+		return false
+	}
+	prev := p.prev()
+	return prev.kind == tokBrack && prev.span.Start == p.toks[p.i-2].span.End && nameToken(&p.toks[p.i-2])
 }

@@ -153,6 +153,10 @@ func (p *parser) expectKeyword(shown string, ws ...string) bool {
 	if p.keyword(ws...) {
 		return true
 	}
+	for len(ws) > 1 && p.word(ws[0]) { // the first word that is another one
+		p.next()
+		ws = ws[1:]
+	}
 	p.expected(shown)
 	return false
 }

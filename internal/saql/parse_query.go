@@ -108,7 +108,7 @@ func (p *parser) selectBlock() QueryExpr {
 		p.resync(base, true)
 	})
 	p.clauses(s, base)
-	if s.From == nil && len(p.errs) == errs {
+	if s.From == nil && len(p.errs) == errs && !p.hyphen() {
 		d := p.note(diag.SA4001, word.span, "SELECT needs FROM")
 		d.Text = "reads nothing"
 		d.Hint = "add FROM and the name of an input"

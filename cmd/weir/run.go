@@ -339,6 +339,9 @@ func summary(con *console, r *job.Result, dead *deadLetters) {
 	parts = append(parts, fmt.Sprintf("%.2f s%s", seconds, speed))
 	line := strings.Join(parts, " · ")
 	fmt.Fprintln(con.err, con.paint(con.errColor, dim, line))
+	if n := r.Dropped[exec.NoTime]; n > 0 && n == r.Events {
+		fmt.Fprintln(con.err, con.paint(con.errColor, dim, "none of the events has a time: is TIMESTAMP BY over a column that they have?"))
+	}
 	for n, times := range r.Notes {
 		if times > 0 {
 			fmt.Fprintln(con.err, con.paint(con.errColor, dim, fn.Note(n).String()+": "+grouped(times)))

@@ -50,7 +50,7 @@ func (p *parser) expected(what string) *diag.Diagnostic {
 		end := p.ahead(1).span.End
 		d.Hint = "a name with a hyphen: `[" + p.src[p.prev().span.Start:end] + "]`"
 	case p.index():
-		d.Hint = p.src[p.prev().span.Start:p.prev().span.End] + " is a name; an element of an array: GetArrayElement(a, i)"
+		d.Hint = p.src[p.prev().span.Start:p.prev().span.End] + " is a name; write GetArrayElement(a, i) for an element, r.name for a property"
 	case t.kind == tokDouble && strings.HasPrefix(what, "a text"):
 		d.Hint = "write '" + strings.ReplaceAll(t.text, "'", "''") + "'"
 		d.Fix = []diag.Edit{{Span: t.span, Text: "'" + strings.ReplaceAll(t.text, "'", "''") + "'"}}

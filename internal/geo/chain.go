@@ -106,14 +106,21 @@ func (c *chain) meets(d *chain) bool {
 }
 
 // repeats reports whether the chain runs over itself along a stretch: two of its edges
-// have more than a point in common (saql.md 12.1).
+// have more than a point in common (saql.md 12.1). Then an end of one lies on the other, so
+// only such edges are compared: a line may cross itself very often.
 func (c *chain) repeats() bool {
-	for i := range c.edges {
-		e := &c.edges[i]
-		b := e.bounds()
+	for k := range c.at {
+		p := c.at[k].dir
+		b := box{p, p}.wider(borderWidth)
 		for _, j := range c.edgesIn(&b) {
-			if int(j) > i && e.overlaps(&c.edges[j]) {
-				return true
+			f := &c.edges[j]
+			if !f.touches(p) {
+				continue
+			}
+			for i := max(k-1, 0); i <= min(k, len(c.edges)-1); i++ {
+				if i != int(j) && c.edges[i].overlaps(f) {
+					return true
+				}
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package geo
 
 import (
+	"fmt"
+	"math"
+	"strings"
 	"testing"
 
 	"weir/internal/vec"
@@ -299,4 +302,27 @@ func TestClockwise(t *testing.T) {
 	f("POLYGON((0 -1, 90 -1, 180 -1, -90 -1, 0 -1))", true)
 	f("cross", false)
 	f("MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)), ((0 0, 0 10, 10 10, 0 0)))", true)
+}
+
+// TestZigzag: a long line that crosses itself nowhere, or everywhere, is read in time. With
+// a stretch that comes twice it is malformed.
+func TestZigzag(t *testing.T) {
+	f := func(text string, want bool) {
+		t.Helper()
+		if got := new(Reader).Text(text) != nil; got != want {
+			t.Errorf("%.60s...: read %v, want %v", text, got, want)
+		}
+	}
+	var upDown, star strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&upDown, "%.4f %d, ", float64(i)/1e4, 80*(i%2))
+	}
+	for i := range 10_000 { // chords of a small circle, each across most of it
+		a := float64(i) * 3.0001
+		fmt.Fprintf(&star, "%.9f %.9f, ", 10*math.Cos(a), 10*math.Sin(a))
+	}
+	for _, line := range []string{upDown.String(), star.String()} {
+		f("LINESTRING("+line+"50 50)", true)
+		f("LINESTRING("+line+"50 50, 60 60, 55 55.1, 60 60, 50 50)", false)
+	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 type checkCmd struct {
-	Files []string `arg:"" placeholder:"FILE" help:"Queries to check; - is standard input."`
+	Files []string `arg:"" optional:"" placeholder:"FILE" help:"Queries to check; - is standard input."`
+	Query string   `short:"q" placeholder:"SAQL" help:"A query itself."`
 	JSON  bool     `help:"Print an object per finding on standard output."`
 	Azure bool     `help:"Say line by line what Azure Stream Analytics would not take."`
 
@@ -32,6 +33,7 @@ func (checkCmd) Help() string {
   weir check --json job.saql
   weir check --azure job.saql
   weir check job.saql -r people --function initials.js
+  weir check -q "SELECT a, LEN(b) FROM input"
 
 Every error is shown with its place and, where there is one, a fix. The exit status is 1
 if there are errors, and with --azure also if something is an extension of this engine.
@@ -46,11 +48,12 @@ func (c *checkCmd) Run(con *console) error {
 	if err := c.declare(&env); err != nil {
 		return err
 	}
-	for _, file := range c.Files {
-		src, err := readText(con, file)
-		if err != nil {
-			return err
-		}
+	list, err := c.texts(con)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		file, src := t.file, t.src
 		texts += src + "\n"
 		q := compile(file, src, env)
 		for _, d := range q.found {
@@ -99,6 +102,28 @@ func (c *checkCmd) Run(con *console) error {
 	return nil
 }
 
+// queryText is a query and the name that messages give it.
+type queryText struct{ file, src string }
+
+// texts are the queries to check.
+func (c *checkCmd) texts(con *console) ([]queryText, error) {
+	var list []queryText
+	if c.Query != "" {
+		list = append(list, queryText{"query", c.Query})
+	}
+	for _, file := range c.Files {
+		src, err := readText(con, file)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, queryText{file, src})
+	}
+	if len(list) == 0 {
+		return nil, usage("say what to check: weir check QUERY.saql, or --query 'SELECT ...'")
+	}
+	return list, nil
+}
+
 // env is what the queries are checked against.
 func (c *checkCmd) env() plan.Env {
 	env := anyEnv
@@ -131,7 +156,7 @@ func extensionText(d *diag.Diagnostic) string {
 
 func (c *checkCmd) verdict(con *console, errors, warnings int) {
 	switch {
-	case errors+warnings == 0 && len(c.Files) == 1:
+	case errors+warnings == 0 && len(c.Files) <= 1:
 		fmt.Fprintln(con.err, "no findings")
 	case errors+warnings == 0:
 		fmt.Fprintf(con.err, "no findings in %d files\n", len(c.Files))

@@ -20,7 +20,7 @@ import (
 type runCmd struct {
 	File           string   `arg:"" optional:"" help:"The query: a file, such as downtime.saql, or - for standard input."`
 	Query          string   `short:"q" placeholder:"SAQL" help:"The query itself, in place of a file."`
-	Input          []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no ,compression=gzip."`
+	Input          []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no (columns are column1, column2, ..) ,compression=gzip."`
 	referenceFlags `embed:""`
 	functionFlags  `embed:""`
 	levelFlag      `embed:""`

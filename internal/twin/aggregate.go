@@ -179,7 +179,12 @@ func (b *block) percentile(name string, c *saql.Call, rows []int) Value {
 			vals = append(vals, v)
 		}
 	}
-	sort.SliceStable(vals, func(i, j int) bool { return before(c.Over.OrderBy, vals[i:i+1], vals[j:j+1]) })
+	sort.SliceStable(vals, func(i, j int) bool {
+		if place(vals[i], vals[j]) == 0 {
+			return preference(vals[i]) < preference(vals[j])
+		}
+		return before(c.Over.OrderBy, vals[i:i+1], vals[j:j+1])
+	})
 	if len(vals) == 0 {
 		return null
 	}
@@ -187,7 +192,11 @@ func (b *block) percentile(name string, c *saql.Call, rows []int) Value {
 	n := float64(len(vals))
 	if name == "PERCENTILE_DISC" {
 		for i, v := range vals {
-			if float64(i+1)/n >= p {
+			upTo := i + 1 // with those that equal it
+			for upTo < len(vals) && place(vals[upTo], v) == 0 {
+				upTo++
+			}
+			if float64(upTo)/n >= p {
 				return v
 			}
 		}

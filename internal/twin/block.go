@@ -27,7 +27,7 @@ func (r *run) selectBlock(q *saql.Select) *relation {
 	for _, at := range passed {
 		x := b.row(at)
 		if q.Having == nil || x.truth(q.Having) == yes {
-			out.rows = append(out.rows, &row{x.tuple.t, x.project(q.Items)})
+			out.rows = append(out.rows, &row{t: x.tuple.t, fields: x.project(q.Items)})
 		}
 	}
 	return out
@@ -121,7 +121,7 @@ func (b *block) grouped(q *saql.Select, passed []int, out *relation) {
 			}
 			x.aliases = nil
 		}
-		m := made{row: &row{g.end, x.project(q.Items)}}
+		m := made{row: &row{t: g.end, fields: x.project(q.Items)}}
 		if q.OrderBy != nil {
 			x.aliases = x.named(q.Items)
 			for _, k := range q.OrderBy {
@@ -264,7 +264,7 @@ func (x *env) star(item saql.SelectItem) []Field {
 
 // fieldsOf are the columns of a source; NULLs where a join found no row.
 func (x *env) fieldsOf(part int) []Field {
-	if p := x.tuple.parts[part]; p != nil {
+	if p := x.tuple.parts[part]; p != nil && !p.missing {
 		return p.fields
 	}
 	var out []Field

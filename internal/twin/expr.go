@@ -16,8 +16,10 @@ type env struct {
 	tuple tuple
 	// at is the place of the tuple among the block's, for history; -1 inside ON.
 	at int
-	// on tells that the expression stands in ON: DATEDIFF takes aliases.
-	on bool
+	// on tells that the expression stands in ON: DATEDIFF takes aliases, and history looks
+	// at the rows of one side.
+	on    bool
+	sides []side
 
 	group   *group
 	aliases map[string]Value // of the select list, seen by HAVING
@@ -233,7 +235,7 @@ func (x *env) path(names []saql.Name) Value {
 		panic("twin: no column " + names[0].Text)
 	}
 	if part < 0 {
-		return textValue(names[0].Text) // double quoted text (saql.md 1.4)
+		return textValue(names[0].Text)
 	}
 	v := x.whole(part)
 	for _, name := range rest {
@@ -244,7 +246,7 @@ func (x *env) path(names []saql.Name) Value {
 
 // whole is the row of a source as a record; NULL where a join found none.
 func (x *env) whole(part int) Value {
-	if x.tuple.parts[part] == nil {
+	if p := x.tuple.parts[part]; p == nil || p.missing {
 		return null
 	}
 	return recordValue(x.tuple.parts[part].fields)
@@ -257,22 +259,21 @@ func (b *block) resolve(names []saql.Name) (part int, rest []saql.Name) {
 			return i, names[1:]
 		}
 	}
-	open, known := -1, -1
+	open, opens, known := -1, 0, -1
 	for i, s := range b.sources {
 		if s.open {
-			open = i
+			open, opens = i, opens+1
 		} else if s.has(names[0].Text) {
 			known = i
 		}
 	}
+	quoted := len(names) == 1 && names[0].Quote == '"' && !strings.HasPrefix(names[0].Text, "[")
 	switch {
-	case len(b.sources) == 1 && len(names) == 1 && names[0].Quote == '"' && known < 0:
-		return -1, nil
-	case len(b.sources) == 1 && (open >= 0 || known >= 0):
-		return 0, names
 	case known >= 0:
 		return known, names
-	case open >= 0 && len(names) > 0:
+	case quoted:
+		return -1, nil // double quoted text (saql.md 1.4)
+	case opens == 1:
 		return open, names
 	}
 	if i := b.alias(names[0].Text); i >= 0 {

@@ -27,6 +27,9 @@ func hasHistory(q *saql.Select) bool {
 // history is an analytic function on the row at hand: it looks back over the rows of the
 // block, before WHERE (saql.md 8).
 func (x *env) history(name string, c *saql.Call) Value {
+	if x.sides != nil {
+		x = x.ofSide(c)
+	}
 	if x.at < 0 || x.group != nil {
 		panic("twin: " + name + " without a row")
 	}
@@ -42,6 +45,9 @@ func (x *env) history(name string, c *saql.Call) Value {
 		return x.earlier(c, x.visible(c.Over, x.at-1), back, 2)
 	case "LAST":
 		return x.earlier(c, x.visible(c.Over, x.at), 1, 1)
+	}
+	if !aggregates[name] {
+		unknownPart("the function %s", name)
 	}
 	return x.block.over(name, c, x.visible(c.Over, x.at))
 }

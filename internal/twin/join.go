@@ -19,14 +19,14 @@ func (r *run) join(j *saql.Join) *block {
 	for _, e := range right.bounds {
 		b.bounds = append(b.bounds, edge{e.from + n, e.to + n, e.high})
 	}
-	for _, l := range left.tuples {
+	for i, l := range left.tuples {
 		matched := false
-		for _, rt := range right.tuples {
+		for k, rt := range right.tuples {
 			t := tuple{max(l.t, rt.t), append(slices.Clone(l.parts), rt.parts...)}
 			if reference {
 				t.t = l.t
 			}
-			x := &env{block: b, tuple: t, at: -1, on: true}
+			x := &env{block: b, tuple: t, at: -1, on: true, sides: []side{{left, i, 0}, {right, k, n}}}
 			if x.joins(j.On, n) {
 				matched = true
 				b.tuples = append(b.tuples, t)
@@ -67,6 +67,24 @@ func (x *env) joins(on saql.Expr, n int) bool {
 	return true
 }
 
+// side is a side of a join: its rows, the one at hand, and its first source in the joined
+// row.
+type side struct {
+	*block
+	at, first int
+}
+
+// ofSide is the row of the side that an analytic function in ON reads: it looks at the rows
+// before the join (saql.md 8.1).
+func (x *env) ofSide(c *saql.Call) *env {
+	_, right := x.readsOf(c, x.sides[1].first)
+	s := x.sides[0]
+	if right {
+		s = x.sides[1]
+	}
+	return s.row(s.at)
+}
+
 // conjuncts are the parts of an AND.
 func conjuncts(e saql.Expr) []saql.Expr {
 	e = saql.Unparen(e)
@@ -78,13 +96,13 @@ func conjuncts(e saql.Expr) []saql.Expr {
 
 // acrossSides tells if one operand reads only left sources and the other only right ones.
 func (x *env) acrossSides(e *saql.Binary, n int) bool {
-	l, l2 := x.sides(e.L, n)
-	r, r2 := x.sides(e.R, n)
+	l, l2 := x.readsOf(e.L, n)
+	r, r2 := x.readsOf(e.R, n)
 	return l && !l2 && r2 && !r || l2 && !l && r && !r2
 }
 
-// sides tells which sides an expression reads.
-func (x *env) sides(e saql.Expr, n int) (left, right bool) {
+// readsOf tells which sides an expression reads.
+func (x *env) readsOf(e saql.Expr, n int) (left, right bool) {
 	saql.Walk(e, func(e saql.Expr) bool {
 		if p, ok := e.(*saql.Path); ok {
 			part, _ := x.block.resolve(p.Names)
@@ -271,21 +289,21 @@ func (r *run) apply(a *saql.Apply) *block {
 	b.sources = append(b.sources, source{alias: a.Alias.Text, relation: elements, applied: true})
 	for i, l := range left.tuples {
 		add := func(e *row) { b.tuples = append(b.tuples, tuple{l.t, append(slices.Clone(l.parts), e)}) }
-		v := left.row(i).value(a.Arg)
+		v := left.row(i).argument("GETRECORDPROPERTIES", a.Arg)
 		n := 0
 		if !v.isNull() && records {
 			for _, f := range wants(Record, v).Fields {
-				add(&row{l.t, []Field{{names[0], textValue(f.Name)}, {names[1], f.Value}}})
+				add(&row{t: l.t, fields: []Field{{names[0], textValue(f.Name)}, {names[1], f.Value}}})
 				n++
 			}
 		} else if !v.isNull() {
 			for k, item := range wants(Array, v).Items {
-				add(&row{l.t, []Field{{names[0], intValue(int64(k))}, {names[1], item}}})
+				add(&row{t: l.t, fields: []Field{{names[0], intValue(int64(k))}, {names[1], item}}})
 				n++
 			}
 		}
 		if n == 0 && a.Outer {
-			add(nil)
+			add(&row{t: l.t, missing: true})
 		}
 	}
 	return b

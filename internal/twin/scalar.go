@@ -84,7 +84,8 @@ func (b *block) rowOf(function, name string) int {
 			return -1
 		}
 	}
-	if function == "GETRECORDPROPERTYVALUE" || function == "COUNT" {
+	switch function {
+	case "GETRECORDPROPERTYVALUE", "GETRECORDPROPERTIES", "COUNT":
 		return b.alias(name)
 	}
 	return -1
@@ -118,8 +119,8 @@ var functions = map[string]function{
 	"UPPER":                  {eval: func(a []Value) Value { return mapped("UPPER", a[0], unicode.ToUpper) }},
 	"LOWER":                  {eval: func(a []Value) Value { return mapped("LOWER", a[0], unicode.ToLower) }},
 	"LEN":                    {eval: func(a []Value) Value { return length(strings.TrimRight(text("LEN", a[0]), " ")) }},
-	"LEFT":                   {eval: func(a []Value) Value { return side("LEFT", a) }},
-	"RIGHT":                  {eval: func(a []Value) Value { return side("RIGHT", a) }},
+	"LEFT":                   {eval: func(a []Value) Value { return sideOf("LEFT", a) }},
+	"RIGHT":                  {eval: func(a []Value) Value { return sideOf("RIGHT", a) }},
 	"SUBSTRING":              {eval: substring},
 	"REVERSE":                {eval: reverse},
 	"REPLACE":                {eval: replace},
@@ -247,8 +248,8 @@ func mapped(f string, v Value, rule func(rune) rune) Value {
 
 func length(s string) Value { return intValue(int64(len([]rune(s)))) }
 
-// side is LEFT or RIGHT.
-func side(f string, a []Value) Value {
+// sideOf is LEFT or RIGHT.
+func sideOf(f string, a []Value) Value {
 	s, n := []rune(text(f, a[0])), integer(f, a[1])
 	if n < 0 {
 		fail("%s: length must not be negative", f)

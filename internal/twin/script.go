@@ -155,8 +155,9 @@ type column struct {
 
 // row is a row of a relation.
 type row struct {
-	t      int64
-	fields []Field
+	t       int64
+	fields  []Field
+	missing bool // stands for no element of an APPLY
 }
 
 func (r *relation) has(name string) bool {

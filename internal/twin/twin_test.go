@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,40 +24,79 @@ var (
 // TestTwin compares the engine with its slow twin on random queries over random events,
 // cut, interrupted and sharded at random.
 func TestTwin(t *testing.T) {
-	var counts [len(verdictNames)]int
-	reasons := map[string]int{}
+	r := &results{reasons: map[string]int{}, next: *firstSeed, last: *firstSeed + uint64(*rounds)}
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() { r.work(t) })
+	}
+	all.Wait()
+	for i, n := range r.counts {
+		t.Logf("%s: %d", verdictNames[i], n)
+	}
+	for reason, n := range r.reasons {
+		t.Logf("%5d %s", n, reason)
+	}
+	if n := r.counts[agree] + r.counts[bothFail]; n < *rounds*19/20 && !t.Failed() && *without == "" {
+		t.Errorf("only %d of %d queries were compared", n, *rounds)
+	}
+}
+
+// results gathers how the rounds of all workers ended.
+type results struct {
+	sync.Mutex
+	next, last uint64 // seeds
+	counts     [len(verdictNames)]int
+	reasons    map[string]int // of the compiler, to take no query
+}
+
+// seed is the next one to try; ok is false when all are done or enough have failed.
+func (r *results) seed() (seed uint64, ok bool) {
+	r.Lock()
+	defer r.Unlock()
+	r.next++
+	return r.next - 1, r.next <= r.last && r.counts[differ] < *failures
+}
+
+func (r *results) work(t *testing.T) {
 	leftOut := regexp.MustCompile(*without)
-	for i := range *rounds {
-		seed := *firstSeed + uint64(i)
+	for {
+		seed, ok := r.seed()
+		if !ok {
+			return
+		}
 		g := newGen(seed)
 		job, way := g.job(), g.way()
 		if *without != "" && leftOut.MatchString(job.Query) {
 			continue
 		}
 		v, text := check(job, way)
-		counts[v]++
-		switch v {
-		case rejected:
-			reasons[firstError(text)]++
-			if *verbose {
-				t.Logf("seed %d: %s\n%s", seed, job.Query, text)
-			}
-		case differ:
+		r.Lock()
+		r.counts[v]++
+		if v == rejected {
+			r.reasons[firstError(text)]++
+		}
+		r.Unlock()
+		switch {
+		case v == differ:
 			report(t, seed, job, way)
-			if counts[differ] >= *failures {
-				t.FailNow()
-			}
+		case v == rejected && *verbose:
+			t.Logf("seed %d: %s\n%s", seed, job.Query, text)
 		}
 	}
-	for i, n := range counts {
-		t.Logf("%s: %d", verdictNames[i], n)
+}
+
+// FuzzTwin lets the fuzzer choose the seeds: it looks for those that reach new code.
+func FuzzTwin(f *testing.F) {
+	for seed := range uint64(10) {
+		f.Add(seed)
 	}
-	for reason, n := range reasons {
-		t.Logf("%5d %s", n, reason)
-	}
-	if n := counts[agree] + counts[bothFail]; n < *rounds*19/20 && *without == "" {
-		t.Errorf("only %d of %d queries were compared", n, *rounds)
-	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		g := newGen(seed)
+		job, way := g.job(), g.way()
+		if v, _ := check(job, way); v == differ {
+			report(t, seed, job, way)
+		}
+	})
 }
 
 // firstError is the first error among what the compiler says.

@@ -118,6 +118,9 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 			q.found = slices.DeleteFunc(q.found, func(d *diag.Diagnostic) bool { return d.Code == diag.W3005 })
 		}
 		q.show(con, false)
+		for _, note := range tableNotes(ctx, q, from) {
+			fmt.Fprintln(con.err, con.paint(con.errColor, dim, note))
+		}
 	}
 	return r.run(ctx, con, q, from, ends, outputs)
 }

@@ -15,6 +15,9 @@ func TestReadme(t *testing.T) { typePage(t, "../../README.md", 6) }
 // TestJavaScriptPage types what the page about functions in JavaScript says.
 func TestJavaScriptPage(t *testing.T) { typePage(t, "../../docs/functions-javascript.md", 4) }
 
+// TestRunningPage types what the page about weir run says.
+func TestRunningPage(t *testing.T) { typePage(t, "../../docs/running.md", 5) }
+
 // typePage types what the console blocks of a page say and compares what comes out. A block
 // of SQL that starts with "-- NAME", or of JavaScript with "// NAME", is a file of that
 // name. With WEIR_UPDATE set the outputs in the page are replaced by what comes out.

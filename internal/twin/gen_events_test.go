@@ -58,7 +58,10 @@ var eventColumns = []col{{"id", numberCol}, {"t", isoCol}, {"k", keyCol}, {"n", 
 // they hit each other and the bounds of windows.
 func (g *gen) events(name string, sample bool, most int) Input {
 	in := Input{Name: name}
-	n := min(most, pick(g, 0, 1, 3, 6, 10, 20, 40))
+	n := min(most, pick(g, 1, 2, 3, 6, 10, 10, 20, 20, 40, 40))
+	if g.chance(7) {
+		n = 0
+	}
 	span := pick(g, 3, 10, 30, 100)
 	at := base
 	for i := range n {

@@ -68,7 +68,11 @@ func (g *gen) source(alias string) (namedSource, string) {
 
 func (g *gen) derived() (string, []string, bool) {
 	was := g.block
-	text, columns, open := g.selectBlock(nil)
+	make := func() (string, []col, bool) { return g.selectBlock(nil) }
+	if g.chance(30) && !g.union {
+		make = g.query
+	}
+	text, columns, open := make()
 	g.block = was
 	g.block.columns = nil
 	for _, c := range columns {
@@ -174,6 +178,16 @@ func (g *gen) on(bound string, left, right []col) string {
 		i, j := left[0].name[:1], right[0].name[:1]
 		parts = append(parts, g.f("(DATEDIFF(%s, %s, %s) %s %d OR %s)", pick(g, "second", "millisecond"), i, j, pick(g, ">", "<=", "% 2000 ="), g.IntN(4), g.condition(0)))
 	}
+	if g.chance(6) { // history looks at one side, before the join
+		mine := left
+		if bound != "" && g.chance(50) { // reference data has none
+			mine = right
+		}
+		g.block.columns = mine
+		if h := g.history(0); strings.Contains(h, mine[0].name[:2]) {
+			parts = append(parts, h+" "+pick(g, "=", "<>", "<")+" "+g.numberText0())
+		}
+	}
 	g.Shuffle(len(parts), func(i, k int) { parts[i], parts[k] = parts[k], parts[i] })
 	g.block = was
 	g.block.columns = all
@@ -274,7 +288,18 @@ func (g *gen) match() string {
 		} else if g.chance(20) {
 			other = g.f("%s(%s)", pick(g, "Min", "Max", "First"), numbers(v))
 		}
-		define = append(define, g.f("%s AS %s %s %s", v, numbers(v), pick(g, "<", ">", ">=", "=", "<>"), other))
+		condition := g.f("%s %s %s", numbers(v), pick(g, "<", ">", ">=", "=", "<>"), other)
+		switch c := g.of("sk"); {
+		case c != "" && g.chance(15):
+			condition = g.f("%s AND %s.%s <> 'a'", condition, v, c)
+		case c != "" && g.chance(15):
+			condition = g.f("(%s OR LEN(%s.%s) > 1)", condition, v, c)
+		case g.chance(15):
+			condition = g.f("%s - %s BETWEEN -2 AND 2", numbers(v), other)
+		case g.chance(10):
+			condition = g.f("NOT (%s)", condition)
+		}
+		define = append(define, v+" AS "+condition)
 	}
 	text += g.f(" MATCH_RECOGNIZE (LIMIT DURATION(second, %d)%s MEASURES %s AFTER MATCH SKIP TO NEXT ROW PATTERN (%s) DEFINE %s) AS mr",
 		pick(g, 1, 3, 10, 100), partition, strings.Join(measures, ", "), pattern, strings.Join(define, ", "))

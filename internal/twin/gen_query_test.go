@@ -10,11 +10,9 @@ import (
 // job makes a query with its events.
 func (g *gen) job() Job {
 	j := Job{Sample: !g.chance(12), Start: runStart}
-	if !j.Sample {
-		j.Late = int64(pick(g, 0, 5, 10, 60)) * second
-		j.OutOfOrder = int64(pick(g, 0, 2, 5, 60)) * second
-		j.Drop = g.chance(40)
-	}
+	j.Late = int64(pick(g, 0, 5, 10, 60)) * second
+	j.OutOfOrder = int64(pick(g, 0, 2, 5, 60)) * second
+	j.Drop = g.chance(40)
 	names := []string{"a", "b"}[:1+g.IntN(2)]
 	for _, name := range names {
 		g.sources = append(g.sources, namedSource{name: name, columns: eventColumns, stream: true, open: true})
@@ -26,7 +24,9 @@ func (g *gen) job() Job {
 		g.sources[0].columns = []col{{"id", numberCol}, {"t", timeCol}, {"k", keyCol}, {"n", numberCol}, {"s", wordCol},
 			{"r", recordCol}, {"l", listCol}, {"w", numberCol}}
 	}
-	g.perKey = g.chance(4)
+	if g.perKey = g.chance(4); g.perKey {
+		j.Sample = g.chance(40)
+	}
 	if g.chance(20) {
 		j.Reference = []Input{g.referenceRows("ref")}
 		g.sources = append(g.sources, namedSource{name: "ref", open: true, reference: true,
@@ -57,6 +57,12 @@ func (g *gen) script() string {
 		if g.chance(6) {
 			s := g.passThrough(name)
 			steps = append(steps, s)
+			continue
+		}
+		if last := g.sources[len(g.sources)-1]; last.reference && g.chance(25) {
+			g.block = blockGen{columns: last.columns, on: true}
+			steps = append(steps, g.f("%s AS (SELECT id, k, %s AS n, s FROM %s WHERE %s)", name, g.number(1), last.name, g.condition(1)))
+			g.sources = append(g.sources, namedSource{name: name, columns: last.columns, reference: true})
 			continue
 		}
 		text, columns, open := g.query()

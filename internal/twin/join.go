@@ -280,12 +280,12 @@ func relax(end map[int]int64, source int, t int64) {
 func (r *run) apply(a *saql.Apply) *block {
 	left := r.from(a.Left)
 	b := &block{partition: left.partition, loose: left.loose, sources: slices.Clone(left.sources)}
-	names := []string{"ArrayIndex", "ArrayValue"}
+	names, fixed := []string{"ArrayIndex", "ArrayValue"}, Int
 	records := saql.Fold(a.Func.Text) != saql.Fold("GetArrayElements")
 	if records {
-		names = []string{"PropertyName", "PropertyValue"}
+		names, fixed = []string{"PropertyName", "PropertyValue"}, Text
 	}
-	elements := &relation{columns: []column{{names[0], anyKind}, {names[1], anyKind}}}
+	elements := &relation{columns: []column{{names[0], fixed}, {names[1], anyKind}}}
 	b.sources = append(b.sources, source{alias: a.Alias.Text, relation: elements, applied: true})
 	for i, l := range left.tuples {
 		add := func(e *row) { b.tuples = append(b.tuples, tuple{l.t, append(slices.Clone(l.parts), e)}) }

@@ -108,27 +108,25 @@ func (b *block) cover(rows []int, ends []int64, size int64) []frame {
 	return out
 }
 
-// sessions follows the rule of saql.md 5.5 to the letter.
+// sessions follows the rule of saql.md 5.5 to the letter. Of the start of a session only
+// its limit counts: the first multiple of m at or after start + m.
 func (b *block) sessions(rows []int, g, m int64) []frame {
 	var out []frame
-	var start, last, limit int64
+	var last, limit int64
 	var open []int
 	for _, i := range rows {
 		t := b.tuples[i].t
 		switch {
 		case open == nil:
-			start = t
-			limit = ceilDiv(start+m, m) * m
+			limit = ceilDiv(t+m, m) * m
 		case t-last <= g && t <= limit:
 		default:
 			out = append(out, frame{min(last+g, limit), open})
 			open = nil
-			if t-last <= g { // it was the limit that cut
-				start = (ceilDiv(t, m) - 1) * m
+			if t-last <= g { // the limit has cut: the next one starts at the cut
 				limit = ceilDiv(t, m) * m
 			} else {
-				start = t
-				limit = ceilDiv(start+m, m) * m
+				limit = ceilDiv(t+m, m) * m
 			}
 		}
 		open = append(open, i)

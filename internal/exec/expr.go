@@ -84,6 +84,7 @@ type truth interface {
 type compiler struct {
 	values map[*plan.Expr]value
 	counts *Counts // for what functions count; nil: nobody wants to know
+	halt   bool    // the first error ends the run
 }
 
 func newCompiler() *compiler { return &compiler{values: map[*plan.Expr]value{}} }
@@ -91,7 +92,7 @@ func newCompiler() *compiler { return &compiler{values: map[*plan.Expr]value{}} 
 // compiler is a compiler of expressions whose functions count what they note.
 func (g *Graph) compiler() *compiler {
 	c := newCompiler()
-	c.counts = &g.Counts
+	c.counts, c.halt = &g.Counts, !g.opts.DropErrors
 	return c
 }
 

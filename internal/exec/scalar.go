@@ -19,7 +19,16 @@ type callExpr struct {
 	out     vec.Vec
 }
 
-func newCall(c *compiler, e *plan.Expr) *callExpr {
+func newCall(c *compiler, e *plan.Expr) value {
+	x := newCallExpr(c, e)
+	x.call.Halt = c.halt
+	if e.Fn.Costly {
+		return &costlyExpr{callExpr: x}
+	}
+	return x
+}
+
+func newCallExpr(c *compiler, e *plan.Expr) *callExpr {
 	x := &callExpr{fn: e.Fn, args: c.all(e.Args), span: e.Span}
 	x.call.Part = e.Part
 	x.call.OnError = func(row int, message string) { x.f.fail(x.span, row, message) }
@@ -39,6 +48,46 @@ func (e *callExpr) eval(f *frame) *vec.Vec {
 	e.call.Time = f.b.Time
 	e.fn.Run(&e.call, &e.out, e.in, e.scratch, f.n)
 	return &e.out
+}
+
+// costlyExpr is a call of a costly function: only for active rows, and for each row once,
+// whatever the masks of the places where the expression stands.
+type costlyExpr struct {
+	*callExpr
+	gen   int
+	done  []bool // rows that have their value in kept
+	leave []bool
+	kept  vec.Vec
+}
+
+func (e *costlyExpr) eval(f *frame) *vec.Vec {
+	fresh := e.gen != f.gen
+	if fresh && f.active == nil {
+		e.call.Leave = nil
+		return e.callExpr.eval(f) // a memo keeps it for the batch
+	}
+	if fresh {
+		e.gen, e.done, e.leave = f.gen, resize(e.done, f.n), resize(e.leave, f.n)
+		clear(e.done)
+		e.kept.Tagged(f.n)
+	}
+	asked := false
+	for i := range f.n {
+		e.leave[i] = e.done[i] || f.active != nil && !f.active[i]
+		asked = asked || !e.leave[i]
+	}
+	if !asked {
+		return &e.kept
+	}
+	e.call.Leave = e.leave
+	out := e.callExpr.eval(f)
+	for i, leave := range e.leave {
+		if !leave {
+			e.kept.Set(i, out.At(i))
+			e.done[i] = true
+		}
+	}
+	return &e.kept
 }
 
 // castExpr is CAST and TRY_CAST.

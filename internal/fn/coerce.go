@@ -22,6 +22,11 @@ func (s *Scalar) Run(c *Call, out *vec.Vec, args []*vec.Vec, scratch []vec.Vec, 
 			c.markNulls(a, n)
 		}
 	}
+	for i, leave := range c.Leave {
+		if leave {
+			c.mark(i)
+		}
+	}
 	s.Eval(c, out, c.args, n)
 	c.rows = 0
 	for i, null := range c.Nulls {

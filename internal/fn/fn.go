@@ -62,9 +62,12 @@ type Scalar struct {
 	Variadic bool // the last parameter repeats
 	Part     bool // a date part stands first in the call; Eval finds it in c.Part
 	KeepNull bool
-	Result   func(args []Types) Types // static type, without NULL unless it may come from non-NULL arguments
-	Doc      Doc
-	Eval     func(c *Call, out *vec.Vec, args []*vec.Vec, n int)
+	// Costly functions are evaluated only for rows whose value somebody asks for: CASE and AND
+	// keep the others from them.
+	Costly bool
+	Result func(args []Types) Types // static type, without NULL unless it may come from non-NULL arguments
+	Doc    Doc
+	Eval   func(c *Call, out *vec.Vec, args []*vec.Vec, n int)
 	// Before12 is the function at the levels 1.0 and 1.1, if it is another (saql.md 3.9).
 	Before12 *Scalar
 	// Check, if set, looks at the constant arguments of a call when it is compiled:
@@ -88,6 +91,10 @@ type Call struct {
 	Nulls []bool
 	// Time is T of each row, where the engine knows it; nil for constants.
 	Time []vec.Time
+	// Leave marks rows that nobody asks for; nil if there are none. They give NULL.
+	Leave []bool
+	// Halt says that the first error ends the run: Eval may leave out what follows it.
+	Halt bool
 	// OnError is told of a row whose evaluation fails. The row becomes NULL, and the
 	// engine stops or drops it by policy (saql.md 0: query error).
 	OnError func(row int, message string)

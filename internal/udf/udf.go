@@ -160,6 +160,7 @@ func Scalar(src Source) (*fn.Scalar, error) {
 		Params:   []fn.Param{{Name: "value", Types: fn.Any}},
 		Variadic: true,
 		KeepNull: true,
+		Costly:   true,
 		Result:   func([]fn.Types) fn.Types { return src.result() },
 		Doc:      fn.Doc{Summary: "UDF." + src.Name + " is a function of the job in JavaScript.", Section: "10.2"},
 		Eval:     p.eval,
@@ -204,6 +205,10 @@ func (p *pool) rows(e *engine, c *fn.Call, out *vec.Vec, args []*vec.Vec, i, n i
 			}
 			if why != "" {
 				c.Fail(at, p.src.explain(why))
+				if c.Halt {
+					at = n - 1 // no row behind it matters
+					continue
+				}
 				v = vec.NullValue()
 			}
 			out.Set(at, v)
@@ -212,6 +217,9 @@ func (p *pool) rows(e *engine, c *fn.Call, out *vec.Vec, args []*vec.Vec, i, n i
 	})
 	if why != "" {
 		c.Fail(at, p.src.explain(why))
+		if c.Halt {
+			return n
+		}
 		out.Set(at, vec.NullValue())
 		at++
 	}

@@ -85,6 +85,7 @@ type Graph struct {
 	rows    [][]int32   // per input: where its rows stood in the batch at hand; nil: where they stand
 	Counts  Counts
 	pushes  int // batches so far
+	passed  int // rows passed on since the last count of what is held
 	live    map[*plan.Node][]bool
 	stamps  int // Stamp nodes so far
 	// loose are the Order nodes that let rows through as they come, and leaves what they need
@@ -234,7 +235,7 @@ func (g *Graph) emit(v *vertex, b *vec.Batch) error {
 			}
 		}
 	}
-	return nil
+	return g.checkPassed(b.N)
 }
 
 // advance passes the watermark t of vertex v to its consumers.

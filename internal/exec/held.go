@@ -16,14 +16,32 @@ func (e *HeldError) Error() string {
 // holder is an operator that keeps rows or groups until their time has come.
 type holder interface{ held() int }
 
-// heldEvery is how many batches pass between two counts.
-const heldEvery = 16
+// heldEvery is how many batches pass between two counts, heldRows how many rows from one
+// operator to the next: a join can make very many of one batch.
+const (
+	heldEvery = 16
+	heldRows  = 1 << 18
+)
 
-// checkHeld counts what all operators hold, now and then, and notes the most that it was.
+// checkHeld counts now and then, batch by batch.
 func (g *Graph) checkHeld() error {
 	if g.pushes++; g.pushes%heldEvery != 0 {
 		return nil
 	}
+	return g.countHeld()
+}
+
+// checkPassed counts now and then, by the rows that operators pass on.
+func (g *Graph) checkPassed(rows int) error {
+	if g.passed += rows; g.passed < heldRows {
+		return nil
+	}
+	g.passed = 0
+	return g.countHeld()
+}
+
+// countHeld counts what all operators hold, and notes the most that it was.
+func (g *Graph) countHeld() error {
 	held := int64(0)
 	for _, v := range g.nodes {
 		if h, ok := v.op.(holder); ok {

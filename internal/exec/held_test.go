@@ -54,3 +54,39 @@ func TestMaxHeld(t *testing.T) {
 	f(waits+`TumblingWindow(second, 1)`, 300, true)
 	f(waits+`TumblingWindow(second, 1)`, 640, false)
 }
+
+// TestMaxHeldWithinABatch: one batch of a join that pairs every row with every other fills a
+// window far beyond the limit; the run ends long before all pairs are made.
+func TestMaxHeldWithinABatch(t *testing.T) {
+	script, list := saql.Parse(`WITH pairs AS (SELECT x.n AS a, y.n AS b FROM e x TIMESTAMP BY at JOIN e y TIMESTAMP BY at ON x.k = y.k AND DATEDIFF(second, x, y) BETWEEN -1 AND 1)
+		SELECT COLLECT(a) AS c FROM pairs GROUP BY TumblingWindow(minute, 1)`)
+	p, more := plan.Compile(script, plan.Env{AnyInput: true, AnyOutput: true})
+	if list.HasErrors() || more.HasErrors() {
+		t.Fatal(list, more)
+	}
+	const rows, limit = 3000, 100_000
+	g, err := exec.Build(p, exec.Options{Late: -1, OutOfOrder: -1, MaxHeld: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &vec.Batch{N: rows, Cols: make([]vec.Vec, len(p.Inputs[0].Fields))}
+	for c, field := range p.Inputs[0].Fields {
+		for i := range rows {
+			switch v := vec.IntValue(int64(i)); field.Path[0] {
+			case "at":
+				b.Cols[c].Append(vec.TimeValue(vec.Second))
+			case "k":
+				b.Cols[c].Append(vec.IntValue(1))
+			default:
+				b.Cols[c].Append(v)
+			}
+		}
+	}
+	if err = g.Push(0, b); err == nil {
+		err = g.Close(0)
+	}
+	var held *exec.HeldError
+	if !errors.As(err, &held) || held.Held > 2*limit+1<<19 {
+		t.Errorf("error %v; want one of some 400,000 held, not of %d", err, rows*rows)
+	}
+}

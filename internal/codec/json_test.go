@@ -261,6 +261,37 @@ func TestJSONBadText(t *testing.T) {
 	})
 }
 
+// A datetime and the text that it was are taken together, whatever the text is.
+func TestBothTimeAndText(t *testing.T) {
+	f := func(dates ...string) {
+		t.Helper()
+		var lines []byte
+		for i := range 2000 {
+			lines = fmt.Appendf(lines, `{"Date":%s,"n":%d}`+"\n", strings.ReplaceAll(dates[i%len(dates)], "#", fmt.Sprintf("%03d", i%1000)), i)
+		}
+		for _, passed := range []bool{false, true} {
+			for _, specs := range [][]string{{"Date", "@Date", "n"}, {"@Date", "Date", "n"}} {
+				fields := fieldsOf(specs...)
+				for i := range fields {
+					fields[i].Passed = passed && fields[i].Want == 0
+				}
+				want, err := dump(NewGenericJSON(fields, JSONOptions{Lines: true}), lines, 0, 100)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := dump(NewJSON(fields, JSONOptions{Lines: true}), lines, 0, 1000)
+				if err != nil || got != want {
+					t.Errorf("%v, fields %v: %v, other rows than those of the generic decoder", dates, specs, err)
+				}
+			}
+		}
+	}
+	f(`"2018-01-10T10:10:08.#Z"`)
+	f(`"2018-01-10T10:10:08.#Z"`, `"2018-01-10T10:11:59.#Z"`, `"2018-01-10T10:10:60.#Z"`)
+	f(`"2018-01-10T10:10:08.#Z"`, `"2018-01-10T10:10:08.#"`, `"2018-01-10T10:10:08.#ZZ"`, `"soon"`, `""`)
+	f(`"2018-01-10T10:10:08.#Z"`, `null`, `12`, `"2018-01-10T10:10:0\u0038.#Z"`)
+}
+
 // In steady state a batch costs no allocation, whatever the events look like.
 func TestJSONAllocs(t *testing.T) {
 	f := func(style eventStyle, o JSONOptions, specs ...string) {

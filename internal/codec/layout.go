@@ -37,6 +37,7 @@ const (
 	opSkipWord
 	opString // one column wants the value
 	opTime   // one column wants the datetime
+	opBoth   // one column wants the datetime, and one the text
 	opNumber
 	opWord
 	opValue // all that the other operations do not do
@@ -53,8 +54,9 @@ type step struct {
 	n              int    // length of the literal
 	rest           []byte // the literal from byte 16 on, or nil
 	col            *column
-	next           *step // the first step behind the value
-	alt            *step // what else may stand here
+	text           *column // opBoth: the column that wants the text; col wants the datetime
+	next           *step   // the first step behind the value
+	alt            *step   // what else may stand here
 	op             stepOp
 	class          class
 	depth          int // of the object that it stands in
@@ -95,6 +97,13 @@ func (s *step) choose(cl class, cols []*column) {
 			s.op = opSkipNumber
 		case classWord:
 			s.op = opSkipWord
+		}
+		return
+	}
+	if len(cols) == 2 && cl == classString && (cols[0].want == 0) != (cols[1].want == 0) {
+		s.op, s.col, s.text = opBoth, cols[0], cols[1]
+		if s.col.want == 0 {
+			s.col, s.text = s.text, s.col
 		}
 		return
 	}

@@ -117,6 +117,18 @@ func (d *JSONDecoder) follow(base unsafe.Pointer, p, row int) (int, *step) {
 					continue
 				}
 			}
+		case opBoth:
+			// As opTime, and the text has no dictionary.
+			c, t := s.col, s.text
+			if load8(base, p) == c.clock.lo && load8(base, p+8) == c.clock.hi && load1(base, p+24) == '"' &&
+				c.kind == vec.Datetime && t.kind == vec.String && t.dict == nil {
+				if f, ok := secondsZ(load8(base, p+16)); ok {
+					c.ints[row] = int64(c.clock.minute) + f
+					t.strs[row] = unsafe.String((*byte)(unsafe.Add(base, p)), 24)
+					p, s = p+24, s.next
+					continue
+				}
+			}
 		case opSkipWord, opWord:
 			// Without branches: which of the two comes next is anyone's guess.
 			x := load8(base, p)

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 
 	"weir/internal/vec"
@@ -12,7 +13,9 @@ import (
 // the sorted one first.
 func sortDue(rows, spare []dueRow) (sorted, free []dueRow) {
 	lo, hi, ordered := vec.MaxTime, vec.MinTime, true
+	differ := uint64(0) // bits in which times differ
 	for i := range rows {
+		differ |= uint64(rows[i].t ^ rows[0].t)
 		ordered = ordered && rows[i].t >= hi
 		lo, hi = min(lo, rows[i].t), max(hi, rows[i].t)
 	}
@@ -26,15 +29,27 @@ func sortDue(rows, spare []dueRow) (sorted, free []dueRow) {
 	if cap(spare) < len(rows) {
 		spare = make([]dueRow, len(rows))
 	}
-	return radixSort(rows, spare[:len(rows)], lo, uint64(hi-lo))
+	// Times of whole milliseconds and the like end in the same bits.
+	return radixSort(rows, spare[:len(rows)], lo, uint64(hi-lo), bits.TrailingZeros64(differ))
 }
 
-// radixSort sorts rows by t - lo, which is at most span, from the least significant byte on.
-func radixSort(rows, spare []dueRow, lo vec.Time, span uint64) (sorted, free []dueRow) {
-	for shift := 0; span>>shift > 0; shift += 8 {
-		var count [256]int32
+// maxDigit is the width of the widest digit of radixSort, in bits.
+const maxDigit = 11
+
+// radixSort sorts rows by the bits of t - lo from skip on, from the least significant digit
+// on. t - lo is at most span, and all rows are alike in the bits before skip.
+func radixSort(rows, spare []dueRow, lo vec.Time, span uint64, skip int) (sorted, free []dueRow) {
+	width := 8
+	if len(rows) >= 1<<maxDigit {
+		width = maxDigit
+	}
+	mask := uint64(1)<<width - 1
+	var counts [1 << maxDigit]int32
+	count := counts[:1<<width]
+	for shift := skip; span>>shift > 0; shift += width {
+		clear(count)
 		for i := range rows {
-			count[uint8(uint64(rows[i].t-lo)>>shift)]++
+			count[uint64(rows[i].t-lo)>>shift&mask]++
 		}
 		at := int32(0)
 		for d, n := range count {
@@ -42,7 +57,7 @@ func radixSort(rows, spare []dueRow, lo vec.Time, span uint64) (sorted, free []d
 			at += n
 		}
 		for _, r := range rows {
-			d := uint8(uint64(r.t-lo) >> shift)
+			d := uint64(r.t-lo) >> shift & mask
 			spare[count[d]] = r
 			count[d]++
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,24 +58,27 @@ func (c *checkCmd) Run(con *console) error {
 		texts += src + "\n"
 		q := compile(file, src, env)
 		for _, d := range q.found {
+			extension := c.Azure && isExtension(d)
 			switch {
+			case extension:
+				extensions++
 			case d.Severity == diag.SeverityError:
 				errors++
 			default:
 				warnings++
 			}
-			if c.Azure && isExtension(d) {
-				extensions++
+			if extension && !c.JSON {
 				line, _ := diag.Position(src, d.Span.Start)
-				if !c.JSON {
-					fmt.Fprintf(con.out, "%s:%d: %s\n", file, line, extensionText(d))
-				}
+				fmt.Fprintf(con.out, "%s:%d: %s\n", file, line, extensionText(d))
 			}
 			if c.JSON {
 				if err := enc.Encode(diag.AsJSON(file, src, d)); err != nil {
 					return err
 				}
 			}
+		}
+		if c.Azure { // said above
+			q.found = slices.DeleteFunc(q.found, isExtension)
 		}
 		if c.JSON || len(q.found) == 0 {
 			continue
@@ -88,7 +92,11 @@ func (c *checkCmd) Run(con *console) error {
 	if c.Azure && !c.JSON && errors == 0 && extensions == 0 {
 		fmt.Fprintln(con.out, "nothing in it is an extension")
 	}
-	if !c.JSON {
+	switch {
+	case c.JSON:
+	case extensions > 0:
+		fmt.Fprintf(con.err, "%s, %s, %s\n", plural(int64(extensions), "extension"), plural(int64(errors), "error"), plural(int64(warnings), "warning"))
+	default:
 		c.verdict(con, errors, warnings)
 	}
 	if errors > 0 && !c.JSON {

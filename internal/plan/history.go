@@ -45,6 +45,7 @@ type historyFrame struct {
 // Equal predicates become one expression, for what is the same is evaluated once.
 func (h *historyFrame) add(call *historyCall) *Expr {
 	call.col = -1
+	call.guard()
 	for _, other := range h.calls {
 		if call.when != nil && other.when != nil && same(call.when, other.when) {
 			call.when = other.when
@@ -56,6 +57,18 @@ func (h *historyFrame) add(call *historyCall) *Expr {
 		h.calls = append(h.calls, call)
 	}
 	return &Expr{Op: OpCol, Type: call.op.Type, Span: call.op.Span, ref: &ref{kind: refHistory, calls: h, n: i}}
+}
+
+// guard lets WHEN protect the value: rows that fail it do not count, so what would be a query
+// error there must not happen. The default of LAG and LAST belongs to the current row.
+func (c *historyCall) guard() {
+	for i, a := range c.args {
+		if c.when == nil || cannotFail(a) || i > 0 && c.op.Kind != Over {
+			continue
+		}
+		null := constant(vec.NullValue(), a.Span)
+		c.args[i] = &Expr{Op: OpCase, Args: []*Expr{c.when.clone(), a, null}, Type: a.Type | nullOnly, Span: a.Span}
+	}
 }
 
 func sameCall(a, b *historyCall) bool {

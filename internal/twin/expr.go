@@ -396,7 +396,11 @@ func (b *block) staticCall(c *saql.Call) Kind {
 		return Float
 	case "COUNT", "LEN", "CHARINDEX", "DATEDIFF", "DATEPART", "ISFIRST":
 		return Int
-	case "ABS", "CEILING", "FLOOR", "SIGN", "ROUND", "POWER", "MIN", "MAX", "TOPONE", "LAG", "LAST", "NULLIF":
+	case "MIN", "MAX", "TOPONE", "LAG", "LAST", "NULLIF":
+		if len(c.Args) > 0 {
+			return b.static(c.Args[0])
+		}
+	case "ABS", "CEILING", "FLOOR", "SIGN", "ROUND", "POWER":
 		if len(c.Args) > 0 {
 			if k := b.static(c.Args[0]); k == Float || k == Int {
 				return k

@@ -97,6 +97,7 @@ const (
 	SA9001 Code = "SA9001" // function "<f>" does not load: <JavaScript error>
 	SA9002 Code = "SA9002" // UDA "<f>" lacks <computeResult()>
 	W1003  Code = "W1003"  // "<t>" in double quotes is taken as text
+	W1004  Code = "W1004"  // "<[n]>" is taken as the name of the column
 	W2001  Code = "W2001"  // step "<s>" is never used
 	W2002  Code = "W2002"  // input column names "<a>" and "<A>" differ only by case
 	W2003  Code = "W2003"  // "<n>" is a source and also one of its columns; <meaning> is taken

@@ -10,6 +10,13 @@ var infoWarnings = []Info{
 		Good:    "SELECT id FROM input WHERE state = 'WA'",
 	},
 	{
+		Code: W1004, Message: "\"<[n]>\" is taken as the name of the column",
+		Hint:    "an element of an array is GetArrayElement(<a>, <n>); for a name write AS <[n]>",
+		Explain: "Brackets hold names. Directly behind a column they are its alias, not an index.",
+		Bad:     "SELECT tags[0] FROM input",
+		Good:    "SELECT GetArrayElement(tags, 0) AS first FROM input",
+	},
+	{
 		Code: W2001, Message: "step \"<s>\" is never used",
 		Explain: "Nothing reads the step, so it is not computed.",
 		Bad:     "WITH s AS (SELECT id FROM input), u AS (SELECT v FROM input) SELECT * FROM s",

@@ -119,6 +119,9 @@ func (l *linter) block(s *saql.Select) {
 			continue
 		}
 		visit(it.Expr)
+		if n := it.Alias; n != nil && it.AliasPos == saql.AliasBare && n.Quote == '[' && n.Span.Start == it.Expr.Pos().End {
+			l.warn(diag.W1004, n.Span, quote(l.textAt(n.Span))+" is taken as the name of the column", "an element of an array is GetArrayElement("+l.text(it.Expr)+", "+n.Text+"); for a name write AS "+l.textAt(n.Span))
+		}
 		if call, ok := bare(it.Expr).(*saql.Call); ok && isSystem(call, "Timestamp") && it.Alias == nil {
 			l.warn(diag.W4003, it.Span, `System.Timestamp() without an alias is the column "timestamp"`, "name it: System.Timestamp() AS Time").
 				Fix = []diag.Edit{{Span: diag.Span{Start: it.Span.End, End: it.Span.End}, Text: " AS Time"}}

@@ -337,6 +337,7 @@ func (g *grouping) resolveRef(e *Expr, r *ref) {
 	case refAgg:
 		e.Col = g.aggColumn(g.aggs[r.n])
 	case refWindowID:
+		e.Col = -1 // no other column, until it is placed
 		g.idRefs = append(g.idRefs, e)
 	}
 }

@@ -2,7 +2,6 @@ package twin
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,12 +54,7 @@ func TestCases(t *testing.T) {
 }
 
 // slowly runs a case through the twin and gives rows as the engine does.
-func slowly(c *testkit.Case) (rows map[string][]testkit.Row, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v", r)
-		}
-	}()
+func slowly(c *testkit.Case) (map[string][]testkit.Row, error) {
 	j := Job{Query: c.Query, Sample: true, Start: runStart, Drop: c.Policies.Drop,
 		Late: int64(c.Policies.Late / 100), OutOfOrder: int64(c.Policies.OutOfOrder / 100)}
 	input := func(in testkit.Input) Input {
@@ -77,11 +71,11 @@ func slowly(c *testkit.Case) (rows map[string][]testkit.Row, err error) {
 	for _, in := range c.Reference {
 		j.Reference = append(j.Reference, input(in))
 	}
-	outputs, err := Run(j)
+	outputs, err := slow(j)
 	if err != nil {
 		return nil, err
 	}
-	rows = map[string][]testkit.Row{}
+	rows := map[string][]testkit.Row{}
 	for name, o := range outputs {
 		rows[name] = nil
 		for _, r := range o.Rows {

@@ -183,7 +183,7 @@ func (g *gen) on(bound string, left, right []col) string {
 		if bound != "" && g.chance(50) { // reference data has none
 			mine = right
 		}
-		g.block.columns = mine
+		g.block.columns, g.block.whole = mine, nil
 		if h := g.history(0); strings.Contains(h, mine[0].name[:2]) {
 			parts = append(parts, h+" "+pick(g, "=", "<>", "<")+" "+g.numberText0())
 		}

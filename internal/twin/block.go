@@ -13,6 +13,8 @@ func (r *run) selectBlock(q *saql.Select) *relation {
 	b := r.from(q.From)
 	out := &relation{reference: b.reference()}
 	b.head(q.Items, out)
+	calls := historyCalls(q)
+	b.look(calls)
 	var passed []int
 	for at := range b.tuples {
 		if q.Where == nil || b.row(at).truth(q.Where) == yes {
@@ -23,7 +25,7 @@ func (r *run) selectBlock(q *saql.Select) *relation {
 		b.grouped(q, passed, out)
 		return out
 	}
-	out.loose = b.loose && !hasHistory(q)
+	out.loose = b.loose && calls == nil
 	for _, at := range passed {
 		x := b.row(at)
 		if q.Having == nil || x.truth(q.Having) == yes {

@@ -6,22 +6,42 @@ import (
 	"weir/internal/saql"
 )
 
-// hasHistory tells if a block without GROUP BY has an analytic function.
-func hasHistory(q *saql.Select) bool {
-	found := false
+// historyCalls are the analytic functions of a block, wherever they stand.
+func historyCalls(q *saql.Select) []*saql.Call {
+	var calls []*saql.Call
 	look := func(e saql.Expr) {
 		saql.Walk(e, func(e saql.Expr) bool {
 			c, ok := e.(*saql.Call)
-			found = found || ok && (c.Over != nil || strings.EqualFold(c.Name.Text, "ISFIRST"))
-			return true
+			ok = ok && (c.Over != nil && c.Over.Limit != nil || strings.EqualFold(c.Name.Text, "ISFIRST"))
+			if ok {
+				calls = append(calls, c)
+			}
+			return !ok
 		})
 	}
 	for _, item := range q.Items {
 		look(item.Expr)
 	}
+	for _, g := range q.GroupBy {
+		look(g.Key)
+	}
 	look(q.Where)
 	look(q.Having)
-	return found
+	return calls
+}
+
+// look evaluates the analytic functions of a block on all rows: they come before WHERE, and
+// a value that fails does so on its own row, whoever looks back at it (saql.md 8.1).
+func (b *block) look(calls []*saql.Call) {
+	for at := range b.tuples {
+		for _, c := range calls {
+			x := b.row(at)
+			x.value(c)
+			if len(c.Args) > 0 && !strings.EqualFold(c.Name.Text, "ISFIRST") && passes(x, c.Over) {
+				x.value(c.Args[0])
+			}
+		}
+	}
 }
 
 // history is an analytic function on the row at hand: it looks back over the rows of the

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/internal/caserun"
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/udf"
@@ -29,7 +30,7 @@ func (f *functionFlags) declare(env *plan.Env) error {
 	if limits.Time <= 0 || f.FunctionMemory < 1 || f.FunctionMemory > 1<<20 {
 		return usage("--function-time must be more than 0 and --function-memory from 1 to 1048576 MiB")
 	}
-	env.Load = func(s plan.FunctionSource) (plan.Function, error) { return loadFunction(s, limits) }
+	env.Load = func(s plan.FunctionSource) (plan.Function, error) { return caserun.LoadFunction(s, limits) }
 	for _, spec := range f.Function {
 		if err := declareFunction(env, "--function", spec); err != nil {
 			return err
@@ -94,17 +95,4 @@ func scriptPlace(file string, err error) string {
 		return fmt.Sprintf("%s:%d:%d", file, e.Line, e.Column)
 	}
 	return file
-}
-
-// loadFunction makes a function of a script.
-func loadFunction(f plan.FunctionSource, limits udf.Limits) (plan.Function, error) {
-	src := udf.Source{Name: f.Name, Script: f.Script, Returns: f.Returns, BitAsInt: f.Level != plan.Level12, Limits: limits}
-	out := plan.Function{Name: f.Name, Aggregate: f.Aggregate, Unrepeatable: udf.Unrepeatable(f.Script)}
-	var err error
-	if f.Aggregate {
-		out.Agg, err = udf.Aggregate(src)
-	} else {
-		out.Scalar, err = udf.Scalar(src)
-	}
-	return out, err
 }

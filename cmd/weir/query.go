@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"weir/internal/caserun"
 	"weir/internal/diag"
 	"weir/internal/plan"
 	"weir/internal/saql"
@@ -69,7 +70,7 @@ func compile(file, src string, env plan.Env) *query {
 
 // anyEnv takes any input and output: what can be said of a query without its job.
 var anyEnv = plan.Env{AnyInput: true, AnyOutput: true,
-	Load: func(f plan.FunctionSource) (plan.Function, error) { return loadFunction(f, udf.Limits{}) }}
+	Load: func(f plan.FunctionSource) (plan.Function, error) { return caserun.LoadFunction(f, udf.Limits{}) }}
 
 // show draws the findings on standard error. With onlyErrors it leaves out warnings.
 func (q *query) show(con *console, onlyErrors bool) {

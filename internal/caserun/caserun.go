@@ -80,7 +80,7 @@ func (e *QueryErrors) Error() string {
 func rendered(src string, list diag.List) error { return &QueryErrors{src, list} }
 
 func env(c *testkit.Case) (plan.Env, error) {
-	e := plan.Env{AnyOutput: true, Load: LoadFunction}
+	e := plan.Env{AnyOutput: true, Load: loadFunction}
 	if c.Level != "" {
 		var ok bool
 		if e.Level, ok = plan.ParseLevel(c.Level); !ok {
@@ -95,7 +95,7 @@ func env(c *testkit.Case) (plan.Env, error) {
 	}
 	for _, f := range c.Functions {
 		prefix, name, _ := strings.Cut(f.Name, ".")
-		made, err := LoadFunction(plan.FunctionSource{Name: name, Aggregate: strings.EqualFold(prefix, "UDA"), Script: f.Source, Level: e.Level})
+		made, err := loadFunction(plan.FunctionSource{Name: name, Aggregate: strings.EqualFold(prefix, "UDA"), Script: f.Source, Level: e.Level})
 		if err != nil {
 			return e, fmt.Errorf("function %q does not load: %w", f.Name, err)
 		}
@@ -104,9 +104,14 @@ func env(c *testkit.Case) (plan.Env, error) {
 	return e, nil
 }
 
-// LoadFunction makes a function of a script, for plan.Env.
-func LoadFunction(f plan.FunctionSource) (plan.Function, error) {
-	src := udf.Source{Name: f.Name, Script: f.Script, Returns: f.Returns, BitAsInt: f.Level != plan.Level12}
+// loadFunction is LoadFunction with the usual limits.
+func loadFunction(f plan.FunctionSource) (plan.Function, error) {
+	return LoadFunction(f, udf.Limits{})
+}
+
+// LoadFunction makes a function of a script, for plan.Env. Limits of zero are the usual ones.
+func LoadFunction(f plan.FunctionSource, limits udf.Limits) (plan.Function, error) {
+	src := udf.Source{Name: f.Name, Script: f.Script, Returns: f.Returns, BitAsInt: f.Level != plan.Level12, Limits: limits}
 	out := plan.Function{Name: f.Name, Aggregate: f.Aggregate, Unrepeatable: udf.Unrepeatable(f.Script)}
 	var err error
 	if f.Aggregate {

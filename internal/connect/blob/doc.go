@@ -1,0 +1,2 @@
+// Package blob writes finished files with predictable names.
+package blob

@@ -1,0 +1,2 @@
+// Package file reads files and directories as they grow, and writes rows to a file.
+package file

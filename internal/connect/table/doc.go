@@ -1,0 +1,2 @@
+// Package table keeps rows as documents by key, and every change of them as a feed.
+package table

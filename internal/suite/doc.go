@@ -1,0 +1,2 @@
+// Package suite runs the tests of a job: its own and those of Azure projects.
+package suite

@@ -1,0 +1,2 @@
+// Package web is the HTTP interface of the service.
+package web

@@ -52,6 +52,8 @@ type LiveInput struct {
 	Name   string
 	Open   func(env connect.SourceEnv) (connect.Source, error)
 	Format connect.Format
+	// ID is an identity of the configuration: a reload leaves an input of the same ID open.
+	ID string
 	// EventArrival takes the event's own time as its arrival.
 	EventArrival bool
 }
@@ -61,6 +63,10 @@ type LiveOutput struct {
 	Name   string
 	Open   func(env connect.SinkEnv) (connect.Sink, error)
 	Format connect.Format
+	// ID is an identity of the configuration: a reload leaves an output of the same ID open.
+	ID string
+	// Guarantee is what the connector promises, for people.
+	Guarantee string
 	// OnError is what becomes of rows that the sink rejects: stop, retry, drop, deadletter.
 	OnError string
 }

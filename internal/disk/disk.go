@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// FS is a directory and what is in it. Names are slash-separated paths below it; no name,
-// with "..", a link or otherwise, leads out of it. Several goroutines may use it.
+// FS is a directory and what is in it. Names are slash-separated paths below it, such as
+// fs.ValidPath takes; no name, with "..", a link or otherwise, leads out of it. Errors of
+// what is not there are fs.ErrNotExist. Several goroutines may use it.
 type FS interface {
 	// Open opens a file for reading.
 	Open(name string) (File, error)
@@ -25,9 +26,10 @@ type FS interface {
 	// Rename moves a file over another one, at once for all who look.
 	Rename(from, to string) error
 	Remove(name string) error
-	// MkdirAll makes a directory and those above it.
+	// MkdirAll makes a directory and those above it. Those that it makes are durable at once.
 	MkdirAll(name string) error
-	// ReadDir lists a directory in the order of names; "." is the FS itself.
+	// ReadDir lists the files and directories of a directory in the order of names; "." is the
+	// FS itself. Pipes, devices and links that lead out or nowhere are left out.
 	ReadDir(name string) ([]Info, error)
 	Stat(name string) (Info, error)
 	// SyncDir makes the names in a directory durable: files made, renamed and removed.

@@ -27,6 +27,13 @@ type Options struct {
 	Measure bool
 	// Start is T of events that have neither TIMESTAMP BY nor an arrival time.
 	Start vec.Time
+	// Partitions, if set, is how many partitions each input has; 0 means 1. The partitions of
+	// such a run take Start as their last arrival until they have an event (saql.md 4.4): a job
+	// that reads what was kept from earlier sets it to where reading begins.
+	Partitions []int
+	// Nanos, if set, is a clock that NodeStats.BusyNanos is measured with. Nothing else depends
+	// on it.
+	Nanos func() int64
 	// Text tells of each input, as far as it goes, that its values are text of a CSV file: a
 	// CREATE TABLE then reads them as what it declares.
 	Text []bool
@@ -42,6 +49,11 @@ type Options struct {
 	// OnDrop is told of every event that a policy or an error drops: the input, the row of
 	// the batch pushed for it, and the reason. It may be nil.
 	OnDrop func(input, row int, reason Reason)
+	// OnQueryError is told of every row that DropErrors drops: what failed, and the row as the
+	// failing operator saw it, as a JSON object of the columns that have a name and that the
+	// query reads. Where the result of a group failed, the columns are its keys. Row is valid
+	// until the call returns. It may be nil.
+	OnQueryError func(e *QueryError, row []byte)
 }
 
 // Reason says why an event or row was dropped, or that it was moved.
@@ -74,6 +86,15 @@ type Counts struct {
 	Rows     []int64            // per output
 	PeakHeld int64              // most rows and groups that waited at a time, as far as counted
 	Notes    [fn.NumNotes]int64 // what functions have counted
+	Inputs   []InputCounts      // per input
+}
+
+// InputCounts are what a run has seen of an input. An input that several timelines read
+// counts a drop or move in each.
+type InputCounts struct {
+	Events   int64
+	Dropped  [NumReasons]int64 // query errors belong to no input
+	Adjusted [NumReasons]int64
 }
 
 // Graph is a running plan. One goroutine uses it.
@@ -88,6 +109,11 @@ type Graph struct {
 	passed  int // rows passed on since the last count of what is held
 	live    map[*plan.Node][]bool
 	stamps  int // Stamp nodes so far
+	// partition is where the rows at hand come from.
+	partition int
+	partCount []int   // per input: its partitions
+	at        *vertex // that works now; nil outside
+	since     int64   // what Options.Nanos said when it began to
 	// loose are the Order nodes that let rows through as they come, and leaves what they need
 	// for that (concats). In reference data there are none.
 	loose  map[*plan.Node]bool
@@ -106,6 +132,12 @@ type vertex struct {
 	ins  []vec.Time // watermark of each port
 	mark vec.Time   // watermark passed on
 	emit Emit
+
+	in, out int64 // rows
+	dropped [NumReasons]int64
+	busy    int64 // nanoseconds, of its own
+	tap     func(b *vec.Batch)
+	labels  []string // names of the columns of its input, once they are asked for
 }
 
 type edge struct {
@@ -121,6 +153,17 @@ func Build(p *plan.Plan, o Options) (*Graph, error) {
 	g := &Graph{plan: p, opts: o, live: liveColumns(p), references: make([]*refInput, len(p.Inputs)),
 		sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
 	g.Counts.Rows = make([]int64, len(p.Outputs))
+	g.Counts.Inputs = make([]InputCounts, len(p.Inputs))
+	for i := range p.Inputs {
+		n := 1
+		if i < len(o.Partitions) {
+			n = max(n, o.Partitions[i])
+		}
+		if n > MaxPartitions {
+			return nil, fmt.Errorf("exec: input %q has %d partitions, more than %d", p.Inputs[i].Name, n, MaxPartitions)
+		}
+		g.partCount = append(g.partCount, n)
+	}
 	g.loose, g.leaves = concats(p, o.Sample)
 	for i := range p.Inputs {
 		g.references[i] = &refInput{}
@@ -165,6 +208,11 @@ func (g *Graph) add(nodes []*plan.Node) error {
 				continue
 			}
 			from.outs = append(from.outs, edge{v, port})
+		}
+		if o, ok := op.(*order); ok {
+			for _, in := range ports {
+				o.stamps = append(o.stamps, stampsBelow(in, byNode)...)
+			}
 		}
 		v.emit = func(b *vec.Batch) error { return g.emit(v, b) }
 		byNode[n] = v
@@ -225,8 +273,12 @@ func (g *Graph) emit(v *vertex, b *vec.Batch) error {
 	if b.N == 0 {
 		return nil
 	}
+	v.out += int64(b.N)
+	if v.tap != nil {
+		v.tap(b)
+	}
 	for _, e := range v.outs {
-		if err := e.to.op.Push(e.port, b, e.to.emit); err != nil {
+		if err := g.push(e.to, e.port, b); err != nil {
 			return err
 		}
 		if c, ok := e.to.op.(clocked); ok {
@@ -236,6 +288,15 @@ func (g *Graph) emit(v *vertex, b *vec.Batch) error {
 		}
 	}
 	return g.checkPassed(b.N)
+}
+
+// push gives a batch to a node.
+func (g *Graph) push(v *vertex, port int, b *vec.Batch) error {
+	v.in += int64(b.N)
+	was := g.enter(v)
+	err := v.op.Push(port, b, v.emit)
+	g.enter(was)
+	return err
 }
 
 // advance passes the watermark t of vertex v to its consumers.
@@ -250,36 +311,13 @@ func (g *Graph) advance(v *vertex, t vec.Time) error {
 			continue
 		}
 		to.ins[e.port] = t
-		if err := to.op.Advance(e.port, t, to.emit); err != nil {
+		was := g.enter(to)
+		err := to.op.Advance(e.port, t, to.emit)
+		g.enter(was)
+		if err != nil {
 			return err
 		}
-		low := to.ins[0]
-		for _, x := range to.ins[1:] {
-			low = min(low, x)
-		}
-		if err := g.advance(to, low); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Push feeds decoded events of an input, in order: a column per field of the plan's
-// input, and arrival times or nil.
-func (g *Graph) Push(input int, b *vec.Batch) error {
-	g.Counts.Events += int64(b.N)
-	for _, v := range g.sources[input] {
-		if err := v.op.Push(0, b, v.emit); err != nil {
-			return err
-		}
-	}
-	return g.checkHeld()
-}
-
-// Close ends an input: every window that waits for nothing else closes.
-func (g *Graph) Close(input int) error {
-	for _, v := range g.sources[input] {
-		if err := g.advance(v, vec.MaxTime); err != nil {
+		if err := g.advance(to, slices.Min(to.ins)); err != nil {
 			return err
 		}
 	}
@@ -296,18 +334,6 @@ func (g *Graph) Disorder() []vec.Time {
 		}
 	}
 	return out
-}
-
-// Watermark of an input: the smallest of its timelines. The runner reads next from the
-// input that is furthest behind.
-func (g *Graph) Watermark(input int) vec.Time {
-	low := vec.MaxTime
-	for _, s := range g.sources[input] {
-		for _, e := range s.outs {
-			low = min(low, e.to.mark)
-		}
-	}
-	return low
 }
 
 // write hands rows to the output.

@@ -20,9 +20,16 @@ type concat struct {
 	out   vec.Batch
 }
 
-// leafShift is where the number of a leaf stands in a row's number; below it counts the
-// rows of the leaf.
-const leafShift = 48
+// The number of a row is, from its high bits to its low ones: the leaf, the partition of the
+// input, and the row in it. Only rows of equal T are compared by it, so that it does no harm
+// that the last part begins anew after so many rows.
+const (
+	rowBits   = 40
+	leafShift = rowBits + 12
+)
+
+// MaxPartitions is how many partitions an input may have.
+const MaxPartitions = 1 << (leafShift - rowBits)
 
 // maxLeaves is how many leaves the numbers of rows can tell apart.
 const maxLeaves = 1 << (63 - leafShift)
@@ -70,7 +77,7 @@ func (o *concat) Push(port int, b *vec.Batch, emit Emit) error {
 		if b.Seq != nil {
 			seq = append(seq, o.first[port]+b.Seq[i])
 		} else {
-			seq = append(seq, o.first[port]+o.rows[port]+int64(i))
+			seq = append(seq, o.first[port]|(o.rows[port]+int64(i))&(1<<rowBits-1))
 		}
 	}
 	o.rows[port] += int64(b.N)
@@ -87,7 +94,7 @@ func (o *concat) Snapshot(w *state.Writer) {
 
 func (o *concat) Restore(r *state.Reader) error {
 	for i := range o.rows {
-		if o.rows[i] = r.Int(); o.rows[i]>>leafShift != 0 {
+		if o.rows[i] = r.Int(); o.rows[i] < 0 {
 			r.Fail()
 		}
 	}

@@ -38,3 +38,16 @@ func KnownKeys(g *Graph) int {
 	keys, _ := HistoryState(g)
 	return n + keys
 }
+
+// ForgetCounts sets all counts of a graph to 0, so that the state of two can be compared.
+func ForgetCounts(g *Graph) {
+	g.Counts = Counts{Rows: make([]int64, len(g.Counts.Rows)), Inputs: make([]InputCounts, len(g.Counts.Inputs))}
+	for _, v := range g.nodes {
+		v.in, v.out, v.dropped = 0, 0, [NumReasons]int64{}
+		if s, ok := v.op.(*stamp); ok {
+			for _, c := range s.parts {
+				c.rows = 0
+			}
+		}
+	}
+}

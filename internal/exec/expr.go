@@ -45,14 +45,15 @@ type frame struct {
 	// active marks the rows whose evaluation counts; nil means all. Errors of other rows
 	// do not happen: AND, OR, CASE and COALESCE stop when the result is known (saql.md 3.2).
 	active []bool
-	first  *QueryError // the error of the smallest row
-	bad    []bool      // rows that failed; nil if none
+	first  *QueryError  // the error of the smallest row
+	bad    []bool       // rows that failed; nil if none
+	errs   []QueryError // the first error of each of them
 }
 
 func (f *frame) start(b *vec.Batch) {
 	f.b, f.n = b, b.N
 	f.gen++
-	f.active, f.first, f.bad = nil, nil, nil
+	f.active, f.first, f.bad, f.errs = nil, nil, nil, f.errs[:0]
 }
 
 func (f *frame) fail(span diag.Span, row int, message string) {
@@ -62,7 +63,10 @@ func (f *frame) fail(span diag.Span, row int, message string) {
 	if f.bad == nil {
 		f.bad = make([]bool, f.n)
 	}
-	f.bad[row] = true
+	if !f.bad[row] {
+		f.bad[row] = true
+		f.errs = append(f.errs, QueryError{Span: span, Message: message, Row: row})
+	}
 	if f.first == nil || row < f.first.Row {
 		f.first = &QueryError{Span: span, Message: message, Row: row}
 	}

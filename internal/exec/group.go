@@ -336,7 +336,9 @@ func (r *results) take(b *resultRows, accs []fn.Acc) {
 				r.failed = &QueryError{Span: r.o.op.Aggs[j].Span, Message: r.msg}
 				return
 			}
-			r.o.g.Counts.Dropped[QueryFailed] += int64(len(r.bad))
+			for _, row := range r.bad {
+				r.o.resultFailed(&QueryError{Span: r.o.op.Aggs[j].Span, Message: r.msg}, b.tuples[row])
+			}
 		}
 		appendVec(&r.aggs[j], &r.tmp)
 	}
@@ -350,6 +352,21 @@ func (r *results) take(b *resultRows, accs []fn.Acc) {
 			r.ids = append(r.ids, int32(r.window))
 		}
 	}
+}
+
+// resultFailed drops the result of a group.
+func (o *grouping) resultFailed(e *QueryError, tuple int32) {
+	o.g.failed()
+	if o.g.opts.OnQueryError == nil {
+		return
+	}
+	b := vec.Batch{N: 1, Cols: make([]vec.Vec, len(o.op.Keys))}
+	names := make([]string, len(b.Cols))
+	for p := range b.Cols {
+		o.keys.column(p, []int32{tuple}, &b.Cols[p])
+		names[p] = o.g.label(o.node.In[0], o.op.Keys[p])
+	}
+	o.g.opts.OnQueryError(e, rowJSON(names, &b, 0))
 }
 
 // flush passes the gathered rows on.

@@ -62,8 +62,8 @@ func (g *Graph) countHeld() error {
 // held is how many rows wait for earlier ones.
 func (o *order) held() int {
 	n := 0
-	for _, port := range o.runs {
-		for _, r := range port {
+	for _, l := range o.lanes {
+		for _, r := range l.runs {
 			if r.sealed {
 				n += len(r.sorted) - r.at
 			} else {

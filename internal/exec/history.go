@@ -33,6 +33,7 @@ type history struct {
 	results []vec.Vec // per call
 	bad     []bool    // rows of the batch at hand with a query error; nil if none
 	first   *QueryError
+	errs    []QueryError // of each of the bad rows the first
 	sel     []int32
 	fits    [2]vec.Batch
 	misfit  []bool
@@ -63,8 +64,8 @@ type historyUnit interface {
 	push(in *historyRows)
 	// keep takes over what it needs of the batch, once the results have been passed on.
 	keep(in *historyRows)
-	// misfits marks the rows whose arguments are query errors.
-	misfits(in *historyRows, bad []bool)
+	// misfits tells of the rows whose arguments are query errors.
+	misfits(in *historyRows, fail func(at diag.Span, row int, message string))
 	// expire forgets what no row with T >= t can see. It is cheap; sweep looks at every key.
 	expire(t vec.Time)
 	sweep(t vec.Time)
@@ -164,7 +165,7 @@ func (h *history) Push(_ int, b *vec.Batch, emit Emit) error {
 		return err
 	}
 	h.in.Batch = b
-	h.first, h.bad = nil, nil
+	h.first, h.bad, h.errs = nil, nil, h.errs[:0]
 	for _, s := range h.sets {
 		s.number(&h.in)
 		for _, u := range s.units {
@@ -209,16 +210,21 @@ func (h *history) fitting(b *vec.Batch) (*vec.Batch, error) {
 	if !h.g.opts.DropErrors || b.N == 0 {
 		return b, nil
 	}
-	h.misfit = resize(h.misfit, b.N)
+	h.misfit, h.errs = resize(h.misfit, b.N), h.errs[:0]
 	clear(h.misfit)
 	h.in.Batch = b
 	for _, s := range h.sets {
 		for _, u := range s.units {
-			u.misfits(&h.in, h.misfit)
+			u.misfits(&h.in, func(at diag.Span, row int, message string) {
+				if !h.misfit[row] {
+					h.misfit[row] = true
+					h.errs = append(h.errs, QueryError{Span: at, Message: message, Row: row})
+				}
+			})
 		}
 	}
-	if n := countTrue(h.misfit); n > 0 {
-		h.g.Counts.Dropped[QueryFailed] += int64(n)
+	if len(h.errs) > 0 {
+		h.drop(b)
 		b = h.without(1, b, h.misfit)
 		h.evaluate(b)
 	}
@@ -251,14 +257,11 @@ func (h *history) good(bad []bool) {
 	}
 }
 
-func countTrue(list []bool) int {
-	n := 0
-	for _, x := range list {
-		if x {
-			n++
-		}
+// drop tells of the rows of b that failed.
+func (h *history) drop(b *vec.Batch) {
+	for i := range h.errs {
+		h.g.rowFailed(&h.errs[i], b)
 	}
-	return n
 }
 
 // fail notes a query error of a row that a unit has seen.
@@ -266,7 +269,10 @@ func (h *history) fail(at diag.Span, row int, message string) {
 	if h.bad == nil {
 		h.bad = make([]bool, h.in.N)
 	}
-	h.bad[row] = true
+	if !h.bad[row] {
+		h.bad[row] = true
+		h.errs = append(h.errs, QueryError{Span: at, Message: message, Row: row})
+	}
 	if h.first == nil || row < h.first.Row {
 		h.first = &QueryError{Span: at, Message: message, Row: row}
 	}
@@ -285,7 +291,7 @@ func (h *history) output(b *vec.Batch) *vec.Batch {
 	if h.bad == nil {
 		return &h.out
 	}
-	h.g.Counts.Dropped[QueryFailed] += int64(countTrue(h.bad))
+	h.drop(b)
 	h.good(h.bad)
 	pick(&h.kept, &h.out, h.sel, h.live)
 	return &h.kept

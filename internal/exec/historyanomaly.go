@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
@@ -195,8 +196,8 @@ func (u *anomalyUnit) drop(k *anomalyKey, to vec.Time) {
 
 func (u *anomalyUnit) keep(*historyRows) {}
 
-func (u *anomalyUnit) misfits(in *historyRows, bad []bool) {
-	u.numbers(in, func(row int, _ string) { bad[row] = true })
+func (u *anomalyUnit) misfits(in *historyRows, fail func(at diag.Span, row int, message string)) {
+	u.numbers(in, func(row int, message string) { fail(u.call.Span, row, message) })
 }
 
 // expire notices when no row is of use any more.

@@ -3,6 +3,7 @@ package exec
 import (
 	"slices"
 
+	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -61,9 +62,9 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-func (u *firstUnit) keep(*historyRows)            {}
-func (u *firstUnit) misfits(*historyRows, []bool) {}
-func (u *firstUnit) sweep(vec.Time)               {}
+func (u *firstUnit) keep(*historyRows)                                  {}
+func (u *firstUnit) misfits(*historyRows, func(diag.Span, int, string)) {}
+func (u *firstUnit) sweep(vec.Time)                                     {}
 
 // expire notices that the interval is over.
 func (u *firstUnit) expire(t vec.Time) {

@@ -3,6 +3,7 @@ package exec
 import (
 	"slices"
 
+	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
@@ -295,7 +296,7 @@ func (u *lagUnit) settle(column func(col int) *vec.Vec) {
 	u.old = u.old[:0]
 }
 
-func (u *lagUnit) misfits(*historyRows, []bool) {}
+func (u *lagUnit) misfits(*historyRows, func(diag.Span, int, string)) {}
 
 // expire notices when no row is of use any more.
 func (u *lagUnit) expire(t vec.Time) {

@@ -3,6 +3,7 @@ package exec
 import (
 	"slices"
 
+	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
@@ -340,13 +341,13 @@ func scatterLane[T any](out []T, at []int32, src []T) {
 
 func (u *overUnit) keep(*historyRows) { u.expire(u.s.h.newest) }
 
-func (u *overUnit) misfits(in *historyRows, bad []bool) {
+func (u *overUnit) misfits(in *historyRows, fail func(at diag.Span, row int, message string)) {
 	pass := in.passes(u.when)
-	for _, f := range u.finder {
+	for j, f := range u.finder {
 		for _, c := range f.cols {
 			for i := range in.N {
 				if (pass == nil || pass[i] == fn.True) && f.misfit(&in.Cols[c], i) {
-					bad[i] = true
+					fail(u.s.h.op.Calls[u.calls[j]].Span, i, f.message)
 				}
 			}
 		}

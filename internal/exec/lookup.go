@@ -258,10 +258,10 @@ func (o *lookup) Snapshot(w *state.Writer) { o.numbers.snapshot(w) }
 func (o *lookup) Restore(r *state.Reader) error { return o.numbers.restore(r) }
 
 // numbers gives the rows that an operator makes of numbered rows numbers of their own, in the
-// same order: those of each leaf (see concat) are counted anew, so that several rows made of
-// one do not share its number.
+// same order: those of each leaf and partition (see concat) are counted anew, so that several
+// rows made of one do not share its number.
 type numbers struct {
-	next []int64 // per leaf
+	next []int64 // per leaf and partition
 	out  []int64
 }
 
@@ -273,11 +273,11 @@ func (n *numbers) of(seq []int64, from []int32) []int64 {
 	}
 	n.out = n.out[:0]
 	for _, i := range from {
-		leaf := seq[i] >> leafShift
+		leaf := seq[i] >> rowBits
 		for int64(len(n.next)) <= leaf {
 			n.next = append(n.next, 0)
 		}
-		n.out = append(n.out, leaf<<leafShift+n.next[leaf])
+		n.out = append(n.out, leaf<<rowBits|n.next[leaf]&(1<<rowBits-1))
 		n.next[leaf]++
 	}
 	return n.out
@@ -294,7 +294,7 @@ func (n *numbers) restore(r *state.Reader) error {
 	n.next = n.next[:0]
 	for range r.Count() {
 		x := r.Int()
-		if x>>leafShift != 0 {
+		if x < 0 {
 			r.Fail()
 		}
 		n.next = append(n.next, x)

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"weir/internal/plan"
@@ -172,7 +173,12 @@ func (o *match) Push(_ int, b *vec.Batch, _ Emit) error {
 			if !o.g.opts.DropErrors {
 				return err
 			}
-			o.g.Counts.Dropped[QueryFailed]++
+			var failed *QueryError
+			if !errors.As(err, &failed) {
+				return err
+			}
+			failed.Row = i
+			o.g.rowFailed(failed, b)
 		}
 	}
 	o.keep(found)

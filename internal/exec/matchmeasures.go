@@ -55,7 +55,7 @@ func (o *match) emit(found []finding, emit Emit) error {
 	for i, e := range m.exprs {
 		m.out.Cols[i] = *e.eval(&m.f)
 	}
-	if err := o.g.queryErrors(&m.f); err != nil {
+	if err := o.g.queryErrorsOf(&m.f, o.refLabels); err != nil {
 		return err
 	}
 	m.out.N, m.out.Time = m.refs.N, m.refs.Time
@@ -84,4 +84,13 @@ func (o *match) path(at int32) *vec.Rec {
 		rec.Vals[n] = vec.StringValue(o.names[o.links[i].pos])
 	}
 	return rec
+}
+
+// refLabels are the names of the columns that the measures refer to.
+func (o *match) refLabels() []string {
+	names := make([]string, len(o.op.Refs))
+	for i, ref := range o.op.Refs {
+		names[i] = o.g.label(o.node.In[0], ref.Col)
+	}
+	return names
 }

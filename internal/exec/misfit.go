@@ -17,10 +17,12 @@ type misfitFinder struct {
 	known [vec.NumKinds]int8 // 1: fits, -1: does not; 0: not known, or differs by value
 	call  fn.Call
 	bad   bool
-	out   vec.Vec
-	row   vec.Vec
-	args  []*vec.Vec // row, among NULLs
-	slot  [1]int32
+	// message is what the judge last said against a value.
+	message string
+	out     vec.Vec
+	row     vec.Vec
+	args    []*vec.Vec // row, among NULLs
+	slot    [1]int32
 }
 
 func newMisfitFinder(acc fn.Acc, a plan.GroupAgg) *misfitFinder {
@@ -40,7 +42,7 @@ func newMisfitFinder(acc fn.Acc, a plan.GroupAgg) *misfitFinder {
 		f.args[f.at] = &f.row
 	}
 	f.acc.Grow(1)
-	f.call.OnError = func(int, string) { f.bad = true }
+	f.call.OnError = func(_ int, message string) { f.bad, f.message = true, message }
 	for _, k := range []vec.Kind{vec.Missing, vec.Null, vec.Bit, vec.Int, vec.Float} {
 		f.known[k] = 1 // all that take arguments take numbers
 	}
@@ -68,24 +70,31 @@ func (f *misfitFinder) misfit(v *vec.Vec, i int) bool {
 	return f.bad
 }
 
+// misfitOf is the first aggregate that cannot take row i, or -1.
+func (o *grouping) misfitOf(b *vec.Batch, i int) int {
+	for j, f := range o.misfits {
+		for _, c := range f.cols {
+			if f.misfit(&b.Cols[c], i) {
+				return j
+			}
+		}
+	}
+	return -1
+}
+
 // fitting gives b without the rows that some aggregate cannot take, and counts these.
 func (o *grouping) fitting(b *vec.Batch) *vec.Batch {
 	o.sel = o.sel[:0]
 	for i := range b.N {
-		fits := true
-		for _, f := range o.misfits {
-			for _, c := range f.cols {
-				fits = fits && !f.misfit(&b.Cols[c], i)
-			}
+		if bad := o.misfitOf(b, i); bad >= 0 {
+			o.g.rowFailed(&QueryError{Span: o.op.Aggs[bad].Span, Message: o.misfits[bad].message, Row: i}, b)
+			continue
 		}
-		if fits {
-			o.sel = append(o.sel, int32(i))
-		}
+		o.sel = append(o.sel, int32(i))
 	}
 	if len(o.sel) == b.N {
 		return b
 	}
-	o.g.Counts.Dropped[QueryFailed] += int64(b.N - len(o.sel))
 	pick(&o.fits, b, o.sel, o.live)
 	return &o.fits
 }

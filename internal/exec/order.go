@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"slices"
 
 	"weir/internal/fn"
@@ -9,8 +10,8 @@ import (
 	"weir/internal/vec"
 )
 
-// order merges its inputs by (T, input, arrival). Rows wait until no earlier one can come
-// (saql.md 4.3 step 4).
+// order merges its inputs by (T, input, partition, arrival). Rows wait until no earlier one
+// can come (saql.md 4.3 step 4).
 //
 // Rows are collected in runs of some thousand. A run is sorted by itself once one of its
 // rows may go; from then on the rows of a run that may go are always the next ones, and
@@ -19,16 +20,28 @@ type order struct {
 	live  []bool
 	cols  []plan.Col
 	ports []vec.Time // watermark of each
-	runs  [][]*run   // per port, in order of arrival
-	some  []*run     // the runs that give rows now
-	due   []dueRow
-	spare []dueRow
-	pool  []*run
-	out   vec.Batch
-	merge columnMerge
+	lanes []*lane    // by port and part; each port has one at least
+	last  *lane      // the one that took rows last
+	// stamps give the rows, if nothing between here and there holds them. Where one has several
+	// partitions, rows of the watermark's own time have to wait.
+	stamps []*stamp
+	some   []*run // the runs that give rows now
+	due    []dueRow
+	spare  []dueRow
+	pool   []*run
+	out    vec.Batch
+	merge  columnMerge
 }
 
-// run is rows of one port, copied. Those before at are gone.
+// lane is the rows of one partition of a port. Part is what stands above rowBits in the
+// numbers of its rows.
+type lane struct {
+	port int
+	part int64
+	runs []*run // in order of arrival
+}
+
+// run is rows of one lane, copied. Those before at are gone.
 type run struct {
 	b      vec.Batch
 	arena  vec.Arena
@@ -49,15 +62,20 @@ type dueRow struct {
 const runRows = 4096
 
 func newOrder(ports int, live []bool, cols []plan.Col) *order {
-	o := &order{live: live, cols: cols, ports: make([]vec.Time, ports), runs: make([][]*run, ports)}
+	o := &order{live: live, cols: cols, ports: make([]vec.Time, ports)}
 	for i := range o.ports {
 		o.ports[i] = vec.MinTime
+		o.lanes = append(o.lanes, &lane{port: i})
 	}
 	return o
 }
 
 func (o *order) Push(port int, b *vec.Batch, emit Emit) error {
-	r := o.openRun(port)
+	part := int64(0)
+	if b.Seq != nil {
+		part = b.Seq[0] >> rowBits // all rows of a batch have come together
+	}
+	r := o.openRun(o.lane(port, part))
 	for i, live := range o.live {
 		if live {
 			r.b.Cols[i].AppendRows(&b.Cols[i], nil, &r.arena)
@@ -66,16 +84,44 @@ func (o *order) Push(port int, b *vec.Batch, emit Emit) error {
 	r.add(b.Time[:b.N])
 	// Rows that do not move time on, such as those of an input without times, are followed
 	// by no Advance. They need not wait for the next one.
-	if len(o.ports) == 1 && slices.Max(b.Time[:b.N]) <= o.ports[0] {
+	if len(o.ports) == 1 && !o.wide() && slices.Max(b.Time[:b.N]) <= o.ports[0] {
 		return o.give(o.ports[0], emit)
 	}
 	return nil
 }
 
-// openRun is the run of a port that takes rows.
-func (o *order) openRun(port int) *run {
-	if n := len(o.runs[port]); n > 0 {
-		if r := o.runs[port][n-1]; !r.sealed && r.b.N < runRows {
+// wide reports whether an input has several partitions.
+func (o *order) wide() bool {
+	for _, s := range o.stamps {
+		if len(s.parts) > 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// lane finds the rows of a partition, or makes the place for them.
+func (o *order) lane(port int, part int64) *lane {
+	if l := o.last; l != nil && l.port == port && l.part == part {
+		return l
+	}
+	i, found := slices.BinarySearchFunc(o.lanes, lane{port: port, part: part}, func(l *lane, want lane) int {
+		if c := cmp.Compare(l.port, want.port); c != 0 {
+			return c
+		}
+		return cmp.Compare(l.part, want.part)
+	})
+	if !found {
+		o.lanes = slices.Insert(o.lanes, i, &lane{port: port, part: part})
+	}
+	o.last = o.lanes[i]
+	return o.last
+}
+
+// openRun is the run of a lane that takes rows.
+func (o *order) openRun(l *lane) *run {
+	if n := len(l.runs); n > 0 {
+		if r := l.runs[n-1]; !r.sealed && r.b.N < runRows {
 			return r
 		}
 	}
@@ -89,7 +135,7 @@ func (o *order) openRun(port int) *run {
 		r = &run{b: vec.Batch{Cols: make([]vec.Vec, len(o.live))}}
 	}
 	r.first = vec.MaxTime
-	o.runs[port] = append(o.runs[port], r)
+	l.runs = append(l.runs, r)
 	return r
 }
 
@@ -111,9 +157,9 @@ func (o *order) Advance(port int, t vec.Time, emit Emit) error {
 		return nil // an input has not begun
 	}
 	// With one input a row at the watermark may go: later rows of that time come after it.
-	// With several, an input of smaller number may still bring one.
+	// With several, an input or partition of smaller number may still bring one.
 	limit := low
-	if len(o.ports) > 1 && low != vec.MaxTime {
+	if low != vec.MaxTime && (len(o.ports) > 1 || o.wide()) {
 		limit--
 	}
 	return o.give(limit, emit)
@@ -131,12 +177,12 @@ func (o *order) give(limit vec.Time, emit Emit) error {
 	return nil
 }
 
-// take sets due to the rows that may go, in order: those of equal time by port, run, and
+// take sets due to the rows that may go, in order: those of equal time by lane, run, and
 // place in the run.
 func (o *order) take(limit vec.Time) {
 	o.due, o.some = o.due[:0], o.some[:0]
-	for _, runs := range o.runs {
-		for _, r := range runs {
+	for _, l := range o.lanes {
+		for _, r := range l.runs {
 			if r.first > limit {
 				continue
 			}
@@ -171,17 +217,17 @@ func (o *order) seal(r *run) {
 
 // free takes back the runs whose rows are gone.
 func (o *order) free() {
-	for p, runs := range o.runs {
-		kept := runs[:0]
-		for _, r := range runs {
+	for _, l := range o.lanes {
+		kept := l.runs[:0]
+		for _, r := range l.runs {
 			if r.sealed && r.at == len(r.sorted) {
 				o.pool = append(o.pool, r)
 			} else {
 				kept = append(kept, r)
 			}
 		}
-		clear(runs[len(kept):])
-		o.runs[p] = kept
+		clear(l.runs[len(kept):])
+		l.runs = kept
 	}
 }
 
@@ -203,16 +249,21 @@ func (o *order) release(rows []dueRow, emit Emit) error {
 	return emit(&o.out)
 }
 
-// Snapshot writes the waiting rows per port, in order of arrival.
+// Snapshot writes the waiting rows per lane, in order of arrival.
 func (o *order) Snapshot(w *state.Writer) {
-	for p, runs := range o.runs {
-		w.Int(int64(o.ports[p]))
+	for _, t := range o.ports {
+		w.Int(int64(t))
+	}
+	w.Uint(uint64(len(o.lanes)))
+	for _, l := range o.lanes {
+		w.Uint(uint64(l.port))
+		w.Int(l.part)
 		n := 0
-		for _, r := range runs {
+		for _, r := range l.runs {
 			n += r.b.N - r.at
 		}
 		w.Uint(uint64(n))
-		for _, r := range runs {
+		for _, r := range l.runs {
 			for i, waits := range r.waiting() {
 				if waits {
 					o.saveRow(w, r, i)
@@ -246,16 +297,22 @@ func (r *run) waiting() []bool {
 func (o *order) Restore(r *state.Reader) error {
 	for p := range o.ports {
 		o.ports[p] = vec.Time(r.Int())
+	}
+	for range r.Count() {
+		port, part := r.Uint(), r.Int()
+		if port >= uint64(len(o.ports)) || part < 0 {
+			r.Fail()
+		}
 		for range r.Count() {
-			x := o.openRun(p)
+			if r.Err() != nil {
+				return r.Err()
+			}
+			x := o.openRun(o.lane(int(port), part))
 			x.add([]vec.Time{vec.Time(r.Int())})
 			for c, live := range o.live {
 				if live {
 					x.b.Cols[c].Append(loadColumn(r, o.cols[c].Type))
 				}
-			}
-			if r.Err() != nil {
-				return r.Err()
 			}
 		}
 	}

@@ -53,6 +53,17 @@ func (p *pairs) init(g *Graph, right *plan.Node, outs []plan.Out, on *plan.Expr,
 	p.tried.Cols = make([]vec.Vec, len(outs))
 }
 
+// labels are the names of the columns of the pairs that are tried.
+func (p *pairs) labels() []string {
+	names := make([]string, len(p.outs))
+	for c, reads := range p.reads {
+		if reads {
+			names[c] = p.g.label(p.g.at.node.In[p.outs[c].Port], p.outs[c].Col)
+		}
+	}
+	return names
+}
+
 func (p *pairs) len() int { return len(p.left) }
 
 func (p *pairs) add(t vec.Time, left, right int32) {
@@ -153,7 +164,7 @@ func (p *pairs) try() ([]fn.Truth, error) {
 	}
 	p.f.start(&p.tried)
 	matches := p.on.test(&p.f)
-	if err := p.g.queryErrors(&p.f); err != nil {
+	if err := p.g.queryErrorsOf(&p.f, p.labels); err != nil {
 		return nil, err
 	}
 	for i, bad := range p.f.bad {

@@ -39,7 +39,7 @@ type ReferenceRows struct {
 // CREATE TABLE; it may be nil.
 func NewReferenceRows(p *plan.Plan, input int, text bool, onDrop func(row int)) *ReferenceRows {
 	r := &ReferenceRows{used: UsedColumns(p)[input], judge: Graph{plan: p}}
-	r.judge.plan = p
+	r.judge.Counts.Inputs = make([]InputCounts, len(p.Inputs))
 	r.rows.Cols = make([]vec.Vec, len(p.Inputs[input].Fields))
 	if len(p.Inputs[input].Table) > 0 {
 		r.table = newTyped(&r.judge, input, p.Inputs[input], text)
@@ -193,7 +193,9 @@ func inputsOf(p *plan.Plan, root *plan.Node) []int {
 // referenceRows computes the rows of a node of reference data as they are in force at a time.
 func (g *Graph) referenceRows(root *plan.Node, at vec.Time) (*vec.Batch, error) {
 	sub := &Graph{plan: g.plan, live: g.live, references: g.references, inReference: true, opts: g.opts,
-		sources: make([][]*vertex, len(g.plan.Inputs)), rows: make([][]int32, len(g.plan.Inputs))}
+		sources: make([][]*vertex, len(g.plan.Inputs)), rows: make([][]int32, len(g.plan.Inputs)),
+		partCount: g.partCount}
+	sub.Counts.Inputs = make([]InputCounts, len(g.plan.Inputs))
 	sub.opts.Sample = true // UNION keeps the order of its branches
 	if err := sub.add(below(g.plan, root)); err != nil {
 		return nil, err

@@ -106,23 +106,6 @@ func without(sel []int32, bad []bool) []int32 {
 	return kept
 }
 
-// queryErrors ends the run with the first query error of a batch, or counts the rows by
-// policy.
-func (g *Graph) queryErrors(f *frame) error {
-	if f.first == nil {
-		return nil
-	}
-	if !g.opts.DropErrors {
-		return f.first
-	}
-	for _, b := range f.bad {
-		if b {
-			g.Counts.Dropped[QueryFailed]++
-		}
-	}
-	return nil
-}
-
 // project computes columns.
 type project struct {
 	stateless

@@ -19,8 +19,10 @@ func loadColumn(r *state.Reader, t vec.Kinds) vec.Value {
 // Snapshot writes the state of every operator.
 func (g *Graph) Snapshot() []byte {
 	w := state.NewWriter()
+	g.Counts.save(w)
 	w.Uint(uint64(len(g.nodes)))
 	for _, v := range g.nodes {
+		v.saveCounts(w)
 		w.Int(int64(v.mark))
 		for _, t := range v.ins {
 			w.Int(int64(t))
@@ -34,6 +36,7 @@ func (g *Graph) Snapshot() []byte {
 // an error the graph must not be used.
 func (g *Graph) Restore(b []byte) error {
 	r := state.NewReader(b)
+	g.Counts.load(r)
 	if n := r.Uint(); r.Err() == nil && n != uint64(len(g.nodes)) {
 		r.Fail()
 	}
@@ -41,6 +44,7 @@ func (g *Graph) Restore(b []byte) error {
 		if r.Err() != nil {
 			return r.Err()
 		}
+		v.loadCounts(r)
 		v.mark = vec.Time(r.Int())
 		for i := range v.ins {
 			v.ins[i] = vec.Time(r.Int())
@@ -52,5 +56,79 @@ func (g *Graph) Restore(b []byte) error {
 	if r.Err() == nil && r.Rest() != 0 {
 		r.Fail()
 	}
-	return r.Err()
+	if r.Err() != nil {
+		return r.Err()
+	}
+	for input, sources := range g.sources {
+		for _, v := range sources {
+			for _, e := range v.outs {
+				if s, ok := e.to.op.(*stamp); ok {
+					g.partCount[input] = max(g.partCount[input], len(s.parts))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// save writes the counts, so that they go on after a restart.
+func (c *Counts) save(w *state.Writer) {
+	w.Int(c.Events)
+	w.Int(c.PeakHeld)
+	saveInts(w, c.Dropped[:])
+	saveInts(w, c.Adjusted[:])
+	saveInts(w, c.Notes[:])
+	saveInts(w, c.Rows)
+	w.Uint(uint64(len(c.Inputs)))
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		w.Int(in.Events)
+		saveInts(w, in.Dropped[:])
+		saveInts(w, in.Adjusted[:])
+	}
+}
+
+func (c *Counts) load(r *state.Reader) {
+	c.Events, c.PeakHeld = r.Int(), r.Int()
+	loadInts(r, c.Dropped[:])
+	loadInts(r, c.Adjusted[:])
+	loadInts(r, c.Notes[:])
+	loadInts(r, c.Rows)
+	if n := r.Count(); n != len(c.Inputs) {
+		r.Fail()
+	}
+	for i := range c.Inputs {
+		in := &c.Inputs[i]
+		in.Events = r.Int()
+		loadInts(r, in.Dropped[:])
+		loadInts(r, in.Adjusted[:])
+	}
+}
+
+func (v *vertex) saveCounts(w *state.Writer) {
+	w.Int(v.in)
+	w.Int(v.out)
+	saveInts(w, v.dropped[:])
+}
+
+func (v *vertex) loadCounts(r *state.Reader) {
+	v.in, v.out = r.Int(), r.Int()
+	loadInts(r, v.dropped[:])
+}
+
+func saveInts(w *state.Writer, list []int64) {
+	w.Uint(uint64(len(list)))
+	for _, x := range list {
+		w.Int(x)
+	}
+}
+
+// loadInts reads as many numbers as list has.
+func loadInts(r *state.Reader, list []int64) {
+	if n := r.Count(); n != len(list) {
+		r.Fail()
+	}
+	for i := range list {
+		list[i] = r.Int()
+	}
 }

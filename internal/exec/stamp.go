@@ -2,7 +2,6 @@ package exec
 
 import (
 	"weir/internal/plan"
-	"weir/internal/state"
 	"weir/internal/vec"
 )
 
@@ -35,7 +34,8 @@ func (s *source) Push(_ int, b *vec.Batch, emit Emit) error {
 
 // stamp gives rows their timestamps by the policies of saql.md 4.3 and makes the
 // watermark of 4.4. A row that is adjusted or kept never lies before the watermark as it
-// was when the row came.
+// was when the row came. Each partition of the input has times of its own; the watermark
+// of the stream is the smallest of theirs.
 type stamp struct {
 	stateless
 	g         *Graph
@@ -48,13 +48,12 @@ type stamp struct {
 	sample    bool
 	live      []bool
 
-	newest vec.Time // largest T accepted
-	clock  vec.Time // latest arrival
-	mark   vec.Time
-	keys   *keyTable  // of OVER; nil without
-	lines  []timeline // per group of keys
-	keyRow vec.Batch  // the keys of the batch at hand
-	rows   int        // rows since the timelines were last looked through
+	parts []*timelines // per partition
+	cur   *timelines   // that of the batch at hand
+	low   vec.Time     // the smallest mark of parts
+	seq   []int64      // numbers of the rows at hand, if there are several partitions
+
+	keyRow vec.Batch // the keys of the batch at hand
 	// Behind is the furthest that an event lay behind the newest before it: what Sample
 	// runs need to know of their input.
 	behind vec.Time
@@ -67,12 +66,9 @@ type stamp struct {
 	kept vec.Batch
 }
 
-// timeline is a substream of TIMESTAMP BY .. OVER (saql.md 4.5): the watermark of its key.
-type timeline struct{ mark vec.Time }
-
 func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
 	s := &stamp{g: g, late: g.opts.Late, tolerance: g.opts.OutOfOrder, drop: g.opts.Drop, sample: g.opts.Sample,
-		live: live, newest: vec.MinTime, clock: vec.MinTime, mark: vec.MinTime}
+		live: live, low: vec.MinTime}
 	if src, ok := n.In[0].Op.(*plan.Source); ok {
 		s.input = src.Input
 	}
@@ -82,26 +78,31 @@ func newStamp(g *Graph, n *plan.Node, op *plan.Stamp, live []bool) *stamp {
 	}
 	if len(op.Over) > 0 {
 		s.over = c.all(op.Over)
-		s.keys = newOverKeys(len(s.over))
+	}
+	for range g.partitions(s.input) {
+		s.addPartition(g.firstClock(), vec.MinTime)
 	}
 	return s
 }
 
-func newOverKeys(n int) *keyTable {
-	cols := make([]int, n)
-	for i := range cols {
-		cols[i] = i
-	}
-	return newKeyTable(cols, nil)
-}
-
-// Watermark is W of the timeline: no row to come is older.
-func (s *stamp) Watermark() vec.Time { return s.mark }
+// Watermark is W of the stream: no row to come is older.
+func (s *stamp) Watermark() vec.Time { return s.low }
 
 func (s *stamp) Push(_ int, b *vec.Batch, emit Emit) error {
 	if b.N == 0 {
 		return nil
 	}
+	s.cur = s.parts[s.g.partition]
+	was := s.cur.mark
+	err := s.stamped(b, emit)
+	if s.cur.mark > was {
+		s.lower(was)
+	}
+	return err
+}
+
+// stamped gives the rows their times and passes them on.
+func (s *stamp) stamped(b *vec.Batch, emit Emit) error {
 	s.f.start(b)
 	if cap(s.t) < b.N {
 		s.t = make([]vec.Time, b.N)
@@ -117,26 +118,27 @@ func (s *stamp) Push(_ int, b *vec.Batch, emit Emit) error {
 		}
 	}
 	if s.sel == nil {
-		s.out.N, s.out.Cols, s.out.Seq, s.out.Time = b.N, b.Cols, b.Seq, s.t
+		s.out.N, s.out.Cols, s.out.Seq, s.out.Time = b.N, b.Cols, s.number(b.N), s.t
 		return emit(&s.out)
 	}
 	// Some rows were dropped. The times stand packed at the start of s.t.
 	s.kept.Time = nil
 	pick(&s.kept, b, s.sel, s.live)
-	s.kept.Time = s.t[:s.kept.N]
+	s.kept.Time, s.kept.Seq = s.t[:s.kept.N], s.number(s.kept.N)
 	return emit(&s.kept)
 }
 
 // byArrival: T is the arrival time, never running back.
 func (s *stamp) byArrival(b *vec.Batch) {
 	s.sel = nil
+	c := s.cur
 	for i := range b.N {
 		a := s.g.opts.Start
 		if b.Arrival != nil {
 			a = b.Arrival[i]
 		}
-		s.mark = max(s.mark, a)
-		s.t[i] = s.mark
+		c.mark = max(c.mark, a)
+		s.t[i] = c.mark
 	}
 }
 
@@ -149,7 +151,7 @@ func (s *stamp) plain(b *vec.Batch) bool {
 	}
 	s.sel = nil
 	if s.sample && s.tolerance < 0 {
-		newest, behind := s.newest, s.behind
+		newest, behind := s.cur.newest, s.behind
 		for i, x := range col.Int[:b.N] {
 			t := vec.Time(x)
 			s.t[i] = t
@@ -159,13 +161,13 @@ func (s *stamp) plain(b *vec.Batch) bool {
 				behind = newest - t
 			}
 		}
-		s.newest, s.behind = newest, behind
+		s.cur.newest, s.behind = newest, behind
 		return true
 	}
 	if s.drop && !s.sample {
 		return s.plainDrop(b.N, col.Int)
 	}
-	newest, mark, moved := s.newest, s.mark, int64(0)
+	newest, mark, moved := s.cur.newest, s.cur.mark, int64(0)
 	for i, x := range col.Int[:b.N] {
 		t := vec.Time(x)
 		if t < mark {
@@ -180,25 +182,25 @@ func (s *stamp) plain(b *vec.Batch) bool {
 			}
 		}
 	}
-	s.newest, s.mark = newest, mark
-	s.g.Counts.Adjusted[OutOfOrder] += moved
+	s.cur.newest, s.cur.mark = newest, mark
+	s.g.adjusted(s.input, OutOfOrder, moved)
 	return true
 }
 
 func (s *stamp) plainDrop(n int, times []int64) bool {
-	sel := s.room(n)
+	sel, c := s.room(n), s.cur
 	for i, x := range times[:n] {
 		t := vec.Time(x)
-		if t < s.mark {
+		if t < c.mark {
 			s.dropped(i, OutOfOrder)
 			continue
 		}
 		s.t[len(sel)] = t
 		sel = append(sel, int32(i))
-		if t > s.newest {
-			s.newest = t
+		if t > c.newest {
+			c.newest = t
 			if s.tolerance >= 0 {
-				s.mark = max(s.mark, t-s.tolerance)
+				c.mark = max(c.mark, t-s.tolerance)
 			}
 		}
 	}
@@ -222,13 +224,7 @@ func (s *stamp) keep(sel []int32, n int) {
 }
 
 func (s *stamp) dropped(row int, why Reason) {
-	s.g.Counts.Dropped[why]++
-	if s.g.opts.OnDrop != nil {
-		if rows := s.g.rows[s.input]; rows != nil {
-			row = int(rows[row])
-		}
-		s.g.opts.OnDrop(s.input, row, why)
-	}
+	s.g.eventDropped(s.input, row, why)
 }
 
 // byExpr is the general case.
@@ -248,7 +244,7 @@ func (s *stamp) byExpr(b *vec.Batch) error {
 				s.dropped(i, NoKey)
 				continue
 			}
-			line = &s.lines[groups[i]]
+			line = &s.cur.lines[groups[i]]
 		}
 		if t, ok = s.police(b, i, t, line); !ok {
 			continue
@@ -274,24 +270,19 @@ func (s *stamp) eventTime(col *vec.Vec, i int) (vec.Time, bool) {
 
 // groups gives the timeline of each row; nil without OVER.
 func (s *stamp) groups(n int) []int32 {
-	if s.keys == nil {
+	c := s.cur
+	if c.keys == nil {
 		return nil
 	}
-	s.forget()
-	s.rows += n
+	s.forget(c)
+	c.looked += n
 	s.keyRow.N, s.keyRow.Cols = n, s.keyRow.Cols[:0]
 	for _, k := range s.over {
 		s.keyRow.Cols = append(s.keyRow.Cols, *k.eval(&s.f))
 	}
-	groups, _ := s.keys.groups(&s.keyRow)
-	s.growLines()
+	groups, _ := c.keys.groups(&s.keyRow)
+	c.growLines()
 	return groups
-}
-
-func (s *stamp) growLines() {
-	for int(s.keys.n) > len(s.lines) {
-		s.lines = append(s.lines, timeline{vec.MinTime})
-	}
 }
 
 // noKey reports whether a key of row i is NULL.
@@ -304,31 +295,17 @@ func (s *stamp) noKey(i int) bool {
 	return false
 }
 
-// forget drops the timelines that the arrival clock has overtaken: a new one would be the
-// same (saql.md 4.5). It looks when there are many, after as many rows.
-func (s *stamp) forget() {
-	if len(s.lines) < limits.idleGroups || s.rows < len(s.lines) {
-		return
-	}
-	s.rows = 0
-	w := state.NewWriter()
-	s.Snapshot(w)
-	s.keys, s.lines = newOverKeys(len(s.over)), s.lines[:0]
-	if err := s.Restore(state.NewReader(w.Bytes())); err != nil {
-		panic("exec: the state of a timeline does not read back: " + err.Error())
-	}
-}
-
 // police applies the policies to one event: early, late, disorder (saql.md 4.3).
 func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Time, bool) {
+	c := s.cur
 	if s.sample {
-		s.behind = max(s.behind, s.newest-t)
-		if s.newest == vec.MinTime {
+		s.behind = max(s.behind, c.newest-t)
+		if c.newest == vec.MinTime {
 			s.behind = 0
 		}
-		s.newest = max(s.newest, t)
+		c.newest = max(c.newest, t)
 		if s.tolerance >= 0 {
-			s.mark = max(s.mark, s.newest-s.tolerance)
+			c.mark = max(c.mark, c.newest-s.tolerance)
 		}
 		return t, true
 	}
@@ -341,16 +318,16 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 		if s.late >= 0 && a-t > s.late {
 			if s.drop {
 				s.dropped(i, Late)
-				s.tick(a)
+				s.tick(c, a)
 				return 0, false
 			}
-			s.g.Counts.Adjusted[Late]++
+			s.g.adjusted(s.input, Late, 1)
 			t = a - s.late
 		}
 	}
-	mark := s.mark
+	mark := c.mark
 	if line != nil {
-		line.mark = max(line.mark, s.idle())
+		line.mark = max(line.mark, s.idle(c))
 		mark = line.mark
 	}
 	if t < mark {
@@ -359,7 +336,7 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 			s.arrive(b, i)
 			return 0, false
 		}
-		s.g.Counts.Adjusted[OutOfOrder]++
+		s.g.adjusted(s.input, OutOfOrder, 1)
 		t = mark
 	}
 	if line != nil {
@@ -367,9 +344,9 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 			line.mark = max(line.mark, t-s.tolerance)
 		}
 	} else {
-		s.newest = max(s.newest, t)
+		c.newest = max(c.newest, t)
 		if s.tolerance >= 0 {
-			s.mark = max(s.mark, s.newest-s.tolerance)
+			c.mark = max(c.mark, c.newest-s.tolerance)
 		}
 	}
 	s.arrive(b, i)
@@ -380,59 +357,6 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 // policy is older than clock - late (saql.md 4.4).
 func (s *stamp) arrive(b *vec.Batch, i int) {
 	if b.Arrival != nil {
-		s.tick(b.Arrival[i])
+		s.tick(s.cur, b.Arrival[i])
 	}
-}
-
-func (s *stamp) tick(a vec.Time) {
-	s.clock = max(s.clock, a)
-	if t := s.idle(); t > s.mark {
-		s.mark = t
-	}
-}
-
-// idle is the watermark that the arrival clock alone gives.
-func (s *stamp) idle() vec.Time {
-	if s.late < 0 || s.clock == vec.MinTime {
-		return vec.MinTime
-	}
-	return s.clock - s.late
-}
-
-func (s *stamp) Snapshot(w *state.Writer) {
-	w.Int(int64(s.newest))
-	w.Int(int64(s.clock))
-	w.Int(int64(s.mark))
-	w.Int(int64(s.behind))
-	n := 0
-	for i := range s.lines {
-		if s.lines[i].mark > s.idle() {
-			n++
-		}
-	}
-	w.Uint(uint64(n))
-	for i := range s.lines {
-		if s.lines[i].mark > s.idle() {
-			s.keys.saveKey(w, int32(i))
-			w.Int(int64(s.lines[i].mark))
-		}
-	}
-}
-
-func (s *stamp) Restore(r *state.Reader) error {
-	s.newest, s.clock, s.mark = vec.Time(r.Int()), vec.Time(r.Int()), vec.Time(r.Int())
-	s.behind = vec.Time(r.Int())
-	var row vec.Batch // not keyRow, whose columns belong to others
-	for range r.Count() {
-		if s.keys == nil {
-			r.Fail()
-		}
-		if r.Err() != nil {
-			return r.Err()
-		}
-		group, _ := s.keys.loadKey(r, &row)
-		s.growLines()
-		s.lines[group].mark = vec.Time(r.Int())
-	}
-	return r.Err()
 }

@@ -140,10 +140,7 @@ func (t *typed) without(n int) *vec.Batch {
 			t.sel = append(t.sel, int32(i))
 			continue
 		}
-		t.g.Counts.Dropped[TypeConversion]++
-		if t.g.opts.OnDrop != nil {
-			t.g.opts.OnDrop(t.input, i, TypeConversion)
-		}
+		t.g.eventDropped(t.input, i, TypeConversion)
 	}
 	pick(&t.kept, &t.out, t.sel, t.all)
 	t.kept.Arrival = pickLane(t.kept.Arrival, t.out.Arrival, t.sel)

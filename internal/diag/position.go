@@ -27,6 +27,25 @@ func Position(src string, offset int) (line, col int) {
 	}
 }
 
+// Offset is the byte offset of a line and a column, as Position counts them. What is beyond
+// the line or the text is its end.
+func Offset(src string, line, col int) int {
+	at := 0
+	if strings.HasPrefix(src, byteOrderMark) {
+		at = len(byteOrderMark)
+	}
+	for ; line > 1; line-- {
+		_, next := lineEnd(src, at)
+		at = next
+	}
+	end, _ := lineEnd(src, at)
+	for ; col > 1 && at < end; col-- {
+		_, n := utf8.DecodeRuneInString(src[at:end])
+		at += n
+	}
+	return at
+}
+
 // lineEnd finds the end of the line that holds from, and the start of the next one. On
 // the last line both are the end of the text.
 func lineEnd(src string, from int) (end, next int) {

@@ -77,7 +77,11 @@ func (r *drawing) draw(file, src string, d *Diagnostic) {
 	if d.Severity == SeverityWarning {
 		r.accent = yellow
 	}
-	r.paint(r.accent, fmt.Sprintf("%s[%s]", d.Severity, d.Code))
+	head := d.Severity.String()
+	if d.Code != "" {
+		head += "[" + string(d.Code) + "]"
+	}
+	r.paint(r.accent, head)
 	r.paint(bold, ": "+clean(d.Message))
 	r.WriteByte('\n')
 	r.digits = 1

@@ -42,6 +42,8 @@ type Job struct {
 	Query     string
 	QueryFile string
 	QueryLine int
+	// queryIndent is by how many columns an inline text is set in.
+	queryIndent int
 
 	Level      plan.Level
 	Late       time.Duration // negative: no limit
@@ -62,6 +64,8 @@ type Job struct {
 
 	// Notes are warnings of the reader, about its own files.
 	Notes []Note
+
+	texts map[string]string // of the files that Notes point into
 }
 
 // ErrorPolicy is what becomes of rows that an output does not take (jobmodel.md 9).
@@ -125,6 +129,7 @@ type Function struct {
 // Note is a finding about a file of the job other than its query.
 type Note struct {
 	Place
+	Width    int // of what is wrong on its line, in code points; 0 if it is about the whole file
 	Severity diag.Severity
 	Text     string
 	Hint     string

@@ -48,7 +48,7 @@ func (s *source) addProperties(d *decoder) {
 			out.Fixed(vec.String, d.raw.N)
 			for i := range out.Str {
 				offset, _, _ := d.Row(i)
-				out.Str[i] = s.props.eventID(s.Name, offset)
+				out.Str[i] = s.props.eventID(s.Name, filePartition, offset, 0)
 			}
 		} else if v, ok := s.props.fixed[name]; ok {
 			out.Fixed(v.Kind, d.raw.N)
@@ -65,11 +65,11 @@ var eventSpace = [16]byte{0x6b, 0xa7, 0xb8, 0x11, 0x9d, 0xad, 0x11, 0xd1, 0x80, 
 
 // eventID is the UUID, version 5, of input name, partition, offset and index inside the
 // message, which in a file is the event. It is the same each time the event is read.
-func (p *properties) eventID(input string, offset int64) string {
+func (p *properties) eventID(input string, partition, offset, index int64) string {
 	p.buf = append(p.buf[:0], eventSpace[:]...)
 	p.buf = append(p.buf, "weir:"...)
 	p.buf = append(p.buf, strings.ToLower(input)...)
-	for _, n := range []int64{filePartition, offset, 0} {
+	for _, n := range []int64{partition, offset, index} {
 		p.buf = append(p.buf, '/')
 		p.buf = strconv.AppendInt(p.buf, n, 10)
 	}

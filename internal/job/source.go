@@ -322,41 +322,11 @@ func (s *source) overlong(b *block, data []byte, carry *[]byte) error {
 	}
 }
 
-// decoder decodes blocks of a source; each goroutine has its own.
-type decoder struct {
-	codec.Decoder
-	s    *source
-	raw  vec.Batch
-	out  vec.Batch
-	open []*vec.Dict // per chosen field: its dictionary as the operators see it
-	bads []codec.Bad
-	note func(codec.Bad)
-}
-
+// decoder is the decoder of a goroutine.
 func (s *source) decoder(i int) *decoder {
 	for len(s.decs) <= i {
-		d := &decoder{s: s}
-		fields := make([]vec.Field, 0, len(s.chosen)+1)
-		for _, c := range s.chosen {
-			fields = append(fields, s.fields[c])
-		}
-		if s.arrival {
-			fields = append(fields, vec.Field{Path: []string{arrivalName}, Want: vec.AsDatetime})
-		}
-		if s.Format.CSV {
-			o := s.Format.Options
-			o.LowerNames = s.rules.LowerNames
-			d.Decoder = codec.NewCSV(fields, o)
-		} else {
-			d.Decoder = codec.NewJSON(fields, codec.JSONOptions{Lines: s.lines, Rules: s.rules})
-		}
-		d.note = func(b codec.Bad) {
-			b.Text = bytes.Clone(b.Text)
-			d.bads = append(d.bads, b)
-		}
-		d.out.Cols = make([]vec.Vec, len(s.fields))
-		d.open = make([]*vec.Dict, len(s.chosen))
-		s.decs = append(s.decs, d)
+		s.decs = append(s.decs, newDecoder(layout{fields: s.fields, chosen: s.chosen, arrival: s.arrival, csv: s.Format.CSV, options: s.Format.Options,
+			json: codec.JSONOptions{Lines: s.lines, Rules: s.rules}}))
 	}
 	return s.decs[i]
 }
@@ -364,35 +334,12 @@ func (s *source) decoder(i int) *decoder {
 // decode decodes what is left of a block into d.out. It reports whether more is left that
 // can be decoded now.
 func (d *decoder) decode(b *block) (more bool, err error) {
-	n, err := d.Decode(&d.raw, b.data[b.pos:], b.last, codec.MaxBatchRows, d.note)
+	n, err := d.next(b.data[b.pos:], b.last)
 	if err != nil {
 		return false, err
 	}
 	b.pos += n
-	d.out.N = d.raw.N
-	for k, c := range d.s.chosen {
-		d.out.Cols[c] = d.raw.Cols[k]
-	}
-	d.out.Arrival = nil
 	return n > 0 && b.pos < len(b.data) && d.raw.N > 0, nil
-}
-
-// publish shows the operators the texts of the batch. Operators keep rows, and read their
-// texts while other goroutines have the turn; the codec adds to its dictionaries without
-// a turn. So operators get dictionaries of their own, which grow only here, in the turn.
-// Both share the texts: those that are there never change.
-func (d *decoder) publish() {
-	for k, c := range d.s.chosen {
-		col := &d.out.Cols[c]
-		if col.Dict == nil {
-			continue
-		}
-		if d.open[k] == nil {
-			d.open[k] = &vec.Dict{}
-		}
-		d.open[k].Vals = d.raw.Cols[k].Dict.Vals
-		col.Dict = d.open[k]
-	}
 }
 
 // countArrivals takes the arrival times of a batch. In a pass that only looks, they are

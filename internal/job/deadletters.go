@@ -1,0 +1,314 @@
+package job
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"maps"
+	"sync"
+	"unicode/utf8"
+
+	"weir/internal/disk"
+)
+
+// Dead letters are kept as lines of JSON, in segments that are named by the id of their first
+// letter. The letters of an epoch end with a line that commits them: it has the epoch and a
+// checksum of the lines, and the counts of all letters so far. What stands behind the last
+// such line does not count, and an epoch that is made again writes none of its letters twice.
+
+const (
+	deadDir = "dead"
+	deadExt = ".jsonl"
+	// DefaultDeadBytes is how much text of dead letters is kept. Beyond it the oldest
+	// segments go, and DeadCounts says how many letters that were.
+	DefaultDeadBytes = 256 << 20
+	deadSegments     = 32 // segments of the whole
+	// maxDeadEpoch bounds the text of the dead letters of an epoch; those beyond it are
+	// counted and not kept.
+	maxDeadEpoch = 64 << 20
+	// maxPayload is how much of an event or row a dead letter holds.
+	maxPayload = 64 << 10
+)
+
+// deadCommit is the line behind the letters of an epoch.
+type deadCommit struct {
+	Commit   int64            `json:"commit"` // the epoch; 0 in a line that begins a segment
+	Instance string           `json:"instance"`
+	Last     int64            `json:"last"` // id of the last letter
+	Sum      uint32           `json:"sum"`  // CRC-32C of the lines since the commit before
+	Counts   map[string]int64 `json:"counts"`
+	Unkept   int64            `json:"unkept,omitempty"`
+}
+
+var deadCommitStart = []byte(`{"commit":`)
+
+// deadLog keeps dead letters. One goroutine commits; any may read.
+type deadLog struct {
+	fs       disk.FS
+	instance string
+	limit    int64
+	log      *slog.Logger
+
+	file  disk.File // the last segment, if it is open
+	fresh bool      // the last segment is not durable yet
+
+	mu       sync.Mutex
+	segments []deadSegment
+	end      deadCommit // the last commit
+}
+
+type deadSegment struct{ first, size int64 }
+
+func (s deadSegment) name() string { return fmt.Sprintf("%s/%020d%s", deadDir, s.first, deadExt) }
+
+// load finds what is committed.
+func (l *deadLog) load() error {
+	if l.limit <= 0 {
+		l.limit = DefaultDeadBytes
+	}
+	l.end = deadCommit{Instance: l.instance, Counts: map[string]int64{}}
+	firsts, err := listNumbered(l.fs, deadDir, deadExt)
+	if err != nil {
+		return err
+	}
+	for _, first := range firsts {
+		info, err := l.fs.Stat(deadSegment{first: first}.name())
+		if err != nil {
+			return err
+		}
+		l.segments = append(l.segments, deadSegment{first, info.Size})
+	}
+	for len(l.segments) > 0 {
+		last := &l.segments[len(l.segments)-1]
+		found, err := l.scan(last)
+		if err != nil || found {
+			return err
+		}
+		// It was begun and never committed.
+		if err := l.fs.Remove(last.name()); err != nil {
+			return err
+		}
+		l.segments = l.segments[:len(l.segments)-1]
+	}
+	return nil
+}
+
+// scan reads a segment up to its last commit. It reports false if there is none.
+func (l *deadLog) scan(seg *deadSegment) (found bool, err error) {
+	data, err := readAll(l.fs, seg.name())
+	if err != nil {
+		return false, err
+	}
+	seg.size = 0
+	sum, from, damaged := uint32(0), 0, -1
+	for pos := 0; pos < len(data); {
+		n := bytes.IndexByte(data[pos:], '\n') + 1
+		if n == 0 {
+			break
+		}
+		line := data[pos : pos+n]
+		pos += n
+		if !bytes.HasPrefix(line, deadCommitStart) {
+			sum = crc32.Update(sum, castagnoli, line)
+			continue
+		}
+		var c deadCommit
+		if json.Unmarshal(line, &c) != nil || c.Sum != sum && damaged < 0 {
+			damaged = from
+			continue
+		}
+		if damaged >= 0 {
+			l.log.Error("dead letters are damaged; the others are kept", "file", l.fs.Path(seg.name()), "offset", damaged)
+			damaged = -1
+		}
+		l.end, seg.size, sum, from, found = c, int64(pos), 0, pos, true
+	}
+	if l.end.Instance != l.instance {
+		l.end.Instance, l.end.Commit = l.instance, 0
+	}
+	if l.end.Counts == nil {
+		l.end.Counts = map[string]int64{}
+	}
+	return found, nil
+}
+
+// commit keeps the letters of an epoch, durably, unless it has been committed before. It gives
+// them their ids. After an error it can be called again.
+func (l *deadLog) commit(epoch int64, letters []DeadLetter) (err error) {
+	if len(letters) == 0 || epoch <= l.end.Commit {
+		return nil
+	}
+	end := l.end
+	end.Commit, end.Counts = epoch, maps.Clone(end.Counts)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	for i := range letters {
+		d := &letters[i]
+		end.Counts[d.Name]++
+		if text.Len() > maxDeadEpoch {
+			end.Unkept++
+			continue
+		}
+		end.Last++
+		d.ID = end.Last
+		if err := enc.Encode(d); err != nil {
+			return fmt.Errorf("dead letter: %w", err)
+		}
+	}
+	end.Sum = crc32.Checksum(text.Bytes(), castagnoli)
+	if err := enc.Encode(end); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	seg, err := l.place()
+	if err != nil {
+		return err
+	}
+	if _, err := l.file.Write(text.Bytes()); err != nil {
+		return err
+	}
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	if l.fresh {
+		if err := l.fs.SyncDir(deadDir); err != nil {
+			return err
+		}
+		l.fresh = false
+	}
+	l.mu.Lock()
+	seg.size += int64(text.Len())
+	l.end = end
+	l.mu.Unlock()
+	return l.forget()
+}
+
+// place opens the segment that takes the next letters, behind what is committed in it.
+func (l *deadLog) place() (*deadSegment, error) {
+	n := len(l.segments)
+	if n == 0 || l.segments[n-1].size >= l.limit/deadSegments {
+		l.close()
+		l.mu.Lock()
+		l.segments = append(l.segments, deadSegment{first: l.end.Last + 1})
+		l.mu.Unlock()
+		l.fresh = true
+		n++
+	}
+	seg := &l.segments[n-1]
+	if l.file != nil {
+		return seg, nil
+	}
+	f, err := l.fs.Edit(seg.name())
+	if err != nil {
+		return nil, err
+	}
+	l.file = f
+	if err := f.Truncate(seg.size); err != nil {
+		return nil, err
+	}
+	_, err = f.Seek(seg.size, io.SeekStart)
+	return seg, err
+}
+
+// forget removes the oldest segments beyond the limit.
+func (l *deadLog) forget() error {
+	size := int64(0)
+	for _, s := range l.segments {
+		size += s.size
+	}
+	for size > l.limit && len(l.segments) > 1 {
+		if err := l.fs.Remove(l.segments[0].name()); err != nil && !isNotExist(err) {
+			l.log.Warn("old dead letters cannot be removed", "error", err)
+			return nil
+		}
+		size -= l.segments[0].size
+		l.mu.Lock()
+		l.segments = l.segments[1:]
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+func (l *deadLog) close() {
+	if l.file != nil {
+		l.file.Close() // what counts has been synced
+		l.file = nil
+	}
+}
+
+// counts are all letters so far by name, and how many of them are not kept any more.
+func (l *deadLog) counts() (byName map[string]int64, forgotten int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	forgotten = l.end.Unkept
+	if len(l.segments) > 0 {
+		forgotten += l.segments[0].first - 1
+	}
+	return maps.Clone(l.end.Counts), forgotten
+}
+
+// read gives up to n letters with larger ids than after.
+func (l *deadLog) read(after int64, n int) ([]DeadLetter, error) {
+	l.mu.Lock()
+	segments := append([]deadSegment(nil), l.segments...)
+	l.mu.Unlock()
+	var out []DeadLetter
+	for i, seg := range segments {
+		if i+1 < len(segments) && segments[i+1].first <= after+1 {
+			continue
+		}
+		var err error
+		if out, err = l.readSegment(out, seg, after, n); err != nil && !isNotExist(err) { // removed meanwhile
+			return out, err
+		}
+		if len(out) >= n {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (l *deadLog) readSegment(out []DeadLetter, seg deadSegment, after int64, n int) ([]DeadLetter, error) {
+	f, err := l.fs.Open(seg.name())
+	if err != nil {
+		return out, err
+	}
+	defer f.Close()
+	r := bufio.NewReaderSize(io.LimitReader(f, seg.size), 256<<10)
+	for len(out) < n {
+		line, err := r.ReadBytes('\n')
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return out, err
+		}
+		var d DeadLetter
+		if bytes.HasPrefix(line, deadCommitStart) || json.Unmarshal(line, &d) != nil || d.ID <= after {
+			continue
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// payloadOf is the text of an event or row as a dead letter has it.
+func payloadOf(text []byte) (payload string, cut bool) {
+	if len(text) <= maxPayload {
+		return string(text), false
+	}
+	n := maxPayload
+	for n > maxPayload-utf8.UTFMax && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return string(text[:n]), true
+}

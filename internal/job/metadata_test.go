@@ -77,7 +77,7 @@ func TestEventIDs(t *testing.T) {
 	if id := p.eventID("hub", filePartition, 42, 0); id != "23c83593-a2f5-57db-9844-d2848ce7a7ae" {
 		t.Errorf("the id of weir:hub/0/42/0 is %s", id)
 	}
-	if id := p.eventID("Hub", filePartition, 42, 0); id != p.eventID("hub", 42) || id == p.eventID("hub", 43) || id == p.eventID("bub", 42) {
+	if id := p.eventID("Hub", filePartition, 42, 0); id != p.eventID("hub", filePartition, 42, 0) || id == p.eventID("hub", filePartition, 43, 0) || id == p.eventID("bub", filePartition, 42, 0) {
 		t.Error("the name of the input counts without case, the offset counts")
 	}
 }

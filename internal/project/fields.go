@@ -171,7 +171,7 @@ func (r *reader) text(n *node, f connect.Field) (any, bool) {
 func (n *node) filePath(path string) string {
 	path = filepath.FromSlash(path)
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(n.src.dir(), path)
+		path = n.src.find(path)
 	}
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs

@@ -19,7 +19,7 @@ func Load(path string, o Options) (*Job, error) {
 	if r.failed() || j == nil {
 		return nil, r.problem()
 	}
-	j.Notes, j.texts = r.sorted(), r.texts()
+	j.Notes, j.texts, j.Files = r.sorted(), r.texts(), r.files()
 	return j, nil
 }
 
@@ -33,6 +33,7 @@ func (r *reader) load(path string) *Job {
 		r.failFile(path, "only templates hold several jobs", "there is no job #%s in %s", name, file)
 		return nil
 	}
+	r.root = filepath.Dir(file)
 	o := r.overlay(file)
 	if r.failed() {
 		return nil

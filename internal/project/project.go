@@ -64,6 +64,9 @@ type Job struct {
 
 	// Notes are warnings of the reader, about its own files.
 	Notes []Note
+	// Files are the files that the job was read from, absolute, without those that ${file:..}
+	// names.
+	Files []string
 
 	texts map[string]string // of the files that Notes point into
 }
@@ -151,4 +154,7 @@ type Options struct {
 	// KeepReferences leaves ${env:..} and ${file:..} that have no value as they are, for
 	// checks in places that have no secrets.
 	KeepReferences bool
+	// Home, if set, is where relative paths of the job lead that name nothing beside its files:
+	// those lie in a copy, as the versions of a deployed job do, and its data does not.
+	Home string
 }

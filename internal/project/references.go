@@ -131,7 +131,7 @@ func (r *reader) environment(n *node, ref string) (string, bool) {
 func (r *reader) fileValue(n *node, path string) (string, bool) {
 	full := path
 	if !filepath.IsAbs(full) {
-		full = filepath.Join(n.src.dir(), filepath.FromSlash(path))
+		full = n.src.find(filepath.FromSlash(path))
 	}
 	s, err := r.open(full, path, maxValueBytes)
 	if err == nil {

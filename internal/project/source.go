@@ -31,6 +31,24 @@ type source struct {
 	text string
 	// masked is the text as carets may show it: secrets are stars.
 	masked []byte
+	// root and home are the directory of the job file and Options.Home.
+	root, home string
+}
+
+// find is a path that the text names, from where its relative paths start.
+func (s *source) find(path string) string {
+	full := filepath.Join(s.dir(), path)
+	if s.home == "" {
+		return full
+	}
+	if _, err := os.Stat(full); err == nil {
+		return full
+	}
+	rel, err := filepath.Rel(s.root, full)
+	if err != nil {
+		return full
+	}
+	return filepath.Join(s.home, rel)
 }
 
 // dir is where the relative paths of the file start.
@@ -60,6 +78,7 @@ func (s *source) shown() string {
 // reader reads the files of one job and collects what is to be said about them.
 type reader struct {
 	o       Options
+	root    string // directory of the file that describes the job
 	sources []*source
 	notes   []Note
 	spans   map[*source][]diag.Span
@@ -88,9 +107,20 @@ func (r *reader) open(path, name string, limit int64) (*source, error) {
 
 // source adds a text that messages may point into.
 func (r *reader) source(path, name, text string) *source {
-	s := &source{name: name, path: path, text: text}
+	s := &source{name: name, path: path, text: text, root: r.root, home: r.o.Home}
 	r.sources = append(r.sources, s)
 	return s
+}
+
+// files are the files that were read, absolute, each once.
+func (r *reader) files() []string {
+	var list []string
+	for _, s := range r.sources {
+		if abs, err := filepath.Abs(s.path); err == nil && !slices.Contains(list, abs) {
+			list = append(list, abs)
+		}
+	}
+	return list
 }
 
 // place is where a byte of a source stands.

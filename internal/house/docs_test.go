@@ -19,7 +19,7 @@ func TestPackagesHaveAComment(t *testing.T) {
 			}
 		}
 		want := "Package " + filepath.Base(dir) + " "
-		if strings.HasPrefix(dir, "cmd/") {
+		if strings.HasPrefix(dir, "cmd/") || strings.HasPrefix(dir, "bench/") {
 			want = "Command " + filepath.Base(dir) + " "
 		}
 		if !strings.HasPrefix(doc, want) {

@@ -36,6 +36,8 @@ var Layers = map[string]Layer{
 	"internal/connect/http":  {May: []string{"connect", "vec", "codec", "disk", "hub/log"}, Why: "what is pushed at us lands in the log first"},
 	"internal/hub/log":       {May: []string{"disk"}, Why: "the log is a broker's and could be its own product"},
 	"internal/project":       {May: []string{"connect", "plan", "saql", "diag", "fn", "vec"}, Why: "a job is data: it is read and checked, and opened by others; connectors are known by what they declare; of fn it knows the places of script errors, of vec the unit of time"},
+	"bench/lossy":            {Why: "a judge of durability knows nothing of what it judges; its module is its own, for the sake of its FUSE library"},
+	"internal/crashtest":     {Why: "it sees the program from outside, as a user's data does"},
 	"internal/suite": {May: []string{"project", "connect", "plan", "saql", "diag", "vec", "exec", "codec", "job", "udf", "caserun", "testkit"},
 		Why: "tests of a job run it through the whole engine, and nothing of the command line"},
 	"internal/service": {May: []string{"project", "connect", "connect/all", "plan", "saql", "diag", "vec", "disk", "codec", "exec", "job", "udf", "caserun"},

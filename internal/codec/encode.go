@@ -60,6 +60,32 @@ func NewTaggedEncoder(output string, names []string, row bool) *Encoder {
 // Delimiter sets what stands between the fields of CSV; it is a comma at first.
 func (e *Encoder) Delimiter(c byte) { e.comma = c }
 
+// Restart begins another text: the next row comes behind a header or a "[".
+func (e *Encoder) Restart() {
+	e.began = false
+	if e.row {
+		e.names = nil
+	}
+}
+
+// Resume goes on with a text that has been begun: no header or "[" comes. names are the
+// columns of its header, which matter for rows that are records only.
+func (e *Encoder) Resume(names []string) {
+	e.began = true
+	if e.row {
+		e.names = names
+	}
+}
+
+// Names are the columns of the header, nil if rows are records and none has come.
+func (e *Encoder) Names() []string { return e.names }
+
+// Header appends the header of CSV as it stands before rows with the names.
+func (e *Encoder) Header(dst []byte, names []string) []byte {
+	x := Encoder{names: names, comma: e.comma}
+	return x.header(dst)
+}
+
 // jsonKeys are the texts before the values of an object.
 func jsonKeys(names []string) []string {
 	keys := make([]string, len(names))

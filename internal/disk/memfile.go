@@ -375,7 +375,8 @@ func (f *memFile) Sync() error {
 	}
 	if err != nil {
 		if !f.closed && f.writes && !errors.Is(err, ErrPower) {
-			f.n.pending = nil // lost; readers still see it until the power goes
+			// Data is lost, though readers still see it until the power goes; sizes are not.
+			f.n.pending = slices.DeleteFunc(f.n.pending, func(e edit) bool { return e.data != nil })
 		}
 		return err
 	}

@@ -29,6 +29,8 @@ var Layers = map[string]Layer{
 	"internal/connect": {May: []string{"vec", "codec", "disk"}, Why: "sources and sinks know rows and bytes, and nothing of queries"},
 	"internal/connect/all": {May: []string{"connect/file", "connect/blob", "connect/sql", "connect/table", "connect/http"},
 		Why: "the one list of connectors that a program links"},
+	"internal/connect/connecttest": {May: []string{"connect", "vec", "codec", "disk"},
+		Why: "the judge of connectors knows the contract and none of them"},
 	"internal/connect/file":  {May: []string{"connect", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/blob":  {May: []string{"connect", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/sql":   {May: []string{"connect", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},

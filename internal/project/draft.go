@@ -35,6 +35,8 @@ type entry struct {
 	// azure is the kind in the words of an Azure project, and refused and missing what is
 	// to be said of it; "" for our own.
 	azure, refused, missing string
+	// sample is the format of the sample, if the project says it.
+	sample *connect.Format
 }
 
 // newEntry makes an entry without settings.
@@ -115,6 +117,9 @@ func (r *reader) inputOf(e *entry) Input {
 	}
 	if in.Sample != "" {
 		in.SampleFormat = sampleFormat(in.Sample, in.Format)
+		if e.sample != nil {
+			in.SampleFormat = *e.sample
+		}
 		r.checkSample(e, in.Sample)
 	}
 	switch {
@@ -224,7 +229,7 @@ func (r *reader) connector(e *entry, common []connect.Field) (*connect.Spec, con
 func (e *entry) incomplete(fields []connect.Field) bool {
 	return slices.ContainsFunc(fields, func(f connect.Field) bool {
 		n := e.settings.get(f.Name)
-		return f.Required && f.Default == "" && (n == nil || n.open)
+		return n == nil && f.Required && f.Default == "" || n != nil && n.open
 	})
 }
 

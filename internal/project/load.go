@@ -38,10 +38,17 @@ func (r *reader) load(path string) *Job {
 	if r.failed() {
 		return nil
 	}
+	r.overlaid = o
 	var d *draft
 	switch kind {
 	case Weir:
 		d = r.weirYAML(file)
+	case VSCode:
+		d = r.vsCodeProject(file)
+	case VisualStudio:
+		d = r.visualStudioProject(file)
+	case ARM:
+		d = r.armTemplate(file, name)
 	default:
 		d = r.bareQuery(file)
 	}
@@ -76,7 +83,10 @@ func (r *reader) detect(path string) (file, name string, kind Kind) {
 		file, kind = r.detectIn(file)
 		return file, name, kind
 	}
-	return file, name, r.detectFile(file)
+	if kind = r.detectFile(file); kind == "" {
+		return "", "", ""
+	}
+	return file, name, kind
 }
 
 // detectFile tells the form of a file, by its name and, for JSON, by what is in it.
@@ -86,13 +96,19 @@ func (r *reader) detectFile(file string) Kind {
 		return Weir
 	case ext == ".asaproj":
 		return VisualStudio
+	case ext == ".bicep":
+		r.failFile(r.shortName(file), "build it first, with az bicep build --file "+filepath.Base(file)+", and take the JSON file", "a Bicep file is read as the template that it is built to")
+		return ""
 	case ext == ".json" && strings.EqualFold(filepath.Base(file), "asaproj.json"):
 		return VSCode
 	case ext == ".json":
-		return ARM
+		return r.detectJSON(file)
 	}
 	return Query
 }
+
+// maxTexts is how many JSON files of a folder are looked into for a template.
+const maxTexts = 32
 
 // detectIn finds the job of a folder.
 func (r *reader) detectIn(dir string) (string, Kind) {
@@ -101,7 +117,7 @@ func (r *reader) detectIn(dir string) (string, Kind) {
 		r.failFile(r.shortName(dir), "", "cannot read the folder: %s", reason(err))
 		return "", ""
 	}
-	var yaml, vscode, templates, queries, studio []string
+	var yaml, vscode, texts, queries, studio []string
 	for _, e := range entries {
 		if e.IsDir() {
 			continue
@@ -115,8 +131,8 @@ func (r *reader) detectIn(dir string) (string, Kind) {
 			vscode = append(vscode, full)
 		case ext == ".asaproj":
 			studio = append(studio, full)
-		case strings.HasSuffix(name, ".jobtemplate.json"):
-			templates = append(templates, full)
+		case ext == ".json" && !strings.HasSuffix(name, ".parameters.json"):
+			texts = append(texts, full)
 		case slices.Contains(queryExtensions, ext):
 			queries = append(queries, full)
 		}
@@ -124,7 +140,10 @@ func (r *reader) detectIn(dir string) (string, Kind) {
 	for _, form := range []struct {
 		files []string
 		kind  Kind
-	}{{yaml, Weir}, {vscode, VSCode}, {studio, VisualStudio}, {templates, ARM}, {queries, Query}} {
+	}{{yaml, Weir}, {vscode, VSCode}, {studio, VisualStudio}, {texts, ARM}, {queries, Query}} {
+		if form.kind == ARM {
+			form.files = slices.DeleteFunc(form.files[:min(len(form.files), maxTexts)], func(f string) bool { return !holdsJob(f) })
+		}
 		switch len(form.files) {
 		case 0:
 		case 1:

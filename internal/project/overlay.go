@@ -3,9 +3,6 @@ package project
 import (
 	"os"
 	"path/filepath"
-	"slices"
-
-	"weir/internal/connect"
 )
 
 // overlayName is the file beside a job that fills in what the job leaves out.
@@ -45,8 +42,8 @@ func (r *reader) overlay(job string) *node {
 // functions. What the overlay does not say stays.
 func (r *reader) lay(o *node, d *draft) {
 	if n := o.get("job"); n != nil && n.kind != nullNode {
-		fields := slices.DeleteFunc(bare(jobFields), func(f connect.Field) bool { return f.Name == "query" })
-		r.settings(d.job, n, fields, bare(timeFields))
+		r.settings(d.job, n, bare(jobFields), bare(timeFields))
+		r.query(d.job, n.get("query"))
 	}
 	d.inputs = r.layEntries(d.inputs, r.entries(o, "inputs", true), d.job)
 	d.outputs = r.layEntries(d.outputs, r.entries(o, "outputs", false), d.job)
@@ -76,8 +73,8 @@ func (r *reader) layEntries(list, over []*entry, j *Job) []*entry {
 		}
 		for _, m := range o.settings.members {
 			e.set(m.name, m.value)
-			if e.input && m.name == "sample" {
-				e.refused = "" // a run over the sample needs nothing else
+			if m.name == "sample" || m.name == "format" {
+				e.refused, e.sample = "", nil // what was said of another decoder is no longer true
 			}
 		}
 	}
@@ -93,5 +90,5 @@ func (r *reader) replaceType(e, o *entry) {
 		}
 	}
 	e.settings = o.settings
-	e.azure, e.refused, e.missing = "", "", ""
+	e.refused, e.missing = "", ""
 }

@@ -19,7 +19,9 @@ func init() {
 	source := func(context.Context, connect.Config, connect.SourceEnv) (connect.Source, error) {
 		return nil, errors.New("not opened")
 	}
-	sink := func(context.Context, connect.Config, connect.SinkEnv) (connect.Sink, error) { return nil, errors.New("not opened") }
+	sink := func(context.Context, connect.Config, connect.SinkEnv) (connect.Sink, error) {
+		return nil, errors.New("not opened")
+	}
 	connect.Register(&connect.Spec{Name: "probe", Summary: "A connector of the tests.", Source: source, Sink: sink, Reference: true,
 		Fields: []connect.Field{
 			{Name: "address", Type: connect.Text, Required: true, Doc: "Where."},

@@ -163,7 +163,7 @@ func (j *Job) Refusals(live bool) []Note {
 		used := slices.ContainsFunc(u.inputs, func(n saql.Name) bool { return strings.EqualFold(n.Text, in.Name) })
 		switch {
 		case !used:
-		case in.Refused != "":
+		case in.Refused != "" && (live || in.Sample == ""):
 			add(in.Place, in.Name, in.Refused)
 		case live && in.Connector == nil:
 			add(in.Place, in.Name, in.Missing)

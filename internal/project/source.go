@@ -81,8 +81,9 @@ type reader struct {
 	root    string // directory of the file that describes the job
 	sources []*source
 	notes   []Note
-	spans   map[*source][]diag.Span
 	values  []substituted // what came from outside and must not show in messages
+	// overlaid is the overlay; nil if there is none.
+	overlaid *node
 }
 
 // substituted is a text that a reference like ${env:NAME} was replaced by.
@@ -234,13 +235,17 @@ func RenderNotes(w io.Writer, notes []Note, text map[string]string, color bool) 
 		}
 		src := text[n.File]
 		start := diag.Offset(src, n.Line, n.Col)
-		d := &diag.Diagnostic{Severity: n.Severity, Message: n.Text, Hint: n.Hint, Span: diag.Span{Start: start, End: diag.Offset(src, n.Line, n.Col+n.Width)}}
+		text, more, _ := strings.Cut(n.Text, "\n")
+		d := &diag.Diagnostic{Severity: n.Severity, Message: text, Hint: n.Hint, Span: diag.Span{Start: start, End: diag.Offset(src, n.Line, n.Col+n.Width)}}
 		switch {
 		case n.Line == 0 && n.File != "":
 			d.Message = n.File + ": " + d.Message
 			diag.Render(w, "", "", d, color)
 		default:
 			diag.Render(w, n.File, src, d, color)
+		}
+		if more != "" { // lines to write into a file
+			io.WriteString(w, "\n    "+strings.ReplaceAll(more, "\n", "\n    ")+"\n")
 		}
 	}
 }

@@ -1,0 +1,149 @@
+package project
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"weir/internal/connect"
+)
+
+// azureKind is a kind of input or output of an Azure job (jobmodel.md 4, 6 to 8), and what can
+// take its place.
+type azureKind struct {
+	name string // for people
+	// types are the names in ARM, and projects those in projects, as folded gives them.
+	types    []string
+	projects []string
+	// properties is the key of a project file below which its settings are.
+	properties []string
+	// where names the thing by its settings: "eventHubName in serviceBusNamespace".
+	where []string
+	// secret is the setting that exports leave out.
+	secret string
+	// connect maps it to a connector; nil if none talks to it.
+	connect func(r *reader, e *entry, p *node)
+	// instead are connectors that a user may take in its place, the best first.
+	input, output []string
+}
+
+// azureKinds are the kinds. The names of connectors in here are advice: one that this program
+// does not have is not named to users.
+var azureKinds = []azureKind{
+	{name: "Event Hub", types: []string{"microsoftservicebuseventhub", "microsofteventhubeventhub"}, projects: []string{"eventhub", "eventhubs"},
+		properties: []string{"EventHubProperties"}, where: []string{"eventHubName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey",
+		input: []string{"http", "file"}, output: []string{"http", "blob", "file"}},
+	{name: "IoT Hub", types: []string{"microsoftdevicesiothubs"}, projects: []string{"iothub"},
+		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", input: []string{"http", "file"}},
+	{name: "Blob Storage", types: []string{"microsoftstorageblob"}, projects: []string{"blobstorage", "blob", "azuredatalakestoragegen2", "blobstorageadlsgen2"},
+		properties: []string{"BlobStorageProperties", "BlobReferenceProperties"}, where: []string{"container", "storageAccounts"}, secret: "AccountKey",
+		input: []string{"file"}, output: []string{"blob", "file"}},
+	{name: "SQL Database", types: []string{"microsoftsqlserverdatabase"}, projects: []string{"sqldatabase", "azuresqldatabase"},
+		properties: []string{"SQLDatabaseProperties", "SqlReferenceInputInfo", "AzureSqlDatabaseProperties"}, where: []string{"table", "database", "server"}, secret: "Password",
+		connect: connectSQLServer, input: []string{"file"}, output: []string{"sqlserver", "sqlite"}},
+	{name: "Synapse Analytics", types: []string{"microsoftsqlserverdatawarehouse"}, projects: []string{"azuresynapseanalytics", "sqldatawarehouse", "azuresqldatawarehouse"},
+		properties: []string{"AzureSynapseProperties", "SQLDataWarehouseProperties"}, where: []string{"table", "database", "server"}, secret: "Password", output: []string{"sqlserver", "sqlite"}},
+	{name: "PostgreSQL", types: []string{"microsoftdbforpostgresqlserversdatabases"}, projects: []string{"postgresql", "azuredatabaseforpostgresql"},
+		properties: []string{"PostgreSQLProperties"}, where: []string{"table", "database", "server"}, secret: "Password", connect: connectPostgres, output: []string{"postgres", "sqlite"}},
+	{name: "Cosmos DB", types: []string{"microsoftstoragedocumentdb"}, projects: []string{"documentdb", "cosmosdb"},
+		properties: []string{"DocumentDbProperties", "CosmosDbProperties"}, where: []string{"collectionNamePattern", "database", "accountId"}, secret: "AccountKey", output: []string{"table", "blob"}},
+	{name: "Table Storage", types: []string{"microsoftstoragetable"}, projects: []string{"tablestorage", "azuretable"},
+		properties: []string{"TableStorageProperties"}, where: []string{"table", "accountName"}, secret: "AccountKey", output: []string{"table", "blob"}},
+	{name: "Service Bus queue", types: []string{"microsoftservicebusqueue"}, projects: []string{"servicebusqueue"},
+		properties: []string{"ServiceBusQueueProperties"}, where: []string{"queueName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", output: []string{"http", "blob"}},
+	{name: "Service Bus topic", types: []string{"microsoftservicebustopic"}, projects: []string{"servicebustopic"},
+		properties: []string{"ServiceBusTopicProperties"}, where: []string{"topicName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", output: []string{"http", "blob"}},
+	{name: "Azure Function", types: []string{"microsoftazurefunction"}, projects: []string{"azurefunction", "azurefunctions"},
+		properties: []string{"AzureFunctionProperties"}, where: []string{"functionName", "functionAppName"}, secret: "ApiKey", output: []string{"http"}},
+	{name: "Power BI", types: []string{"powerbi"}, projects: []string{"powerbi"},
+		properties: []string{"PowerBIProperties", "PowellBIProperties"}, where: []string{"table", "dataset"}, output: []string{"http", "blob"}},
+	{name: "Data Explorer", types: []string{"microsoftkustoclustersdatabases"}, projects: []string{"dataexplorer", "azuredataexplorer", "kusto"},
+		properties: []string{"AzureDataExplorerProperties", "KustoProperties"}, where: []string{"table", "database", "cluster"}, output: []string{"postgres", "blob"}},
+	{name: "Data Lake Store", types: []string{"microsoftdatalakeaccounts"}, projects: []string{"datalakestore", "azuredatalakestore", "datalakestoragegen1"},
+		properties: []string{"AzureDataLakeStoreProperties"}, where: []string{"accountName"}, output: []string{"blob"}},
+	{name: "Event Grid", types: []string{"microsofteventgrideventsubscriptions"}, projects: []string{"eventgrid"}, input: []string{"http", "file"}},
+	{name: "edge bus", types: []string{"gatewaymessagebus"}, projects: []string{"edgehub", "gatewaymessagebus"}, where: []string{"topic"}, input: []string{"http", "file"}, output: []string{"http", "blob"}},
+	{name: "raw data", types: []string{"raw"}, projects: []string{"raw"}, input: []string{"file"}, output: []string{"blob"}},
+	{name: "file", types: []string{"file"}, projects: []string{"file", "localinput"}, where: []string{"path"}, input: []string{"file"}, output: []string{"file"}},
+}
+
+// folded is a name without case, blanks and signs: Azure's files write "Event Hub", "EventHub"
+// and "Microsoft.ServiceBus/EventHub" in any case.
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
+}
+
+// kindOfAzure finds the kind of a type name; nil if it is not known.
+func kindOfAzure(name string) *azureKind {
+	f := folded(name)
+	for i := range azureKinds {
+		k := &azureKinds[i]
+		if slices.Contains(k.types, f) || slices.Contains(k.projects, f) {
+			return k
+		}
+	}
+	return nil
+}
+
+// kindByProperties finds the kind of a project's file by the one properties that are not null,
+// and these properties.
+func kindByProperties(root *node) (*azureKind, *node) {
+	for i := range azureKinds {
+		if p := root.look(azureKinds[i].properties...); p != nil && p.kind == objectNode {
+			return &azureKinds[i], p
+		}
+	}
+	return nil, nil
+}
+
+// connectSQLServer maps to the connector for SQL Server: it is the same server.
+func connectSQLServer(r *reader, e *entry, p *node) {
+	r.connectDatabase(e, p, "sqlserver", ".database.windows.net")
+}
+
+// connectPostgres maps to the connector for PostgreSQL.
+func connectPostgres(r *reader, e *entry, p *node) {
+	r.connectDatabase(e, p, "postgres", ".postgres.database.azure.com")
+}
+
+// connectDatabase takes server, database, user, password and table. A short server name gets
+// the domain that the service has.
+func (r *reader) connectDatabase(e *entry, p *node, kind, domain string) {
+	if _, ok := connect.Find(kind); !ok {
+		return // this program is built without it
+	}
+	e.settingText("type", kind, nil)
+	if s := p.look("server"); s.scalar() {
+		host, port, hasPort := strings.Cut(strings.TrimPrefix(s.text, "tcp:"), ",")
+		if !s.open && !strings.Contains(host, ".") && !strings.EqualFold(host, "localhost") {
+			host += domain
+		}
+		e.settingText("host", host, s)
+		if hasPort {
+			e.set("port", &node{kind: numberNode, text: port, src: s.src, span: s.span})
+		}
+	}
+	for _, name := range []string{"database", "user", "password", "table"} {
+		v := p.look(name)
+		if !v.scalar() {
+			v = &node{kind: textNode, open: true, src: e.src, span: e.span} // an export left it out
+		}
+		e.settingText(name, v.text, v)
+	}
+	if s, t := p.look("schema"), p.look("table"); s.scalar() && s.text != "" && t.scalar() {
+		e.settingText("table", s.text+"."+t.text, t)
+	}
+	for _, m := range e.settings.members {
+		if t := p.look(or(map[string]string{"host": "server"}[m.name], m.name)); t.scalar() && isPlaceholder(t.text) {
+			m.value.open = true
+		}
+	}
+}
+
+// isPlaceholder tells a text that somebody was to replace: <server>.
+func isPlaceholder(s string) bool { return strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") }

@@ -42,7 +42,7 @@ var Layers = map[string]Layer{
 	"internal/crashtest":     {Why: "it sees the program from outside, as a user's data does"},
 	"internal/suite": {May: []string{"project", "connect", "plan", "saql", "diag", "vec", "exec", "codec", "job", "udf", "caserun", "testkit"},
 		Why: "tests of a job run it through the whole engine, and nothing of the command line"},
-	"internal/service": {May: []string{"project", "connect", "connect/all", "plan", "saql", "diag", "vec", "disk", "codec", "exec", "job", "udf", "caserun"},
+	"internal/service": {May: []string{"project", "connect", "connect/all", "connect/table", "plan", "saql", "diag", "vec", "fn", "window", "disk", "codec", "exec", "job", "udf", "caserun"},
 		Why: "it makes running jobs of written ones, for the command line and the pages alike"},
 	"internal/web": {May: []string{"service", "job", "project", "connect", "plan", "saql", "diag", "vec"}, Why: "pages and programs see jobs through the service"},
 	"internal/job": {May: []string{"plan", "exec", "codec", "connect", "disk", "state", "vec", "diag"}, Why: "the runner drives the engine; it is not driven by verbs or pages"},

@@ -1,0 +1,65 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrNoJob is the error of a name that no job has.
+var ErrNoJob = errors.New("there is no such job")
+
+// ErrNoPart is the error of a step, output or version that a job does not have.
+var ErrNoPart = errors.New("there is no such part")
+
+// ErrConflict is the error of what the state of the job does not allow: it runs, or somebody
+// else has changed it.
+var ErrConflict = errors.New("this does not fit what the job is now")
+
+// ErrBusy is the error of a limit that has been reached.
+var ErrBusy = errors.New("too many")
+
+// ErrClosed is the error of asking a service that ends.
+var ErrClosed = errors.New("the service is stopping")
+
+// InvalidError is a job that cannot be taken as it is written.
+type InvalidError struct {
+	Job   string
+	Found Findings
+}
+
+func (e *InvalidError) Error() string {
+	n := e.Found.Errors()
+	s := "s"
+	if n == 1 {
+		s = ""
+	}
+	return fmt.Sprintf("the job %q is wrong: %d error%s\n%s", e.Job, n, s, e.Found.Error())
+}
+
+// Unwrap gives the findings.
+func (e *InvalidError) Unwrap() error { return e.Found }
+
+// StateError is a change that the state of the job does not survive.
+type StateError struct {
+	Job    string
+	Steps  []string
+	Reason string
+}
+
+func (e *StateError) Error() string {
+	what := ""
+	if len(e.Steps) > 0 {
+		what = " of " + strings.Join(e.Steps, ", ")
+	}
+	return fmt.Sprintf("the state%s cannot be kept: %s; deploy with --discard-state to start what cannot be kept empty, "+
+		"or under another name to run both", what, e.Reason)
+}
+
+// NotRunningError is the error of asking a job that does not run for what only a running one
+// has.
+type NotRunningError struct{ Job, What string }
+
+func (e *NotRunningError) Error() string {
+	return fmt.Sprintf("the job %q does not run, so it has no %s; start it with \"weir job start %s\"", e.Job, e.What, e.Job)
+}

@@ -1,0 +1,540 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"weir/internal/disk"
+)
+
+// Partition is a sequence of records.
+type Partition struct {
+	fs disk.FS
+	o  Options
+
+	// disk is held by who writes, rolls or removes files: a token in it. What it guards
+	// follows. It is taken before mu.
+	disk    chan struct{}
+	file    disk.File // of the last segment; nil if that is dead
+	durable int64     // offset up to which an fsync has succeeded
+	spare   []byte    // memory of the next group
+	timer   *time.Timer
+	late    sync.WaitGroup // fsyncs that the timer has started
+	doubt   error          // why the end of the last segment must go into a new one before all else
+	broken  error          // records that readers have seen were lost: nothing goes any more
+	gone    bool           // a file was removed, and the directory not synced since
+
+	mu      sync.Mutex
+	closed  bool
+	segs    []*segment // never empty
+	group   *group     // collects appends
+	writing int        // bytes of the group that is being written
+	low     int64      // records before it may go
+	last    int64      // time that was given last, microseconds
+	stamped int64      // time of the group that is being written; 0: none is
+	ready   map[chan struct{}]struct{}
+	seek    sync.Mutex // of those that read indexes
+}
+
+// group is appends that are written at once.
+type group struct {
+	buf    []byte
+	starts []int // of each append in buf
+	done   chan struct{}
+	// What has become of it; set before done is closed.
+	seqs    []int64
+	offsets []int64
+	micros  int64
+	err     error
+}
+
+// Appended says where records went.
+type Appended struct {
+	Seq      int64 // sequence number of the first
+	Offset   int64 // byte offset of their batch
+	Enqueued time.Time
+}
+
+// Range is what a partition holds.
+type Range struct {
+	First, Next             int64 // sequence numbers: of the first record, and behind the last
+	FirstOffset, NextOffset int64
+	LastEnqueued            time.Time // of the last record there ever was; zero if there was none
+	Segments                int
+	Pending                 int64 // bytes that wait to be written
+}
+
+func openPartition(fs disk.FS, o Options) (*Partition, error) {
+	p := &Partition{fs: fs, o: o, disk: make(chan struct{}, 1), ready: map[chan struct{}]struct{}{}}
+	segs, err := listSegments(fs)
+	if err != nil {
+		return nil, err
+	}
+	if len(segs) == 0 {
+		s := &segment{name: segmentName(0), created: p.now(), indexed: true}
+		if p.file, err = createSegment(fs, s, nil); err != nil {
+			return nil, err
+		}
+		p.segs = []*segment{s}
+		return p, nil
+	}
+	s := segs[len(segs)-1]
+	var torn int64
+	if p.file, torn, err = recoverTail(fs, s); err != nil {
+		return nil, err
+	}
+	if torn > 0 {
+		o.Log.Warn("the log was not closed; a tail that was never acknowledged was cut", "file", fs.Path(s.name), "offset", s.at(s.end), "bytes", torn)
+	}
+	p.segs, p.durable, p.last, p.low = segs, s.end, s.last, segs[0].seq
+	return p, nil
+}
+
+func (p *Partition) now() int64 { return p.o.Now().UnixMicro() }
+
+func microTime(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// tail is the last segment; mu or the disk is held.
+func (p *Partition) tail() *segment { return p.segs[len(p.segs)-1] }
+
+// Append adds records, all or none, in one place. It returns when they are as durable as
+// Options.Fsync says. It waits for the disk, not for room: disk.ErrFull, ErrLogFull and
+// ErrBusy come at once. The records may be changed afterwards.
+func (p *Partition) Append(records []Record) (Appended, error) {
+	if len(records) == 0 {
+		return Appended{}, errors.New("append: there are no records")
+	}
+	size := batchBytes(records)
+	if size > p.o.MaxAppend {
+		return Appended{}, fmt.Errorf("%w: %d bytes; %d is the most", ErrTooLarge, size, p.o.MaxAppend)
+	}
+	g, i, err := p.join(records, size)
+	if err != nil {
+		return Appended{}, err
+	}
+	select {
+	case <-g.done:
+	case p.disk <- struct{}{}:
+		p.write(g)
+		<-p.disk
+	}
+	if g.err != nil {
+		return Appended{}, g.err
+	}
+	return Appended{Seq: g.seqs[i], Offset: g.offsets[i], Enqueued: microTime(g.micros)}, nil
+}
+
+// join puts records into the group that collects.
+func (p *Partition) join(records []Record, size int) (g *group, i int, err error) {
+	for try := 0; ; try++ {
+		p.mu.Lock()
+		err := p.room(size)
+		if err == nil {
+			break
+		}
+		p.mu.Unlock()
+		if try > 0 || !errors.Is(err, ErrLogFull) {
+			return nil, 0, err
+		}
+		p.reclaim()
+	}
+	defer p.mu.Unlock()
+	if p.group == nil {
+		p.group = &group{done: make(chan struct{}), buf: p.spare}
+		p.spare = nil
+	}
+	g = p.group
+	g.starts = append(g.starts, len(g.buf))
+	g.buf = appendBatch(g.buf, records)
+	return g, len(g.starts) - 1, nil
+}
+
+// room says why so many bytes cannot be taken now. mu is held.
+func (p *Partition) room(size int) error {
+	if p.closed {
+		return ErrClosed
+	}
+	pending := p.pending() + int64(size)
+	if pending > p.o.MaxPending {
+		return fmt.Errorf("%w: %d bytes; %d is the most", ErrBusy, pending, p.o.MaxPending)
+	}
+	if used := p.tail().end - p.segs[0].base + pending; p.o.MaxBytes > 0 && used > p.o.MaxBytes {
+		return fmt.Errorf("%w: %s has %d bytes of %d; it goes on when its readers have read and given free", ErrLogFull, p.fs.Path("."), used, p.o.MaxBytes)
+	}
+	return nil
+}
+
+// pending is how many bytes wait or are being written. mu is held.
+func (p *Partition) pending() int64 {
+	n := int64(p.writing)
+	if p.group != nil {
+		n += int64(len(p.group.buf))
+	}
+	return n
+}
+
+// write writes the group g, unless it has been written. The disk is held.
+func (p *Partition) write(g *group) {
+	select {
+	case <-g.done:
+		return
+	default:
+	}
+	// g is the group that collects: whoever takes another one into work closes its done.
+	p.mu.Lock()
+	p.group, p.writing = nil, len(g.buf)
+	p.last = max(p.last, p.now())
+	p.stamped = p.last
+	g.micros = p.last
+	p.mu.Unlock()
+
+	next := p.stamp(g)
+	g.err = p.store(g, next)
+
+	p.mu.Lock()
+	p.writing, p.stamped = 0, 0
+	if cap(g.buf) <= maxSpare {
+		p.spare = g.buf[:0]
+	}
+	g.buf = nil
+	p.mu.Unlock()
+	close(g.done)
+	if g.err == nil {
+		p.signal()
+	}
+}
+
+// maxSpare is the largest group whose memory is kept for the next one.
+const maxSpare = 4 << 20
+
+// stamp gives the batches of g their places and gives what the last segment is when they
+// are in it. The disk is held.
+func (p *Partition) stamp(g *group) []header {
+	s := p.tail()
+	off, seq := s.end, s.nextSeq
+	batches := make([]header, 0, len(g.starts))
+	for _, start := range g.starts {
+		back := min(off-p.durable, math.MaxUint32)
+		size, count := stampBatch(g.buf[start:], seq, g.micros, uint32(back))
+		g.seqs, g.offsets = append(g.seqs, seq), append(g.offsets, off)
+		batches = append(batches, header{size: size, seq: seq, micros: g.micros, count: count})
+		off += int64(size)
+		seq += int64(count)
+	}
+	return batches
+}
+
+// store puts a stamped group on the disk and makes it visible. The disk is held.
+func (p *Partition) store(g *group, batches []header) error {
+	if p.broken != nil {
+		return p.broken
+	}
+	if p.doubt != nil {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	s := p.tail()
+	full := s.end > s.base && (s.end-s.base+int64(len(g.buf)) > p.o.SegmentBytes || g.micros-s.created > p.o.SegmentAge.Microseconds())
+	if full && p.file != nil {
+		// What is in the segment must be durable before another one says that it is.
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	if full || p.file == nil {
+		return p.storeNew(g, batches)
+	}
+	if _, err := p.file.Write(g.buf); err != nil {
+		err = fmt.Errorf("append to %s: %w", p.fs.Path(s.name), err)
+		if cut := p.cut(s); cut != nil {
+			return errors.Join(err, p.abandon(cut))
+		}
+		return err
+	}
+	if p.o.Fsync == Always {
+		if err := p.file.Sync(); err != nil {
+			p.kill(err)
+			return p.storeNew(g, batches)
+		}
+	}
+	p.publish(s, batches)
+	switch p.o.Fsync {
+	case Always:
+		p.durable = s.end
+	case Interval:
+		p.syncLater()
+	case None:
+	}
+	return nil
+}
+
+// cut takes what a failed write has left off the last segment.
+func (p *Partition) cut(s *segment) error {
+	if err := p.file.Truncate(s.at(s.end)); err != nil {
+		return err
+	}
+	_, err := p.file.Seek(s.at(s.end), 0)
+	return err
+}
+
+// abandon gives the last segment up when its file cannot be brought into order again, and
+// keeps what it holds.
+func (p *Partition) abandon(err error) error {
+	if p.durable < p.tail().end {
+		p.doubt = err
+		return p.flush()
+	}
+	p.kill(err)
+	return nil
+}
+
+// kill gives the last segment up after an error that leaves its end in doubt: nothing is
+// written to it any more, and the next one says where it ends.
+func (p *Partition) kill(err error) {
+	s := p.tail()
+	p.o.Log.Error("a segment of the log is given up; a new one goes on", "file", p.fs.Path(s.name), "offset", s.at(p.durable), "error", err)
+	// If the disk still can, the doubtful end goes at once. If not, it is dead all the same.
+	cut := p.file.Truncate(s.at(p.durable))
+	if err := errors.Join(cut, p.file.Close()); err != nil {
+		p.o.Log.Warn("the end of a segment that was given up could not be cut", "file", p.fs.Path(s.name), "error", err)
+	}
+	p.file = nil
+}
+
+// storeNew puts a stamped group into a new segment.
+func (p *Partition) storeNew(g *group, batches []header) error {
+	old := p.tail()
+	s := &segment{name: segmentName(old.end), base: old.end, seq: old.nextSeq, before: old.last, created: g.micros, indexed: true}
+	s.end, s.nextSeq, s.last = s.base, s.seq, s.before
+	f, err := createSegment(p.fs, s, g.buf)
+	// Also after an error the file of s may be there, and says that old ends here: nothing
+	// must be written to old any more. The next try goes over it.
+	if p.file != nil {
+		if err := p.file.Close(); err != nil {
+			p.o.Log.Warn("a finished segment could not be closed", "file", p.fs.Path(old.name), "error", err)
+		}
+		p.file = nil
+	}
+	if err != nil {
+		return err
+	}
+	p.file = f
+	if old.base == old.end {
+		// It has no records and its name is that of the new one, which has replaced it.
+		p.replaceTail(s)
+	} else {
+		p.addTail(s)
+	}
+	p.publish(s, batches)
+	p.durable = s.end
+	if err := p.forget(false); err != nil {
+		p.o.Log.Warn("a finished part of the log could not be removed", "path", p.fs.Path("."), "error", err)
+	}
+	return nil
+}
+
+func (p *Partition) replaceTail(s *segment) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	segs := append([]*segment(nil), p.segs...)
+	segs[len(segs)-1] = s
+	p.segs = segs
+}
+
+func (p *Partition) addTail(s *segment) {
+	old := p.tail()
+	if old.indexed {
+		if err := old.saveIndex(p.fs); err != nil {
+			p.o.Log.Warn("the index of a segment could not be written; it is made again when it is needed", "error", err)
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.segs = append(p.segs[:len(p.segs):len(p.segs)], s)
+}
+
+// publish shows batches that have been written to readers.
+func (p *Partition) publish(s *segment, batches []header) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range batches {
+		s.add(h)
+	}
+}
+
+// flush makes all that was written durable. The disk is held, and there is a file.
+func (p *Partition) flush() error {
+	s := p.tail()
+	if p.durable == s.end {
+		return nil
+	}
+	if p.doubt == nil {
+		if p.doubt = p.file.Sync(); p.doubt == nil {
+			p.durable = s.end
+			return nil
+		}
+	}
+	if err := p.rescue(p.doubt); err != nil {
+		return err
+	}
+	p.doubt = nil
+	return nil
+}
+
+// rescue writes what was acknowledged without an fsync into a new segment, after an fsync of
+// it has failed: the system may still have it in memory.
+func (p *Partition) rescue(failed error) error {
+	s := p.tail()
+	b := make([]byte, s.end-p.durable)
+	_, err := p.file.ReadAt(b, s.at(p.durable))
+	seq := int64(-1)
+	for rest := b; err == nil && len(rest) > 0; {
+		h, problem := checkBatch(rest, seq)
+		if problem != "" {
+			err = errors.New(problem)
+			break
+		}
+		seq = h.seq + int64(h.count)
+		rest = rest[h.size:]
+	}
+	if err != nil {
+		p.broken = fmt.Errorf("the log %s lost records that were acknowledged without an fsync: %w, and then %w; open it again to go on without them", p.fs.Path(s.name), failed, err)
+		p.o.Log.Error(p.broken.Error())
+		return p.broken
+	}
+	return p.moveTail(s, b, failed)
+}
+
+// moveTail puts the batches behind the durable part of s into a new segment.
+func (p *Partition) moveTail(s *segment, b []byte, failed error) error {
+	keep := &segment{name: s.name, base: s.base, seq: s.seq, before: s.before, created: s.created, end: s.base, nextSeq: s.seq, last: s.before, indexed: true}
+	if err := keep.scan(p.fs, p.file, s.at(p.durable)); err != nil {
+		return err
+	}
+	fresh := &segment{name: segmentName(p.durable), base: p.durable, seq: keep.nextSeq, before: keep.last, created: s.created, indexed: true}
+	fresh.end, fresh.nextSeq, fresh.last = fresh.base, fresh.seq, fresh.before
+	f, err := createSegment(p.fs, fresh, b)
+	if err != nil {
+		return err
+	}
+	p.kill(failed)
+	p.file = f
+	for len(b) > 0 {
+		h, _ := readHeader(b, int64(len(b)))
+		fresh.add(h)
+		b = b[h.size:]
+	}
+	p.mu.Lock()
+	segs := append([]*segment(nil), p.segs[:len(p.segs)-1]...)
+	if keep.end > keep.base {
+		segs = append(segs, keep)
+	}
+	p.segs = append(segs, fresh)
+	p.mu.Unlock()
+	p.durable = fresh.end
+	return nil
+}
+
+// syncLater starts the timer of fsync=interval, unless it runs.
+func (p *Partition) syncLater() {
+	if p.timer != nil {
+		return
+	}
+	p.late.Add(1)
+	p.timer = time.AfterFunc(p.o.Interval, func() {
+		defer p.late.Done()
+		p.disk <- struct{}{}
+		defer func() { <-p.disk }()
+		p.timer = nil
+		if p.file == nil || p.broken != nil {
+			return
+		}
+		if err := p.flush(); err != nil {
+			p.o.Log.Error("the log could not be forced to the disk", "path", p.fs.Path("."), "error", err)
+			if !p.isClosed() {
+				p.syncLater()
+			}
+		}
+	})
+}
+
+// Sync makes all that was appended durable, whatever Options.Fsync says.
+func (p *Partition) Sync() error {
+	p.disk <- struct{}{}
+	defer func() { <-p.disk }()
+	switch {
+	case p.isClosed():
+		return ErrClosed
+	case p.broken != nil:
+		return p.broken
+	case p.file == nil:
+		return nil // what was given up was never acknowledged
+	}
+	return p.flush()
+}
+
+func (p *Partition) isClosed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
+}
+
+// signal tells readers that there may be more.
+func (p *Partition) signal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.ready {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Range is what the partition holds now.
+func (p *Partition) Range() Range {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first, s := p.segs[0], p.tail()
+	r := Range{First: first.seq, Next: s.nextSeq, FirstOffset: first.base, NextOffset: s.end, Segments: len(p.segs), Pending: p.pending()}
+	if s.nextSeq > 0 {
+		r.LastEnqueued = microTime(s.last)
+	}
+	return r
+}
+
+// close waits for what is being written, forces it to the disk, and closes the files.
+func (p *Partition) close() error {
+	p.mu.Lock()
+	was := p.closed
+	p.closed = true
+	g := p.group
+	p.mu.Unlock()
+	if was {
+		return nil
+	}
+	p.disk <- struct{}{}
+	if g != nil {
+		p.write(g)
+	}
+	var err error
+	if p.file != nil && p.broken == nil {
+		err = p.flush()
+	}
+	timer := p.timer
+	<-p.disk
+	if timer != nil && timer.Stop() {
+		p.late.Done()
+	}
+	p.late.Wait()
+	if p.file != nil {
+		err = errors.Join(err, p.file.Close())
+		p.file = nil
+	}
+	p.signal()
+	return err
+}

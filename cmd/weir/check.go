@@ -3,17 +3,17 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"weir/internal/diag"
 	"weir/internal/plan"
+	"weir/internal/project"
 	"weir/internal/vec"
 )
 
 type checkCmd struct {
-	Files []string `arg:"" optional:"" placeholder:"FILE" help:"Queries to check; - is standard input."`
+	Files []string `arg:"" optional:"" placeholder:"PATH" help:"What to check: queries (- is standard input), or jobs: folders, weir.yaml, asaproj.json, *.asaproj, ARM templates (FILE#NAME if one holds several)."`
 	Query string   `short:"q" placeholder:"SAQL" help:"A query itself."`
 	JSON  bool     `help:"Print an object per finding on standard output."`
 	Azure bool     `help:"Say line by line what Azure Stream Analytics would not take."`
@@ -23,14 +23,19 @@ type checkCmd struct {
 	OutOfOrder *limit   `placeholder:"D" help:"The job's out-of-order tolerance."`
 	Policy     string   `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
 
+	Live    bool `help:"Of jobs: is all there that it takes to run live?"`
+	SkipEnv bool `help:"Of jobs: environment variables and files that settings name need not be there."`
+
 	levelFlag     `embed:""`
 	functionFlags `embed:""`
+	overlayFlag   `embed:""`
 }
 
 // Help shows examples before the flags.
 func (checkCmd) Help() string {
 	return `Examples:
   weir check *.saql
+  weir check ./my-azure-project
   weir check --json job.saql
   weir check --azure job.saql
   weir check job.saql -r people --function initials.js
@@ -43,8 +48,9 @@ if there are errors, and with --azure also if something is an extension of this 
 
 // Run checks the files.
 func (c *checkCmd) Run(con *console) error {
-	errors, warnings, extensions, shown, texts := 0, 0, 0, false, ""
-	enc := json.NewEncoder(con.out)
+	if c.Query == "" && len(c.Files) == 0 && project.Holds(".") {
+		c.Files = []string{"."}
+	}
 	env := c.env()
 	if err := c.declare(&env); err != nil {
 		return err
@@ -53,78 +59,54 @@ func (c *checkCmd) Run(con *console) error {
 	if err != nil {
 		return err
 	}
+	f := &findings{c: c, con: con, enc: json.NewEncoder(con.out)}
+	texts := ""
 	for _, t := range list {
-		file, src := t.file, t.src
-		texts += src + "\n"
-		q := compile(file, src, env)
-		for _, d := range q.found {
-			extension := c.Azure && isExtension(d)
-			switch {
-			case extension:
-				extensions++
-			case d.Severity == diag.SeverityError:
-				errors++
-			default:
-				warnings++
+		if t.job {
+			if err := f.job(t.file); err != nil {
+				return err
 			}
-			if extension && !c.JSON {
-				line, _ := diag.Position(src, d.Span.Start)
-				fmt.Fprintf(con.out, "%s:%d: %s\n", file, line, extensionText(d))
-			}
-			if c.JSON {
-				if err := enc.Encode(diag.AsJSON(file, src, d)); err != nil {
-					return err
-				}
-			}
-		}
-		if c.Azure { // said above
-			q.found = slices.DeleteFunc(q.found, isExtension)
-		}
-		if c.JSON || len(q.found) == 0 {
 			continue
 		}
-		if shown {
-			fmt.Fprintln(con.err)
+		texts += t.src + "\n"
+		if err := f.query(compile(t.file, t.src, env)); err != nil {
+			return err
 		}
-		shown = true
-		q.show(con, false)
 	}
-	if c.Azure && !c.JSON && errors == 0 && extensions == 0 {
-		fmt.Fprintln(con.out, "nothing in it is an extension")
-	}
-	switch {
-	case c.JSON:
-	case extensions > 0:
-		fmt.Fprintf(con.err, "%s, %s, %s\n", plural(int64(extensions), "extension"), plural(int64(errors), "error"), plural(int64(warnings), "warning"))
-	default:
-		c.verdict(con, errors, warnings)
-	}
-	if errors > 0 && !c.JSON {
+	f.verdict()
+	if f.errors > 0 && !c.JSON {
 		if err := unknownReferences(texts, env.Inputs); err != nil {
 			fmt.Fprintf(con.err, "weir: %v\n", err)
 		}
 	}
-	if errors > 0 || extensions > 0 {
+	if f.errors > 0 || f.extensions > 0 {
 		return silent(exitFindings)
 	}
 	return nil
 }
 
 // queryText is a query and the name that messages give it.
-type queryText struct{ file, src string }
+type queryText struct {
+	file, src string
+	job       bool // file is a job, and is read by others
+}
 
-// texts are the queries to check.
+// texts are the queries and jobs to check.
 func (c *checkCmd) texts(con *console) ([]queryText, error) {
 	var list []queryText
 	if c.Query != "" {
-		list = append(list, queryText{"query", c.Query})
+		list = append(list, queryText{file: "query", src: c.Query})
 	}
 	for _, file := range c.Files {
+		if isJob(file) {
+			list = append(list, queryText{file: file, job: true})
+			continue
+		}
 		src, err := readText(con, file)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, queryText{file, src})
+		list = append(list, queryText{file: file, src: src})
 	}
 	if len(list) == 0 {
 		return nil, usage("say what to check: weir check QUERY.saql, or --query 'SELECT ...'")
@@ -160,15 +142,4 @@ func extensionText(d *diag.Diagnostic) string {
 		text += "; portable: " + d.Hint
 	}
 	return text
-}
-
-func (c *checkCmd) verdict(con *console, errors, warnings int) {
-	switch {
-	case errors+warnings == 0 && len(c.Files) <= 1:
-		fmt.Fprintln(con.err, "no findings")
-	case errors+warnings == 0:
-		fmt.Fprintf(con.err, "no findings in %d files\n", len(c.Files))
-	default:
-		fmt.Fprintf(con.err, "\n%s, %s\n", plural(int64(errors), "error"), plural(int64(warnings), "warning"))
-	}
 }

@@ -6,21 +6,24 @@ import (
 	"strings"
 
 	"weir/internal/diag"
+	"weir/internal/project"
 )
 
 type explainCmd struct {
-	What      []string `arg:"" optional:"" help:"A query file (- is standard input), the code of a message such as SA2002, or words of the language such as LEN, TumblingWindow or TIMESTAMP BY."`
+	What      []string `arg:"" optional:"" help:"A query file (- is standard input), a job, the code of a message such as SA2002, or words of the language such as LEN, TumblingWindow or TIMESTAMP BY."`
 	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
 	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
 
 	levelFlag     `embed:""`
 	functionFlags `embed:""`
+	overlayFlag   `embed:""`
 }
 
 // Help shows examples before the flags.
 func (explainCmd) Help() string {
 	return `Examples:
   weir explain downtime.saql
+  weir explain ./my-azure-project
   weir explain SA5001
   weir explain DATEDIFF
   weir explain left join
@@ -47,12 +50,15 @@ func (e *explainCmd) Run(con *console) error {
 		_, err := fmt.Fprint(con.out, entry.text())
 		return err
 	}
-	if what != "-" && !strings.ContainsAny(what, `./\`) {
+	if what != "-" && !isJob(what) && !strings.ContainsAny(what, `./\`) {
 		var known []string
 		for _, x := range manualEntries() {
 			known = append(known, x.name)
 		}
 		return usage("the manual has no page %q, and there is no such file%s", what, didYouMean(what, known))
+	}
+	if isJob(what) {
+		return e.job(con, what)
 	}
 	src, err := readText(con, what)
 	if err != nil {
@@ -83,6 +89,31 @@ func (e *explainCmd) query(con *console, file, src string) error {
 		return err
 	}
 	q := compile(file, src, env)
+	if err := q.valid(con); err != nil {
+		return err
+	}
+	q.show(con, false)
+	q.plan.Explain(con.out)
+	return nil
+}
+
+// job explains the query of a job.
+func (e *explainCmd) job(con *console, path string) error {
+	j, err := loadJob(con, path, project.Options{Overlay: e.Overlay, KeepReferences: true}, exitUsage)
+	if err != nil {
+		return err
+	}
+	using(con, j)
+	env, notes, err := jobEnv(j, &e.functionFlags)
+	if err != nil {
+		return err
+	}
+	if len(notes) > 0 {
+		j.Render(con.err, notes, con.errColor)
+		return silent(exitUsage)
+	}
+	file, text := j.Text()
+	q := compile(file, text, env)
 	if err := q.valid(con); err != nil {
 		return err
 	}

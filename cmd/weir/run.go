@@ -15,16 +15,19 @@ import (
 	"weir/internal/fn"
 	"weir/internal/job"
 	"weir/internal/plan"
+	"weir/internal/project"
 )
 
 type runCmd struct {
-	File           string   `arg:"" optional:"" help:"The query: a file, such as downtime.saql, or - for standard input."`
+	File           string   `arg:"" optional:"" placeholder:"PATH" help:"What to run: a query, such as downtime.saql (- is standard input), or a job: a folder, weir.yaml, asaproj.json, *.asaproj, an ARM template (FILE#NAME if it holds several)."`
 	Query          string   `short:"q" placeholder:"SAQL" help:"The query itself, in place of a file."`
 	Input          []string `short:"i" sep:"none" placeholder:"[ALIAS=]FILE" help:"Where an input's events are; - is standard input. Options: ,format=json|csv|auto ,delimiter=tab ,header=no (columns are column1, column2, ..) ,compression=gzip."`
 	referenceFlags `embed:""`
 	functionFlags  `embed:""`
 	levelFlag      `embed:""`
+	overlayFlag    `embed:""`
 	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
+	Results        string   `placeholder:"DIR" help:"Write the rows of each output to DIR/ALIAS.json, an object a line."`
 	OutputFormat   string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
 	Late           *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`
 	OutOfOrder     *limit   `placeholder:"D" help:"How far behind the newest event one may be, such as 2s."`
@@ -40,6 +43,7 @@ type runCmd struct {
 func (runCmd) Help() string {
 	return `Examples:
   weir run downtime.saql -i downtime=events.jsonl
+  weir run ./my-azure-project --results results
   weir generate downtime | weir run downtime.saql -i -
   weir run -q "SELECT status, COUNT(*) AS n FROM log TIMESTAMP BY time GROUP BY status, TumblingWindow(minute, 1)" -i access.csv.gz
   weir run job.saql -i a=a.jsonl -i b=b.csv -o alerts=alerts.jsonl --late 5s --policy drop
@@ -79,6 +83,12 @@ func (l *limit) or(other time.Duration) time.Duration {
 
 // Run runs the query over its inputs.
 func (r *runCmd) Run(ctx context.Context, con *console) error {
+	if r.Query == "" && r.File == "" && project.Holds(".") {
+		r.File = "."
+	}
+	if r.Query == "" && isJob(r.File) {
+		return r.runJob(ctx, con)
+	}
 	file, src, err := r.text(con)
 	if err != nil {
 		return err
@@ -107,10 +117,19 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 	if err := q.valid(con); err != nil {
 		return err
 	}
-	ends := append(inputs, refs...)
+	return r.start(ctx, con, q, env, append(inputs, refs...), outputs)
+}
+
+// start connects a compiled query with its files, says what is to be said of them, and runs.
+func (r *runCmd) start(ctx context.Context, con *console, q *query, env plan.Env, ends, outputs []endpoint) error {
 	from, err := r.inputs(con, q.plan, ends)
 	if err != nil {
 		return err
+	}
+	if r.Results != "" {
+		if outputs, err = resultFiles(r.Results, outputNames(q.plan), outputs); err != nil {
+			return err
+		}
 	}
 	if !r.Quiet {
 		q = withTimes(ctx, q, env, from)

@@ -138,11 +138,11 @@ func (r *reader) advice(e *entry, a *azureEndpoint) string {
 		what += " with a managed identity"
 	}
 	if lines := e.lacking(); lines != "" {
-		return fmt.Sprintf("%s %s, and the project leaves out part of what that needs; write into %s:\n%s", e.what(), what, overlayName, lines)
+		return fmt.Sprintf("%s %s, and the project leaves out part of what that needs\nwrite into %s:\n%s", e.what(), what, overlayName, lines)
 	}
 	for _, name := range append(slices.Clone(names), typeNames(can)...) {
 		if spec, ok := connect.Find(name); ok && can(spec) && (!a.reference || spec.Reference) {
-			return fmt.Sprintf("%s %s, which this program does not connect to; write into %s where %s:\n%s", e.what(), what, overlayName, word, e.lines(spec, nil))
+			return fmt.Sprintf("%s %s, which this program does not connect to\nwrite into %s where %s:\n%s", e.what(), what, overlayName, word, e.lines(spec, nil))
 		}
 	}
 	return fmt.Sprintf("%s %s, which this program does not connect to", e.what(), what)
@@ -238,7 +238,7 @@ func (r *reader) azureFormat(e *entry, a *azureEndpoint) {
 			}
 		}
 	case "customclr":
-		e.refused = r.refuseDeserializer(e, settings)
+		e.refused = r.refuseDeserializer(e, settings, "")
 	default:
 		e.refused = fmt.Sprintf("%s is in %s, which this program does not read or write; take Json or Csv", e.what(), named)
 	}
@@ -278,18 +278,19 @@ func azureSampleFormat(mock *node) connect.Format {
 	return f
 }
 
-// refuseDeserializer says why events that a .NET class reads cannot be read here.
-func (r *reader) refuseDeserializer(e *entry, s *node) string {
+// refuseDeserializer says why events that a .NET class reads cannot be read here, and how
+// they can without it. sample is the file of a mock, "" if there is none.
+func (r *reader) refuseDeserializer(e *entry, s *node, sample string) string {
 	class, dll := s.word("serializationClassName"), s.word("serializationDllPath", "SerializationDllPathInLocal", "SerializationProjectPath")
-	if class == "" {
-		class = "?"
-	}
-	text := fmt.Sprintf("%s is decoded by the C# class %s", e.what(), class)
+	text := fmt.Sprintf("%s is decoded by the C# class %s", e.what(), or(class, "?"))
 	if dll != "" {
 		text += " of " + dll
 	}
-	return text + ", which cannot run here; if its events are JSON, take them as they are and let the query open them: SELECT r.ArrayValue.FIELD FROM " + bracketed(e.name) +
-		" CROSS APPLY GetArrayElements(records) AS r; the format is overlaid with\n" + e.section() + ":\n  " + yamlKey(e.name) + ":\n    format: json"
+	text += fmt.Sprintf(", which cannot run here\nif its events are JSON, write into %s\n%s:\n  %s:\n    format: json", overlayName, e.section(), yamlKey(e.name))
+	if sample != "" {
+		text += "\n    sample: " + sample
+	}
+	return text + fmt.Sprintf("\nand let the query open them, here those in an array \"records\":\n  SELECT r.ArrayValue.FIELD FROM %s AS e CROSS APPLY GetArrayElements(e.records) AS r", bracketed(e.name))
 }
 
 // bracketed is a name as queries write it.
@@ -351,8 +352,8 @@ type azureFunction struct {
 // refuse says why a function that is not JavaScript cannot run here.
 func (f *azureFunction) refuse() string {
 	call := "UDF." + f.name
-	mock := fmt.Sprintf("\nfunctions:\n  %s: ./%s.js", yamlKey(f.name), f.name)
-	where := "weir.overlay.yaml, or in a test, put a JavaScript function in its place:" + mock
+	mock := fmt.Sprintf(":\nfunctions:\n  %s: ./%s.js", yamlKey(f.name), f.name)
+	where := "\nput a JavaScript function in its place, in " + overlayName + " or a test" + mock
 	switch {
 	case strings.Contains(f.binding, "clr") || strings.Contains(f.binding, "csharp"):
 		class, method := f.set.word("class", "className"), f.set.word("method", "methodName")
@@ -365,11 +366,11 @@ func (f *azureFunction) refuse() string {
 			}
 			text += ")"
 		}
-		return text + ", which cannot run here; in " + where
+		return text + ", which cannot run here" + where
 	case strings.Contains(f.binding, "machinelearning") || strings.HasPrefix(f.binding, "ml"):
-		return fmt.Sprintf("function %q calls a machine learning service (%s), which cannot be called from here; in %s", f.name, call, where)
+		return fmt.Sprintf("function %q calls a machine learning service (%s), which cannot be called from here%s", f.name, call, where)
 	}
-	return fmt.Sprintf("function %q is of the kind %s, which is not known here; in %s", f.name, or(f.binding, "?"), where)
+	return fmt.Sprintf("function %q is of the kind %s, which is not known here%s", f.name, or(f.binding, "?"), where)
 }
 
 func or(a, b string) string {

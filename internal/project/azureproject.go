@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -144,7 +145,36 @@ func (r *reader) readJSON(path string) *node {
 		r.failFile(name, nearFile(path), "cannot read it: %s", reason(err))
 		return nil
 	}
-	return r.json(s)
+	root := r.json(s)
+	if root != nil {
+		r.hideSecrets(root, false)
+	}
+	return root
+}
+
+// secretName is a key whose value no message may show.
+var secretName = regexp.MustCompile(`(?i)(key|password|pwd|secret|token|connectionstring|credential)$`)
+
+// hideSecrets hides the texts below keys with the names of secrets. Names of columns, such as
+// partitionKey, are hidden with them: nothing is lost by that.
+func (r *reader) hideSecrets(n *node, secret bool) {
+	switch {
+	case n.kind == textNode && secret && n.text != "":
+		n.src.hide(n.span)
+		if !strings.HasPrefix(n.text, "[") {
+			r.keepOut(n.text, "***")
+		}
+	case n.kind == objectNode:
+		for _, m := range n.members {
+			of := secretName.MatchString(m.name)
+			value := strings.EqualFold(m.name, "value") || strings.EqualFold(m.name, "defaultValue")
+			r.hideSecrets(m.value, of || secret && value)
+		}
+	default:
+		for _, x := range n.items {
+			r.hideSecrets(x, false)
+		}
+	}
 }
 
 // findFile is a path of a project on this machine: backslashes are turned, and names are found
@@ -321,7 +351,11 @@ func (r *reader) mock(d *draft, root *node, path string) {
 		if x := root.look("Serialization"); x != nil {
 			s = x
 		}
-		e.refused = r.refuseDeserializer(e, s)
+		sample := ""
+		if file.scalar() && file.text != "" {
+			sample = "./" + filepath.ToSlash(relative(d.job.Dir, findFile(filepath.Dir(path), file.text)))
+		}
+		e.refused = r.refuseDeserializer(e, s, sample)
 		return
 	case format.Type != "" && format.Type != "json" && format.Type != "csv":
 		e.refused = fmt.Sprintf("the sample of %s is in %s, which this program does not read; take Json or Csv", e.what(), or(root.word("Format"), "?"))
@@ -331,11 +365,8 @@ func (r *reader) mock(d *draft, root *node, path string) {
 		return
 	}
 	e.sample = &format
-	full := findFile(filepath.Dir(path), file.text)
-	e.settingText("sample", full, file)
-	if n := e.settings.get("sample"); !filepath.IsAbs(full) {
-		n.text = relative(n.src.dir(), full)
-	}
+	// The path is given from the folder of the mock, as it stands in it.
+	e.settingText("sample", relative(file.src.dir(), findFile(filepath.Dir(path), file.text)), file)
 }
 
 // projectEndpoint takes a live input or an output (jobmodel.md 2.3, 2.4).

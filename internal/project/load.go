@@ -228,3 +228,9 @@ func (j *Job) Using() string {
 	}
 	return "using " + file
 }
+
+// Holds tells whether a folder holds something that Load takes for a job.
+func Holds(dir string) bool {
+	file, _ := (&reader{}).detectIn(dir)
+	return file != ""
+}

@@ -3,11 +3,13 @@ package project
 import (
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/saql"
@@ -201,3 +203,37 @@ func stub(aggregate bool) string {
 	}
 	return "function main() { return null; }"
 }
+
+// Text is the query as it is to be compiled so that its places are those of the file that
+// messages name: a text that stands in a job file keeps the lines above it and, where that
+// changes no token, its indentation.
+func (j *Job) Text() (file, text string) {
+	if j.QueryLine == 0 {
+		return j.QueryFile, j.Query
+	}
+	text = j.Query
+	if j.queryIndent > 0 && !spansLines(text) {
+		indent := strings.Repeat(" ", j.queryIndent)
+		text = indent + strings.ReplaceAll(text, "\n", "\n"+indent)
+	}
+	return j.QueryFile, strings.Repeat("\n", j.QueryLine-1) + text
+}
+
+// spansLines tells whether a text or a name of a query may go on in the next line.
+func spansLines(query string) bool {
+	for line := range strings.Lines(query) {
+		line, _, _ = strings.Cut(line, "--")
+		if strings.Count(line, "'")%2 != 0 || strings.Count(line, `"`)%2 != 0 || strings.Count(line, "[") != strings.Count(line, "]") {
+			return true
+		}
+	}
+	return false
+}
+
+// JSON is the finding for programs, in the form of findings about queries. It has no code.
+func (n Note) JSON() diag.JSON {
+	return diag.JSON{Severity: n.Severity.String(), Message: n.Text, File: n.File, Line: n.Line, Column: n.Col, EndLine: n.Line, EndColumn: n.Col + n.Width, Hint: n.Hint}
+}
+
+// Render draws findings about the job's files: Notes, or what Env and Refusals give.
+func (j *Job) Render(w io.Writer, notes []Note, color bool) { RenderNotes(w, notes, j.texts, color) }

@@ -199,18 +199,21 @@ func (r *reader) sorted() []Note {
 
 // problem is what was found, as an error.
 func (r *reader) problem() *Problem {
-	return &Problem{Notes: r.sorted(), Source: r.texts()}
+	p := &Problem{Notes: r.sorted(), Source: map[string]string{}}
+	texts := r.texts()
+	for _, n := range p.Notes {
+		if text, ok := texts[n.File]; ok && n.Line > 0 {
+			p.Source[n.File] = text
+		}
+	}
+	return p
 }
 
-// texts are the texts that findings point into, with their secrets hidden.
+// texts are the texts that findings may point into, by name, with their secrets hidden.
 func (r *reader) texts() map[string]string {
 	m := map[string]string{}
-	for _, n := range r.notes {
-		for _, s := range r.sources {
-			if s.name == n.File && n.Line > 0 {
-				m[s.name] = s.shown()
-			}
-		}
+	for _, s := range r.sources {
+		m[s.name] = s.shown()
 	}
 	return m
 }

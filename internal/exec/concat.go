@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -86,9 +88,12 @@ func (o *concat) Push(port int, b *vec.Batch, emit Emit) error {
 	return emit(&o.out)
 }
 
-func (o *concat) Snapshot(w *state.Writer) {
-	for _, n := range o.rows {
-		w.Int(n)
+func (o *concat) Freeze() saved {
+	rows := slices.Clone(o.rows)
+	return func(w *state.Writer) {
+		for _, n := range rows {
+			w.Int(n)
+		}
 	}
 }
 

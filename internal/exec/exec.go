@@ -22,8 +22,9 @@ type Emit func(b *vec.Batch) error
 type Operator interface {
 	Push(port int, b *vec.Batch, emit Emit) error
 	Advance(port int, t vec.Time, emit Emit) error
-	// Snapshot writes all state, Restore reads it into a new operator of the same plan.
-	Snapshot(w *state.Writer)
+	// Freeze copies all state, so that it can be written while the operator goes on; nil means
+	// that there is none. Restore reads it into a new operator of the same plan.
+	Freeze() saved
 	Restore(r *state.Reader) error
 }
 

@@ -68,8 +68,56 @@ type windower interface {
 	values() int
 	// owner says that the grouping has moved to o.
 	owner(o *grouping)
-	snapshot(w *state.Writer)
-	restore(r *state.Reader)
+	// freeze copies the state, whose keys are in a table that has been frozen. restore reads it
+	// into the windows of the same index of groupings; settle makes what follows from it, once
+	// all of it has been read.
+	freeze(keys frozenKeys) saved
+	restore(r *state.Reader, to *regroup, index int)
+	settle(r *state.Reader)
+}
+
+// regroup is where restored groups go: to the shard that pick chooses for their key.
+type regroup struct {
+	shards []*grouping
+	pick   func(row *vec.Batch) int32 // nil: there is one
+	row    vec.Batch                  // the key that has been read
+}
+
+// key reads the key of a group and gives its shard.
+func (to *regroup) key(r *state.Reader) *grouping {
+	to.shards[0].keys.readKey(r, &to.row)
+	return to.shard()
+}
+
+// shard is the shard of the key in to.row.
+func (to *regroup) shard() *grouping {
+	if to.pick == nil {
+		return to.shards[0]
+	}
+	return to.shards[to.pick(&to.row)]
+}
+
+// restore reads what sharded.Freeze and grouping.Freeze write: any number of shards.
+func (to *regroup) restore(r *state.Reader) error {
+	rowNo := r.Int()
+	for _, o := range to.shards {
+		o.rowNo = rowNo
+	}
+	for range r.Count() {
+		for i, w := range to.shards[0].windows {
+			if r.Err() == nil {
+				w.restore(r, to, i)
+			}
+		}
+	}
+	for _, o := range to.shards {
+		for _, w := range o.windows {
+			if r.Err() == nil {
+				w.settle(r)
+			}
+		}
+	}
+	return r.Err()
 }
 
 func newGrouping(g *Graph, n *plan.Node, op *plan.Group) (Operator, error) {
@@ -222,8 +270,8 @@ func (o *grouping) forget() {
 	if known < 4*peak+limits.idleGroups {
 		return
 	}
-	w := state.NewWriter()
-	o.Snapshot(w)
+	w := state.Part()
+	o.Freeze().write(w)
 	ranked, peak, checked, looked := o.res.ranked, o.peak, o.checked, o.looked
 	*o = *newGroupOp(o.g, o.node, o.op)
 	o.peak, o.checked, o.looked = peak, checked, looked
@@ -233,24 +281,35 @@ func (o *grouping) forget() {
 	for i := range o.windows {
 		o.windows[i].owner(o)
 	}
-	if err := o.Restore(state.NewReader(w.Bytes())); err != nil {
+	if err := o.Restore(state.PartReader(w.Bytes())); err != nil {
 		panic("exec: the state of a grouping does not read back: " + err.Error())
 	}
 }
 
-func (o *grouping) Snapshot(w *state.Writer) {
-	w.Int(o.rowNo)
+func (o *grouping) Freeze() saved {
+	rowNo, windows := o.rowNo, o.freezeWindows()
+	return func(w *state.Writer) {
+		w.Int(rowNo)
+		w.Uint(1)
+		windows(w)
+	}
+}
+
+func (o *grouping) freezeWindows() saved {
+	keys := o.keys.freeze()
+	var windows []saved
 	for _, x := range o.windows {
-		x.snapshot(w)
+		windows = append(windows, x.freeze(keys))
+	}
+	return func(w *state.Writer) {
+		for _, x := range windows {
+			x(w)
+		}
 	}
 }
 
 func (o *grouping) Restore(r *state.Reader) error {
-	o.rowNo = r.Int()
-	for _, x := range o.windows {
-		x.restore(r)
-	}
-	return r.Err()
+	return (&regroup{shards: []*grouping{o}}).restore(r)
 }
 
 // results gathers rows of results until there are enough for a batch.

@@ -71,8 +71,8 @@ type historyUnit interface {
 	sweep(t vec.Time)
 	// held is how many rows are kept, no fewer than keys that have one.
 	held() int
-	// snapshot writes what rows with T >= t can see.
-	snapshot(w *state.Writer, t vec.Time)
+	// freeze copies what rows with T >= t can see.
+	freeze(t vec.Time) saved
 	restore(r *state.Reader)
 }
 
@@ -341,18 +341,24 @@ func (s *historyKeys) forget(rows int) {
 		return
 	}
 	s.looked = s.held()
-	w := state.NewWriter()
-	s.snapshot(w)
+	w := state.Part()
+	s.freeze()(w)
 	s.build()
-	r := state.NewReader(w.Bytes())
+	r := state.PartReader(w.Bytes())
 	if s.restore(r); r.Err() != nil {
 		panic("exec: the state of analytic functions does not read back: " + r.Err().Error())
 	}
 }
 
-func (s *historyKeys) snapshot(w *state.Writer) {
+func (s *historyKeys) freeze() saved {
+	var units []saved
 	for _, u := range s.units {
-		u.snapshot(w, s.h.seen)
+		units = append(units, u.freeze(s.h.seen))
+	}
+	return func(w *state.Writer) {
+		for _, u := range units {
+			u(w)
+		}
 	}
 }
 
@@ -364,12 +370,19 @@ func (s *historyKeys) restore(r *state.Reader) {
 	}
 }
 
-// Snapshot writes the rows that later ones can see, per call.
-func (h *history) Snapshot(w *state.Writer) {
-	w.Int(int64(h.seen))
-	w.Int(int64(h.newest))
+// Freeze copies the rows that later ones can see, per call.
+func (h *history) Freeze() saved {
+	seen, newest := h.seen, h.newest
+	var sets []saved
 	for _, s := range h.sets {
-		s.snapshot(w)
+		sets = append(sets, s.freeze())
+	}
+	return func(w *state.Writer) {
+		w.Int(int64(seen))
+		w.Int(int64(newest))
+		for _, s := range sets {
+			s(w)
+		}
 	}
 }
 

@@ -216,9 +216,14 @@ func (u *anomalyUnit) sweep(t vec.Time) {
 
 func (u *anomalyUnit) held() int { return u.count }
 
-// snapshot writes the rows of each key that has any.
-func (u *anomalyUnit) snapshot(w *state.Writer, t vec.Time) {
+// freeze writes the rows of each key that has any, at once: they lie in lists of their own.
+func (u *anomalyUnit) freeze(t vec.Time) saved {
 	u.sweep(t)
+	return eager(u.snapshot)
+}
+
+func (u *anomalyUnit) snapshot(w *state.Writer) {
+	keys := u.s.table.freeze()
 	some := 0
 	for i := range u.keys {
 		some += min(len(u.keys[i].at), 1)
@@ -229,7 +234,7 @@ func (u *anomalyUnit) snapshot(w *state.Writer, t vec.Time) {
 		if len(k.at) == 0 {
 			continue
 		}
-		u.s.table.saveKey(w, int32(i))
+		keys.save(w, int32(i))
 		w.Uint(uint64(len(k.at) - k.head))
 		for j := k.head; j < len(k.at); j++ {
 			w.Int(int64(k.at[j]))

@@ -75,18 +75,21 @@ func (u *firstUnit) expire(t vec.Time) {
 
 func (u *firstUnit) held() int { return u.count }
 
-// snapshot writes the interval and the keys that have a row in it.
-func (u *firstUnit) snapshot(w *state.Writer, t vec.Time) {
-	open := u.some && u.end >= t
-	w.Bool(open)
-	if !open {
-		return
+// freeze copies the interval and the keys that have a row in it.
+func (u *firstUnit) freeze(t vec.Time) saved {
+	if !u.some || u.end < t {
+		return func(w *state.Writer) { w.Bool(false) }
 	}
-	w.Int(int64(u.end))
-	w.Uint(uint64(u.count))
-	for g, k := range u.last {
-		if k == u.num+2 {
-			u.s.table.saveKey(w, int32(g))
+	num, end, count := u.num, u.end, u.count
+	last, keys := slices.Clone(u.last), u.s.table.freeze()
+	return func(w *state.Writer) {
+		w.Bool(true)
+		w.Int(int64(end))
+		w.Uint(uint64(count))
+		for g, k := range last {
+			if k == num+2 {
+				keys.save(w, int32(g))
+			}
 		}
 	}
 }

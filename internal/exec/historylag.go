@@ -325,35 +325,53 @@ func since(t, d vec.Time) vec.Time {
 
 func (u *lagUnit) held() int { return u.count }
 
+// freeze copies the rows of each key that has any.
+func (u *lagUnit) freeze(t vec.Time) saved {
+	f := &frozenLag{floor: since(t, u.limit), deep: u.depth > 1, keys: u.s.table.freeze(), cells: slices.Clone(u.cells), rings: slices.Clone(u.rings)}
+	for _, v := range u.vals {
+		f.cols = append(f.cols, freezeRows(&v.cells.v, 0))
+	}
+	return f.save
+}
+
+// frozenLag is a lagUnit as it was.
+type frozenLag struct {
+	floor vec.Time
+	deep  bool
+	keys  frozenKeys
+	cells []lagCell
+	rings []lagRing
+	cols  []vec.Vec
+}
+
 // rowsOf calls f with the cells of a key that have a row younger than floor, the oldest
 // first.
-func (u *lagUnit) rowsOf(key int32, floor vec.Time, f func(cell int32)) {
+func (l *frozenLag) rowsOf(key int32, f func(cell int32)) {
 	r := lagRing{base: key, size: 1}
-	if u.depth > 1 {
-		r = u.rings[key]
+	if l.deep {
+		r = l.rings[key]
 	}
 	for i := range r.size {
 		at := r.head + i
 		if at >= r.size {
 			at -= r.size
 		}
-		if u.cells[r.base+at].at > floor {
+		if l.cells[r.base+at].at > l.floor {
 			f(r.base + at)
 		}
 	}
 }
 
-// snapshot writes the rows of each key that has any.
-func (u *lagUnit) snapshot(w *state.Writer, t vec.Time) {
-	floor := since(t, u.limit)
-	keys := int32(len(u.rings))
-	if u.depth == 1 {
-		keys = int32(len(u.cells))
+// save writes the rows of each key that has any.
+func (l *frozenLag) save(w *state.Writer) {
+	keys := int32(len(l.cells))
+	if l.deep {
+		keys = int32(len(l.rings))
 	}
 	counts := make([]int, keys)
 	some := 0
 	for key := range keys {
-		u.rowsOf(key, floor, func(int32) { counts[key]++ })
+		l.rowsOf(key, func(int32) { counts[key]++ })
 		some += min(counts[key], 1)
 	}
 	w.Uint(uint64(some))
@@ -361,13 +379,11 @@ func (u *lagUnit) snapshot(w *state.Writer, t vec.Time) {
 		if counts[key] == 0 {
 			continue
 		}
-		u.s.table.saveKey(w, key)
+		l.keys.save(w, key)
 		w.Uint(uint64(counts[key]))
-		u.rowsOf(key, floor, func(cell int32) {
-			w.Int(int64(u.cells[cell].at))
-			for _, v := range u.vals {
-				fn.SaveValue(w, v.cells.v.At(int(cell)))
-			}
+		l.rowsOf(key, func(cell int32) {
+			w.Int(int64(l.cells[cell].at))
+			saveRow(w, l.cols, int(cell))
 		})
 	}
 }

@@ -380,16 +380,20 @@ func (u *overUnit) sweep(vec.Time) {}
 // keep beside them.
 func (u *overUnit) held() int { return int(u.log.end()-u.out) + u.values() }
 
-// snapshot writes the rows. The aggregates follow from them.
-func (u *overUnit) snapshot(w *state.Writer, t vec.Time) {
+// freeze copies the rows. The aggregates follow from them.
+func (u *overUnit) freeze(t vec.Time) saved {
 	u.expire(t)
-	u.log.snapshot(w, u.s.table, u.out)
+	return u.log.freeze(u.s.table.freeze(), u.out)
 }
 
 func (u *overUnit) restore(r *state.Reader) {
-	u.log.restore(r, u.s.table, &u.s.scratch)
-	if r.Err() != nil {
-		return
+	for range r.Count() {
+		t, seq := vec.Time(r.Int()), r.Int()
+		_, tuple := u.s.table.loadKey(r, &u.s.scratch)
+		u.log.restoreRow(r, t, seq, tuple)
+		if r.Err() != nil {
+			return
+		}
 	}
 	u.reserve(int(u.s.table.n))
 	u.clear()

@@ -28,6 +28,7 @@ type hops struct {
 	run     []int32      // per group: its slot + 1, 0 without rows in the window
 	back    []int32      // per group: its slot of the back + 1, 0 without rows there
 	last    []entryRef   // per group: its newest pane
+	covers  []int32      // restore: slots that cover what follows them in a front stack
 	batch   resultRows
 	tops    []int32 // slots of the groups' first panes
 	slots   []int32
@@ -90,6 +91,38 @@ func (h *hops) enter(p *pane, inFront bool) {
 		}
 	}
 	h.merge(h.slotsOf(p, h.back), p.slots)
+}
+
+// restack makes all panes the front stack after they have been read. Slots of the front
+// stack that was cover it from their pane on; in those of the others there is a pane alone.
+func (h *hops) restack() {
+	if !h.stacked {
+		return
+	}
+	covers := make([]bool, h.w.n)
+	for _, s := range h.covers {
+		covers[s] = true
+	}
+	h.covers = nil
+	rest := make([]entryRef, len(h.count)) // per group: its oldest pane that no slot covers
+	panes := h.window.all()
+	for k := len(panes) - 1; k >= 0; k-- {
+		p := panes[k]
+		h.slots, h.others = h.slots[:0], h.others[:0]
+		for i, g := range p.groups {
+			to := p.next[i]
+			if covers[p.slots[i]] {
+				to = rest[g]
+			} else {
+				rest[g] = entryRef{p, int32(i)}
+			}
+			if to.p != nil {
+				h.slots, h.others = append(h.slots, p.slots[i]), append(h.others, to.p.slots[to.pos])
+			}
+		}
+		h.merge(h.slots, h.others)
+	}
+	h.front = len(panes)
 }
 
 // slotsOf gives the slot of each group of a pane.

@@ -1,38 +1,45 @@
 package exec
 
 import (
-	"weir/internal/fn"
+	"slices"
+
 	"weir/internal/state"
 	"weir/internal/vec"
 )
 
-// Snapshot writes the rows of both sides that are still needed. Lists and heap follow from
+// Freeze copies the rows of both sides that are still needed. Lists and heap follow from
 // them.
-func (o *join) Snapshot(w *state.Writer) {
-	w.Int(o.rows)
-	for port := range o.sides {
-		w.Int(int64(o.ports[port]))
-		o.sides[port].snapshot(w, o.keys)
+func (o *join) Freeze() saved {
+	rows, ports, keys := o.rows, o.ports, o.keys.freeze()
+	sides := [2]saved{o.sides[0].freezeSide(&keys), o.sides[1].freezeSide(&keys)}
+	return func(w *state.Writer) {
+		w.Int(rows)
+		for port, side := range sides {
+			w.Int(int64(ports[port]))
+			side(w)
+		}
 	}
 }
 
-func (s *joinSide) snapshot(w *state.Writer, keys *keyTable) {
-	w.Uint(uint64(len(s.time) - s.free))
-	w.Uint(uint64(s.gone - s.free))
-	w.Uint(uint64(s.next - s.free))
-	for i := s.free; i < len(s.time); i++ {
-		w.Int(int64(s.time[i]))
-		w.Bool(s.key[i] >= 0)
-		if s.key[i] >= 0 {
-			keys.saveKey(w, s.key[i])
-		}
-		if s.waits != nil {
-			w.Bool(s.waits[i])
-		}
-		for c, live := range s.live {
-			if live {
-				fn.SaveValue(w, s.cols[c].At(i))
+func (s *joinSide) freezeSide(keys *frozenKeys) saved {
+	lo := s.free
+	gone, next := s.gone-lo, s.next-lo
+	time, key, waits := slices.Clone(s.time[lo:]), slices.Clone(s.key[lo:]), cloneFrom(s.waits, lo)
+	hasWaits, cols := s.waits != nil, s.freeze(s.cols, lo)
+	return func(w *state.Writer) {
+		w.Uint(uint64(len(time)))
+		w.Uint(uint64(gone))
+		w.Uint(uint64(next))
+		for i, t := range time {
+			w.Int(int64(t))
+			w.Bool(key[i] >= 0)
+			if key[i] >= 0 {
+				keys.save(w, key[i])
 			}
+			if hasWaits {
+				w.Bool(waits[i])
+			}
+			saveRow(w, cols, i)
 		}
 	}
 }
@@ -77,11 +84,7 @@ func (o *join) restoreRow(r *state.Reader, port int) {
 	if s.waits != nil {
 		s.waits = append(s.waits, r.Bool())
 	}
-	for c, live := range s.live {
-		if live {
-			s.cols[c].Append(loadColumn(r, o.node.In[port].Cols[c].Type))
-		}
-	}
+	s.load(r, s.cols, func(c int) vec.Kinds { return o.node.In[port].Cols[c].Type })
 }
 
 // restoreLists puts the rows from gone to next in the lists, and those that wait in the heap.
@@ -117,12 +120,12 @@ func (o *join) forget() {
 	if known < 4*int64(o.held())+int64(limits.idleGroups) {
 		return
 	}
-	w := state.NewWriter()
-	o.Snapshot(w)
+	w := state.Part()
+	o.Freeze().write(w)
 	checked, looked := o.checked, o.looked
 	*o = *newJoin(o.g, o.node, o.op, o.live)
 	o.checked, o.looked = checked, looked
-	if err := o.Restore(state.NewReader(w.Bytes())); err != nil {
+	if err := o.Restore(state.PartReader(w.Bytes())); err != nil {
 		panic("exec: the state of a join does not read back: " + err.Error())
 	}
 }

@@ -10,7 +10,7 @@ import (
 // more, rows that no later row can match (their last result waits for its time), rows in
 // the lists, and rows whose time has not come.
 type joinSide struct {
-	live  []bool // columns of the input that are kept
+	keptRows
 	cols  []vec.Vec
 	arena *vec.Arena
 	time  []vec.Time

@@ -350,17 +350,6 @@ func (t *keyTable) group(tuple int32) int32 {
 	return t.same[tuple]
 }
 
-// saveKey writes the key values of a tuple.
-func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
-	for p := range t.cols {
-		id := tuple
-		if len(t.cols) > 1 {
-			id = t.of[p][tuple]
-		}
-		fn.SaveValue(w, t.parts[p].vals[id])
-	}
-}
-
 // bytes are the canonical bytes of a tuple: equal for all tuples of a group.
 func (t *keyTable) bytes(tuple int32) []byte {
 	var b []byte
@@ -374,8 +363,20 @@ func (t *keyTable) bytes(tuple int32) []byte {
 	return b
 }
 
+// saveKey writes the key values of a tuple.
+func (t *keyTable) saveKey(w *state.Writer, tuple int32) {
+	k := t.freeze()
+	k.save(w, tuple)
+}
+
 // loadKey reads what saveKey wrote and gives group and tuple.
 func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32) {
+	t.readKey(r, row)
+	return t.one(row)
+}
+
+// readKey reads what saveKey wrote into the key columns of a batch of one row.
+func (t *keyTable) readKey(r *state.Reader, row *vec.Batch) {
 	row.N = 1
 	need := 0
 	for _, c := range t.cols {
@@ -392,6 +393,10 @@ func (t *keyTable) loadKey(r *state.Reader, row *vec.Batch) (group, tuple int32)
 		}
 		row.Cols[c].Append(loadColumn(r, want))
 	}
+}
+
+// one gives group and tuple of a batch of one row.
+func (t *keyTable) one(row *vec.Batch) (group, tuple int32) {
 	groups, tuples := t.groups(row)
 	return groups[0], tuples[0]
 }

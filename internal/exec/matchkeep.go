@@ -124,12 +124,12 @@ func (o *match) forget() {
 	if known < 4*peak+limits.idleGroups {
 		return
 	}
-	w := state.NewWriter()
-	o.Snapshot(w)
+	w := state.Part()
+	o.snapshot(w)
 	peak, checked, looked := o.peak, o.checked, o.looked
 	*o = *newMatch(o.g, o.node, o.op)
 	o.peak, o.checked, o.looked = peak, checked, looked
-	if err := o.Restore(state.NewReader(w.Bytes())); err != nil {
+	if err := o.Restore(state.PartReader(w.Bytes())); err != nil {
 		panic("exec: the state of a match does not read back: " + err.Error())
 	}
 }

@@ -9,9 +9,12 @@ import (
 	"weir/internal/vec"
 )
 
-// Snapshot writes the rows and links that are in use, the attempts per partition, and the
+// Freeze writes the state at once: attempts lie in lists of their own for each key.
+func (o *match) Freeze() saved { return eager(o.snapshot) }
+
+// snapshot writes the rows and links that are in use, the attempts per partition, and the
 // matches that wait.
-func (o *match) Snapshot(w *state.Writer) {
+func (o *match) snapshot(w *state.Writer) {
 	if o.auto == nil {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -17,7 +16,7 @@ import (
 // rows may go; from then on the rows of a run that may go are always the next ones, and
 // only those of all runs are sorted together.
 type order struct {
-	live  []bool
+	keptRows
 	cols  []plan.Col
 	ports []vec.Time // watermark of each
 	lanes []*lane    // by port and part; each port has one at least
@@ -62,7 +61,7 @@ type dueRow struct {
 const runRows = 4096
 
 func newOrder(ports int, live []bool, cols []plan.Col) *order {
-	o := &order{live: live, cols: cols, ports: make([]vec.Time, ports)}
+	o := &order{keptRows: keptRows{live: live}, cols: cols, ports: make([]vec.Time, ports)}
 	for i := range o.ports {
 		o.ports[i] = vec.MinTime
 		o.lanes = append(o.lanes, &lane{port: i})
@@ -249,49 +248,53 @@ func (o *order) release(rows []dueRow, emit Emit) error {
 	return emit(&o.out)
 }
 
-// Snapshot writes the waiting rows per lane, in order of arrival.
-func (o *order) Snapshot(w *state.Writer) {
-	for _, t := range o.ports {
-		w.Int(int64(t))
+// Freeze copies the waiting rows per lane, in order of arrival.
+func (o *order) Freeze() saved {
+	ports := slices.Clone(o.ports)
+	type frozenRun struct {
+		time []vec.Time
+		gone []dueRow
+		cols []vec.Vec
 	}
-	w.Uint(uint64(len(o.lanes)))
-	for _, l := range o.lanes {
-		w.Uint(uint64(l.port))
-		w.Int(l.part)
-		n := 0
+	type frozenLane struct {
+		port int
+		part int64
+		runs []frozenRun
+	}
+	lanes := make([]frozenLane, len(o.lanes))
+	for i, l := range o.lanes {
+		lanes[i] = frozenLane{port: l.port, part: l.part}
 		for _, r := range l.runs {
-			n += r.b.N - r.at
+			lanes[i].runs = append(lanes[i].runs, frozenRun{slices.Clone(r.b.Time), slices.Clone(r.sorted[:r.at]), o.freeze(r.b.Cols, 0)})
 		}
-		w.Uint(uint64(n))
-		for _, r := range l.runs {
-			for i, waits := range r.waiting() {
-				if waits {
-					o.saveRow(w, r, i)
+	}
+	return func(w *state.Writer) {
+		for _, t := range ports {
+			w.Int(int64(t))
+		}
+		w.Uint(uint64(len(lanes)))
+		for _, l := range lanes {
+			w.Uint(uint64(l.port))
+			w.Int(l.part)
+			n := 0
+			for _, r := range l.runs {
+				n += len(r.time) - len(r.gone)
+			}
+			w.Uint(uint64(n))
+			for _, r := range l.runs {
+				gone := make([]bool, len(r.time))
+				for _, x := range r.gone {
+					gone[x.row] = true
+				}
+				for i, t := range r.time {
+					if !gone[i] {
+						w.Int(int64(t))
+						saveRow(w, r.cols, i)
+					}
 				}
 			}
 		}
 	}
-}
-
-func (o *order) saveRow(w *state.Writer, r *run, i int) {
-	w.Int(int64(r.b.Time[i]))
-	for c, live := range o.live {
-		if live {
-			fn.SaveValue(w, r.b.Cols[c].At(i))
-		}
-	}
-}
-
-// waiting tells for each row whether it is still there.
-func (r *run) waiting() []bool {
-	waits := make([]bool, r.b.N)
-	for i := range waits {
-		waits[i] = true
-	}
-	for _, x := range r.sorted[:r.at] {
-		waits[x.row] = false
-	}
-	return waits
 }
 
 func (o *order) Restore(r *state.Reader) error {
@@ -309,11 +312,7 @@ func (o *order) Restore(r *state.Reader) error {
 			}
 			x := o.openRun(o.lane(int(port), part))
 			x.add([]vec.Time{vec.Time(r.Int())})
-			for c, live := range o.live {
-				if live {
-					x.b.Cols[c].Append(loadColumn(r, o.cols[c].Type))
-				}
-			}
+			o.load(r, x.b.Cols, func(c int) vec.Kinds { return o.cols[c].Type })
 		}
 	}
 	return r.Err()

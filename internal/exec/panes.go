@@ -25,8 +25,7 @@ type panes struct {
 	step    vec.Time // length of a pane
 	magic   uint64   // rel / step == hi64(rel * magic) >> shift for 0 <= rel < 2^63
 	shift   uint
-	ordered bool // rows come in the order of T
-	ranked  bool // the first row of each slot is looked for: order, or shards, ask for it
+	ordered bool // rows come in the order of T, and those of equal T in the order of arrival
 
 	open  queue[*pane] // panes that may still get rows, by time
 	first []rank       // per slot
@@ -108,7 +107,6 @@ func (w *panes) quotient(rel uint64) uint64 {
 
 func (w *panes) add(in *groupedRows) {
 	w.slots = resizeInts(w.slots, in.N)
-	w.ranked = !w.ordered || in.Seq != nil
 	w.reserve(int(w.o.keys.n))
 	switch {
 	case w.ordered:
@@ -118,7 +116,7 @@ func (w *panes) add(in *groupedRows) {
 	default:
 		w.addSparse(in, 0)
 	}
-	if w.ranked {
+	if !w.ordered { // else the first row of a slot is the one that it was made for
 		w.rank(in)
 	}
 	for j, acc := range w.accs {
@@ -146,7 +144,7 @@ func (w *panes) addOrdered(in *groupedRows) {
 		}
 		r := &recent[in.groups[i]]
 		if r.num != num {
-			*r = recentSlot{num, w.enter(num, in.groups[i], in.tuples[i], t)}
+			*r = recentSlot{num, w.enter(num, in.groups[i], in.tuples[i], in.rank(i))}
 		}
 		w.slots[i] = r.slot
 	}
@@ -172,7 +170,7 @@ func (w *panes) addDense(in *groupedRows) {
 		cell := (num&mask)*width + uint64(in.groups[i])
 		s := x.cells[cell]
 		if s == 0 {
-			s = w.enter(int64(num), in.groups[i], in.tuples[i], t) + 1
+			s = w.enter(int64(num), in.groups[i], in.tuples[i], in.rank(i)) + 1
 			x.cells[cell] = s
 		}
 		w.slots[i] = s - 1
@@ -190,7 +188,7 @@ func (w *panes) addSparse(in *groupedRows, i int) {
 		num := w.number(in.Time[i])
 		s, ok := w.table.sparse.get(num, in.groups[i])
 		if !ok {
-			s = w.enter(num, in.groups[i], in.tuples[i], in.Time[i])
+			s = w.enter(num, in.groups[i], in.tuples[i], in.rank(i))
 			w.table.sparse.put(num, in.groups[i], s)
 		}
 		w.slots[i] = s
@@ -198,14 +196,10 @@ func (w *panes) addSparse(in *groupedRows, i int) {
 }
 
 // enter gives a group a slot in a pane, making the pane if need be.
-func (w *panes) enter(num int64, group, tuple int32, t vec.Time) int32 {
+func (w *panes) enter(num int64, group, tuple int32, first rank) int32 {
 	p := w.paneOf(num)
 	s := w.newSlot()
-	w.tuple[s] = tuple
-	w.first[s] = rank{vec.MaxTime, 0}
-	if !w.ranked {
-		w.first[s] = rank{t, 0}
-	}
+	w.tuple[s], w.first[s] = tuple, first
 	p.groups = append(p.groups, group)
 	p.slots = append(p.slots, s)
 	return s
@@ -371,59 +365,64 @@ func (w *panes) held() int { return w.used() }
 
 func (w *panes) known() int { return 0 }
 
-// snapshot writes the panes of the window and the open ones; the running aggregates
-// follow from them.
-func (w *panes) snapshot(sw *state.Writer) {
-	sw.Int(int64(w.last))
-	if w.hopping != nil {
-		sw.Uint(uint64(w.hopping.front))
-		w.savePanes(sw, w.hopping.window.all())
+// freeze copies the panes of the window and the open ones; the running aggregates follow
+// from them.
+func (w *panes) freeze(keys frozenKeys) saved {
+	f := &frozenPanes{keys: keys, last: w.last, hops: w.hopping != nil,
+		tuple: slices.Clone(w.tuple), first: slices.Clone(w.first), accs: freezeAccs(w.accs, w.n)}
+	if f.hops {
+		f.front = w.hopping.front
+		f.add(w.hopping.window.all())
 	}
-	w.savePanes(sw, w.open.all())
+	f.add(w.open.all())
+	return f.save
 }
 
-func (w *panes) savePanes(sw *state.Writer, list []*pane) {
-	sw.Uint(uint64(len(list)))
+// frozenPanes is the panes of a window as they were.
+type frozenPanes struct {
+	keys  frozenKeys
+	last  vec.Time
+	hops  bool
+	front int // the first panes stand in the front stack
+	nums  []int64
+	slots [][]int32
+	tuple []int32
+	first []rank
+	accs  frozenAccs
+}
+
+func (f *frozenPanes) add(list []*pane) {
 	for _, p := range list {
-		sw.Int(p.num)
-		sw.Uint(uint64(len(p.groups)))
-		for _, s := range p.slots {
-			w.o.keys.saveKey(sw, w.tuple[s])
-			sw.Int(int64(w.first[s].t))
-			sw.Int(w.first[s].seq)
-			for _, acc := range w.accs {
-				acc.Save(s, sw)
-			}
+		f.nums = append(f.nums, p.num)
+		f.slots = append(f.slots, slices.Clone(p.slots))
+	}
+}
+
+func (f *frozenPanes) save(w *state.Writer) {
+	w.Int(int64(f.last))
+	w.Uint(uint64(f.front))
+	w.Uint(uint64(len(f.nums)))
+	for i, num := range f.nums {
+		w.Int(num)
+		w.Uint(uint64(len(f.slots[i])))
+		for _, s := range f.slots[i] {
+			f.keys.save(w, f.tuple[s])
+			w.Int(int64(f.first[s].t))
+			w.Int(f.first[s].seq)
+			f.accs.save(w, s)
 		}
 	}
 }
 
-func (w *panes) restore(r *state.Reader) {
-	w.last = vec.Time(r.Int())
-	if w.hopping != nil {
-		front := r.Uint()
-		w.restorePanes(r)
-		w.hopping.reserve(int(w.o.keys.n))
-		list := slices.Clone(w.open.all())
-		w.open.clear()
-		if front > uint64(len(list)) || len(list) > 0 && (list[len(list)-1].end > w.last || list[0].end <= w.last-w.size) {
-			r.Fail()
-			return
-		}
-		for i, p := range list {
-			w.hopping.enter(p, uint64(i) < front)
-		}
-		w.hopping.front = int(front)
+func (w *panes) restore(r *state.Reader, to *regroup, index int) {
+	last, front := vec.Time(r.Int()), r.Uint()
+	for _, o := range to.shards {
+		x := o.windows[index].(*panes)
+		x.last = max(x.last, last)
 	}
-	w.restorePanes(r)
-	w.reserve(int(w.o.keys.n))
-	w.table.rebuild(w.open.all())
-}
-
-func (w *panes) restorePanes(r *state.Reader) {
 	bound := 1 << 62 / int64(w.step)
 	prev := -bound
-	for range r.Count() {
+	for i := range r.Count() {
 		num := r.Int()
 		if num <= prev || num > bound {
 			r.Fail()
@@ -433,16 +432,51 @@ func (w *panes) restorePanes(r *state.Reader) {
 			if r.Err() != nil {
 				return
 			}
-			w.restoreEntry(r, num)
+			to.pane(r, index, num, uint64(i) < front)
 		}
 	}
 }
 
-func (w *panes) restoreEntry(r *state.Reader, num int64) {
-	group, tuple := w.o.keys.loadKey(r, &w.o.load)
-	s := w.enter(num, group, tuple, 0)
-	w.first[s] = rank{vec.Time(r.Int()), r.Int()}
+// pane reads the entry of a group in a pane. covers says that its slot covers the panes of
+// the front stack behind it too.
+func (to *regroup) pane(r *state.Reader, index int, num int64, covers bool) {
+	o := to.key(r)
+	if r.Err() != nil {
+		return
+	}
+	w := o.windows[index].(*panes)
+	group, tuple := o.keys.one(&to.row)
+	s := w.enter(num, group, tuple, rank{vec.Time(r.Int()), r.Int()})
 	for _, acc := range w.accs {
 		acc.Load(s, r)
 	}
+	if covers && w.hopping != nil {
+		w.hopping.covers = append(w.hopping.covers, s)
+	}
+}
+
+// settle sorts the panes that have been read into those of the window and the open ones.
+func (w *panes) settle(r *state.Reader) {
+	list := slices.Clone(w.open.all())
+	for _, p := range list {
+		w.sortGroups(p)
+	}
+	if w.hopping != nil {
+		w.hopping.reserve(int(w.o.keys.n))
+		w.open.clear()
+		if len(list) > 0 && list[0].end <= w.last-w.size && list[0].end <= w.last {
+			r.Fail()
+			return
+		}
+		for _, p := range list {
+			if p.end <= w.last {
+				w.hopping.enter(p, true)
+			} else {
+				w.open.push(p)
+			}
+		}
+		w.hopping.restack()
+	}
+	w.reserve(int(w.o.keys.n))
+	w.table.rebuild(w.open.all())
 }

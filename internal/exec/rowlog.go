@@ -1,7 +1,8 @@
 package exec
 
 import (
-	"weir/internal/fn"
+	"slices"
+
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -110,35 +111,62 @@ func (l *rowLog) trim(to int64) {
 	l.arena = arena
 }
 
-func (l *rowLog) snapshot(w *state.Writer, keys *keyTable, from int64) {
+// freeze copies the rows from number from on.
+func (l *rowLog) freeze(keys frozenKeys, from int64) saved {
 	lo := int(from - l.base)
-	w.Uint(uint64(len(l.time) - lo))
-	for i := lo; i < len(l.time); i++ {
-		w.Int(int64(l.time[i]))
-		w.Int(l.seq[i])
-		keys.saveKey(w, l.tuple[i])
-		for j := range l.args {
-			for c := range l.args[j] {
-				fn.SaveValue(w, l.args[j][c].At(i))
-			}
+	time, seq, tuple := slices.Clone(l.time[lo:]), slices.Clone(l.seq[lo:]), slices.Clone(l.tuple[lo:])
+	var cols []vec.Vec
+	for j := range l.args {
+		for c := range l.args[j] {
+			cols = append(cols, freezeRows(&l.args[j][c], lo))
+		}
+	}
+	return func(w *state.Writer) {
+		w.Uint(uint64(len(time)))
+		for i, t := range time {
+			w.Int(int64(t))
+			w.Int(seq[i])
+			keys.save(w, tuple[i])
+			saveRow(w, cols, i)
 		}
 	}
 }
 
-func (l *rowLog) restore(r *state.Reader, keys *keyTable, row *vec.Batch) {
-	for range r.Count() {
-		l.time = append(l.time, vec.Time(r.Int()))
-		l.seq = append(l.seq, r.Int())
-		_, tuple := keys.loadKey(r, row)
-		l.tuple = append(l.tuple, tuple)
-		l.next = append(l.next, -1)
-		for j := range l.args {
-			for c := range l.args[j] {
-				l.args[j][c].Append(loadColumn(r, l.types[j][c]))
-			}
-		}
-		if r.Err() != nil {
-			return
+// restoreRow reads the arguments of a row and adds it to the log.
+func (l *rowLog) restoreRow(r *state.Reader, t vec.Time, seq int64, tuple int32) {
+	l.time = append(l.time, t)
+	l.seq = append(l.seq, seq)
+	l.tuple = append(l.tuple, tuple)
+	l.next = append(l.next, -1)
+	for j := range l.args {
+		for c := range l.args[j] {
+			l.args[j][c].Append(loadColumn(r, l.types[j][c]))
 		}
 	}
+}
+
+// sort puts the rows into the order of time and number. No other row may refer to any of
+// them by its number.
+func (l *rowLog) sort() {
+	order := make([]int32, len(l.time))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	compare := func(a, b int32) int {
+		return rank{l.time[a], l.seq[a]}.compare(rank{l.time[b], l.seq[b]})
+	}
+	if slices.IsSortedFunc(order, compare) {
+		return
+	}
+	slices.SortStableFunc(order, compare)
+	l.time, l.seq, l.tuple = pickLane(nil, l.time, order), pickLane(nil, l.seq, order), pickLane(nil, l.tuple, order)
+	arena := &vec.Arena{}
+	for j := range l.args {
+		for c := range l.args[j] {
+			l.spare[j][c].Reset()
+			l.spare[j][c].AppendRows(&l.args[j][c], order, arena)
+		}
+		l.args[j], l.spare[j] = l.spare[j], l.args[j]
+	}
+	l.arena = arena
 }

@@ -11,10 +11,10 @@ import (
 type stateless struct{}
 
 func (stateless) Advance(int, vec.Time, Emit) error { return nil }
-func (stateless) Snapshot(*state.Writer)            {}
+func (stateless) Freeze() saved                     { return nil }
 func (stateless) Restore(*state.Reader) error       { return nil }
 
-func (w *write) Snapshot(*state.Writer)      {}
+func (w *write) Freeze() saved               { return nil }
 func (w *write) Restore(*state.Reader) error { return nil }
 
 // pick sets out to the rows sel of b, the live columns only.

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"weir/internal/fn"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -16,18 +18,44 @@ func loadColumn(r *state.Reader, t vec.Kinds) vec.Value {
 	return v
 }
 
-// Snapshot writes the state of every operator.
-func (g *Graph) Snapshot() []byte {
-	w := state.NewWriter()
-	g.Counts.save(w)
-	w.Uint(uint64(len(g.nodes)))
+// Snapshot is the state of every operator.
+func (g *Graph) Snapshot() []byte { return g.Freeze().Bytes() }
+
+// Image is the state of a graph as it was when it was frozen.
+type Image struct {
+	counts func(w *state.Writer)
+	nodes  []frozenNode
+}
+
+// frozenNode is the state of a node as it was.
+type frozenNode struct {
+	vertex
+	ins []vec.Time
+	op  saved
+}
+
+// Freeze copies the state of every operator: the graph may go on while the image is encoded,
+// on another goroutine if need be.
+func (g *Graph) Freeze() *Image {
+	im := &Image{counts: eager(g.Counts.save)}
 	for _, v := range g.nodes {
-		v.saveCounts(w)
-		w.Int(int64(v.mark))
-		for _, t := range v.ins {
+		im.nodes = append(im.nodes, frozenNode{*v, slices.Clone(v.ins), v.op.Freeze()})
+	}
+	return im
+}
+
+// Bytes encodes the image.
+func (im *Image) Bytes() []byte {
+	w := state.NewWriter()
+	im.counts(w)
+	w.Uint(uint64(len(im.nodes)))
+	for _, n := range im.nodes {
+		n.saveCounts(w)
+		w.Int(int64(n.mark))
+		for _, t := range n.ins {
 			w.Int(int64(t))
 		}
-		v.op.Snapshot(w)
+		n.op.write(w)
 	}
 	return w.Bytes()
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"weir/internal/state"
 	"weir/internal/vec"
 	"weir/internal/window"
 )
@@ -12,29 +11,35 @@ import (
 // sessions computes session windows. Sessions are formed per partition key (the columns
 // of OVER, or one partition for all rows); within a session rows are grouped. Ends are in
 // a heap that is put right lazily: a row that prolongs a session does not touch it.
+//
+// Sessions and what belongs to their slots lie in slices without pointers, so that a million
+// of them can be copied for a snapshot in no time.
 type sessions struct {
 	slotPool
-	o     *grouping
-	spec  window.Spec
-	parts *keyTable  // the keys of the groups themselves if the partition keys are the same
-	open  []*session // per partition, nil: none
-	ends  sessionHeap
-	made  int64
-	pool  []*session
+	o      *grouping
+	spec   window.Spec
+	parts  *keyTable // the keys of the groups themselves if the partition keys are the same
+	all    []session
+	unused []int32 // sessions that are over
+	open   []int32 // per partition: its session + 1, 0: none
+	ends   []int32 // a heap of sessions by due, then id
+	made   int64
 	// The newest session of each group and its slot there.
 	recent []sessionSlot
 	first  []rank  // per slot
 	tuple  []int32 // per slot: the key of its first row
+	group  []int32 // per slot
+	chain  []int32 // per slot: the session's next slot + 1
+	// many finds the slots of the groups of a session, once they are many.
+	many   map[int32]map[int32]int32
 	slots  []int32
 	closed []closedSlot
 	batch  resultRows
 	load   vec.Batch
 }
 
-type sessionSlot struct {
-	s    *session
-	slot int32
-}
+// sessionSlot is a session + 1 and a slot.
+type sessionSlot struct{ session, slot int32 }
 
 // closedSlot is a group of a session that has closed.
 type closedSlot struct {
@@ -45,23 +50,23 @@ type closedSlot struct {
 // session is a session of a partition, open or waiting for its end to pass.
 type session struct {
 	window.SessionState
-	id   int64
-	part int32
-	due  vec.Time // its place in the heap
+	id     int64
+	due    vec.Time // its place in the heap
+	part   int32
+	slots  int32 // its first slot + 1
+	tail   int32 // its last slot
+	groups int32
 	// ended says that its results are out. A session that its limit has cut stays for as long
 	// as a row may come that continues it: the next session then begins at the cut.
-	ended  bool
-	groups []int32
-	slots  []int32
-	// byGroup finds the slots of groups, once they are many.
-	byGroup map[int32]int32
+	ended bool
+	over  bool // it is not in use
 }
 
 // manyGroups is from how many groups on a session has a map of them.
 const manyGroups = 16
 
 func newSessions(o *grouping, spec window.Spec) *sessions {
-	w := &sessions{o: o, spec: spec, parts: o.keys, slotPool: slotPool{accs: o.wholeAccs()}}
+	w := &sessions{o: o, spec: spec, parts: o.keys, slotPool: slotPool{accs: o.wholeAccs()}, many: map[int32]map[int32]int32{}}
 	if !slices.Equal(spec.Over, o.op.Keys) {
 		w.parts = newKeyTable(spec.Over, o.node.In[0].Cols)
 	}
@@ -76,19 +81,19 @@ func (w *sessions) add(in *groupedRows) {
 	w.reserve()
 	w.slots = resizeInts(w.slots, in.N)
 	for i, t := range in.Time[:in.N] {
-		s := w.open[parts[i]]
+		s := w.open[parts[i]] - 1
 		switch {
-		case s == nil:
+		case s < 0:
 			s = w.begin(parts[i], w.spec.OpenSession(t))
-		case w.spec.Belongs(&s.SessionState, t):
-			s.Last = t
+		case w.spec.Belongs(&w.all[s].SessionState, t):
+			w.all[s].Last = t
 		default:
-			x, _ := w.spec.Join(s.SessionState, t)
+			x, _ := w.spec.Join(w.all[s].SessionState, t)
 			s = w.begin(parts[i], x)
 		}
 		at := w.recent[in.groups[i]]
-		if at.s != s {
-			at = sessionSlot{s, w.slotOf(s, in.groups[i], in.tuples[i], in.rank(i))}
+		if at.session != s+1 {
+			at = sessionSlot{s + 1, w.slotOf(s, in.groups[i], in.tuples[i], in.rank(i))}
 			w.recent[in.groups[i]] = at
 		}
 		w.slots[i] = at.slot
@@ -100,65 +105,77 @@ func (w *sessions) add(in *groupedRows) {
 
 func (w *sessions) reserve() {
 	if n := int(w.parts.n); n > len(w.open) {
-		w.open = append(w.open, make([]*session, n-len(w.open))...)
+		w.open = append(w.open, make([]int32, n-len(w.open))...)
 	}
 	if n := int(w.o.keys.n); n > len(w.recent) {
 		w.recent = append(w.recent, make([]sessionSlot, n-len(w.recent))...)
 	}
 }
 
-func (w *sessions) begin(part int32, x window.SessionState) *session {
-	var s *session
-	if n := len(w.pool); n > 0 {
-		s, w.pool = w.pool[n-1], w.pool[:n-1]
+func (w *sessions) begin(part int32, x window.SessionState) int32 {
+	s := int32(len(w.all))
+	if n := len(w.unused); n > 0 {
+		s, w.unused = w.unused[n-1], w.unused[:n-1]
 	} else {
-		s = &session{}
+		w.all = append(w.all, session{})
 	}
-	*s = session{SessionState: x, id: w.made, part: part, groups: s.groups[:0], slots: s.slots[:0]}
+	w.all[s] = session{SessionState: x, id: w.made, part: part, due: w.spec.Close(x)}
 	w.made++
-	s.due = w.spec.Close(x)
-	w.open[part] = s
-	w.ends.push(s)
+	w.open[part] = s + 1
+	w.push(s)
 	return s
 }
 
 // slotOf gives a group its slot in a session.
-func (w *sessions) slotOf(s *session, group, tuple int32, first rank) int32 {
-	if slot, ok := s.find(group); ok {
+func (w *sessions) slotOf(s, group, tuple int32, first rank) int32 {
+	if slot, ok := w.find(s, group); ok {
 		return slot
 	}
 	slot, fresh := w.take()
 	if fresh {
 		w.first, w.tuple = append(w.first, rank{}), append(w.tuple, 0)
+		w.group, w.chain = append(w.group, 0), append(w.chain, 0)
 	}
 	w.first[slot], w.tuple[slot] = first, tuple
-	s.add(group, slot)
+	w.link(s, group, slot)
 	return slot
 }
 
-// find is the slot of a group in the session.
-func (s *session) find(group int32) (int32, bool) {
-	if s.byGroup != nil {
-		slot, ok := s.byGroup[group]
+// find is the slot of a group in a session.
+func (w *sessions) find(s, group int32) (int32, bool) {
+	x := &w.all[s]
+	if x.groups > manyGroups {
+		slot, ok := w.many[s][group]
 		return slot, ok
 	}
-	if i := slices.Index(s.groups, group); i >= 0 {
-		return s.slots[i], true
+	for slot := x.slots; slot != 0; slot = w.chain[slot-1] {
+		if w.group[slot-1] == group {
+			return slot - 1, true
+		}
 	}
 	return 0, false
 }
 
-func (s *session) add(group, slot int32) {
-	s.groups = append(s.groups, group)
-	s.slots = append(s.slots, slot)
+// link adds a slot to a session.
+func (w *sessions) link(s, group, slot int32) {
+	x := &w.all[s]
+	w.group[slot], w.chain[slot] = group, 0
+	if x.slots == 0 {
+		x.slots = slot + 1
+	} else {
+		w.chain[x.tail] = slot + 1
+	}
+	x.tail = slot
+	x.groups++
 	switch {
-	case s.byGroup != nil:
-		s.byGroup[group] = slot
-	case len(s.groups) > manyGroups:
-		s.byGroup = map[int32]int32{}
-		for i, g := range s.groups {
-			s.byGroup[g] = s.slots[i]
+	case x.groups > manyGroups+1:
+		w.many[s][group] = slot
+	case x.groups > manyGroups:
+		byGroup := map[int32]int32{}
+		for at := x.slots; at != 0; at = w.chain[at-1] {
+			byGroup[w.group[at-1]] = at - 1
 		}
+		w.many[s] = byGroup
 	}
 }
 
@@ -174,13 +191,13 @@ func (w *sessions) due(s *session) vec.Time {
 // session that has ended goes, next tells that too; it has no results.
 func (w *sessions) next() (vec.Time, bool) {
 	for len(w.ends) > 0 {
-		s := w.ends[0]
+		s := &w.all[w.ends[0]]
 		end := w.due(s)
 		if end == s.due {
 			return end, true
 		}
 		s.due = end
-		w.ends.down(0)
+		w.down(0)
 	}
 	return 0, false
 }
@@ -211,23 +228,28 @@ func (w *sessions) emit(to *results, before vec.Time) {
 }
 
 // end ends the session at the top of the heap, or lets go of it if it has ended before.
-func (w *sessions) end(s *session, at vec.Time) {
-	for i, g := range s.groups {
-		w.closed = append(w.closed, closedSlot{at, s.slots[i]})
-		if w.recent[g].s == s {
+func (w *sessions) end(s int32, at vec.Time) {
+	x := &w.all[s]
+	for slot := x.slots; slot != 0; slot = w.chain[slot-1] {
+		w.closed = append(w.closed, closedSlot{at, slot - 1})
+		if g := w.group[slot-1]; w.recent[g].session == s+1 {
 			w.recent[g] = sessionSlot{}
 		}
 	}
-	s.groups, s.slots, s.byGroup = s.groups[:0], s.slots[:0], nil
-	if !s.ended && w.open[s.part] == s && s.Last+w.spec.Timeout > s.Limit {
-		s.ended = true // next finds its new place
+	if x.groups > manyGroups {
+		delete(w.many, s)
+	}
+	x.slots, x.groups = 0, 0
+	if !x.ended && w.open[x.part] == s+1 && x.Last+w.spec.Timeout > x.Limit {
+		x.ended = true // next finds its new place
 		return
 	}
-	w.ends.pop()
-	if w.open[s.part] == s {
-		w.open[s.part] = nil
+	w.pop()
+	if w.open[x.part] == s+1 {
+		w.open[x.part] = 0
 	}
-	w.pool = append(w.pool, s)
+	x.over = true
+	w.unused = append(w.unused, s)
 }
 
 func (w *sessions) owner(o *grouping) { w.o = o }
@@ -236,104 +258,41 @@ func (w *sessions) held() int { return w.used() + len(w.ends) }
 
 func (w *sessions) known() int { return int(w.parts.n) }
 
-func (w *sessions) snapshot(sw *state.Writer) {
-	all := slices.Clone(w.ends)
-	slices.SortFunc(all, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
-	sw.Uint(uint64(len(all)))
-	for _, s := range all {
-		w.parts.saveKey(sw, s.part)
-		sw.Bool(w.open[s.part] == s)
-		sw.Bool(s.ended)
-		sw.Int(int64(s.Start))
-		sw.Int(int64(s.Last))
-		sw.Int(int64(s.Limit))
-		sw.Uint(uint64(len(s.groups)))
-		for _, slot := range s.slots {
-			w.o.keys.saveKey(sw, w.tuple[slot])
-			sw.Int(int64(w.first[slot].t))
-			sw.Int(w.first[slot].seq)
-			for _, acc := range w.accs {
-				acc.Save(slot, sw)
-			}
-		}
-	}
+// The heap of sessions.
+
+func (w *sessions) less(a, b int32) bool {
+	x, y := &w.all[a], &w.all[b]
+	return x.due < y.due || x.due == y.due && x.id < y.id
 }
 
-func (w *sessions) restore(r *state.Reader) {
-	for range r.Count() {
-		part, _ := w.parts.loadKey(r, &w.load)
-		w.reserve()
-		was := w.open[part]
-		isOpen, ended := r.Bool(), r.Bool()
-		s := w.begin(part, window.SessionState{Start: vec.Time(r.Int()), Last: vec.Time(r.Int()), Limit: vec.Time(r.Int())})
-		s.ended = ended
-		if !isOpen {
-			w.open[part] = was
-		}
-		for range r.Count() {
-			if r.Err() != nil {
-				return
-			}
-			w.restoreGroup(r, s, isOpen)
-		}
-		if r.Err() != nil {
-			return
-		}
-	}
-}
-
-func (w *sessions) restoreGroup(r *state.Reader, s *session, isOpen bool) {
-	group, tuple := w.o.keys.loadKey(r, &w.o.load)
-	w.reserve()
-	first := rank{vec.Time(r.Int()), r.Int()}
-	if _, ok := s.find(group); ok || s.ended {
-		r.Fail()
-		return
-	}
-	slot := w.slotOf(s, group, tuple, first)
-	for _, acc := range w.accs {
-		acc.Load(slot, r)
-	}
-	if isOpen {
-		w.recent[group] = sessionSlot{s, slot}
-	}
-}
-
-// sessionHeap is a binary heap of sessions by due, then id.
-type sessionHeap []*session
-
-func (h sessionHeap) less(i, j int) bool {
-	return h[i].due < h[j].due || h[i].due == h[j].due && h[i].id < h[j].id
-}
-
-func (h *sessionHeap) push(s *session) {
-	*h = append(*h, s)
-	x := *h
-	for i := len(x) - 1; i > 0; {
+func (w *sessions) push(s int32) {
+	w.ends = append(w.ends, s)
+	h := w.ends
+	for i := len(h) - 1; i > 0; {
 		up := (i - 1) / 2
-		if !x.less(i, up) {
+		if !w.less(h[i], h[up]) {
 			break
 		}
-		x[i], x[up] = x[up], x[i]
+		h[i], h[up] = h[up], h[i]
 		i = up
 	}
 }
 
 // pop takes the first session out.
-func (h *sessionHeap) pop() {
-	x := *h
-	n := len(x) - 1
-	x[0], x[n] = x[n], nil
-	*h = x[:n]
-	h.down(0)
+func (w *sessions) pop() {
+	n := len(w.ends) - 1
+	w.ends[0] = w.ends[n]
+	w.ends = w.ends[:n]
+	w.down(0)
 }
 
 // down moves the session at i, whose due has grown, to its place.
-func (h sessionHeap) down(i int) {
+func (w *sessions) down(i int) {
+	h := w.ends
 	for {
 		least := i
 		for _, c := range [2]int{2*i + 1, 2*i + 2} {
-			if c < len(h) && h.less(c, least) {
+			if c < len(h) && w.less(h[c], h[least]) {
 				least = c
 			}
 		}

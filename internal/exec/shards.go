@@ -190,19 +190,25 @@ func (o *grouping) advanceRanked(t vec.Time, take func(b *vec.Batch, ids []int32
 	})
 }
 
-func (s *sharded) Snapshot(w *state.Writer) {
-	w.Int(s.rowNo)
+func (s *sharded) Freeze() saved {
+	rowNo := s.rowNo
+	var shards []saved
 	for _, sh := range s.shards {
-		sh.Snapshot(w)
+		shards = append(shards, sh.freezeWindows())
+	}
+	return func(w *state.Writer) {
+		w.Int(rowNo)
+		w.Uint(uint64(len(shards)))
+		for _, sh := range shards {
+			sh(w)
+		}
 	}
 }
 
+// Restore reads the state of any number of shards.
 func (s *sharded) Restore(r *state.Reader) error {
-	s.rowNo = r.Int()
-	for _, sh := range s.shards {
-		if err := sh.Restore(r); err != nil {
-			return err
-		}
-	}
-	return r.Err()
+	to := &regroup{shards: s.shards, pick: func(row *vec.Batch) int32 { return s.shardsOf(row)[0] }}
+	err := to.restore(r)
+	s.rowNo = s.shards[0].rowNo
+	return err
 }

@@ -22,6 +22,7 @@ type sliding struct {
 	size   vec.Time
 	out    int64 // number of the next row to leave
 	in     int64 // number of the next row to enter
+	inside int64 // restore: how many have entered
 	groups []slidingGroup
 
 	run     int64 // numbers the runs
@@ -226,26 +227,43 @@ func (w *sliding) known() int { return 0 }
 // values is none: what the aggregates hold are the rows of the log.
 func (w *sliding) values() int { return 0 }
 
-// snapshot writes the rows in the windows and those still to enter. The aggregates follow
+// freeze copies the rows in the windows and those still to enter. The aggregates follow
 // from the rows.
-func (w *sliding) snapshot(sw *state.Writer) {
-	sw.Int(w.in - w.out)
-	w.log.snapshot(sw, w.o.keys, w.out)
+func (w *sliding) freeze(keys frozenKeys) saved {
+	inside := w.in - w.out
+	rows := w.log.freeze(keys, w.out)
+	return func(sw *state.Writer) {
+		sw.Int(inside)
+		rows(sw)
+	}
 }
 
-func (w *sliding) restore(r *state.Reader) {
-	inside := r.Int()
-	w.log.restore(r, w.o.keys, &w.o.load)
-	if inside < 0 || inside > w.log.end() {
+func (w *sliding) restore(r *state.Reader, to *regroup, index int) {
+	inside, n := r.Int(), r.Count()
+	if inside < 0 || inside > int64(n) {
 		r.Fail()
 	}
-	if r.Err() != nil {
-		return
+	for i := range n {
+		t, seq := vec.Time(r.Int()), r.Int()
+		o := to.key(r)
+		if r.Err() != nil {
+			return
+		}
+		x := o.windows[index].(*sliding)
+		_, tuple := o.keys.one(&to.row)
+		x.log.restoreRow(r, t, seq, tuple)
+		if int64(i) < inside {
+			x.inside++
+		}
 	}
+}
+
+func (w *sliding) settle(*state.Reader) {
+	w.log.sort()
 	w.reserve()
 	w.run++
 	w.live, w.come, w.backs = w.live[:0], w.come[:0], w.backs[:0]
-	for w.in < inside {
+	for w.in < w.inside {
 		w.enter()
 	}
 	w.feed(0, 0)

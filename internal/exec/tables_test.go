@@ -119,25 +119,29 @@ func TestSortDue(t *testing.T) {
 
 func TestSessionHeap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 8))
-	var h sessionHeap
-	var want []*session
+	w := &sessions{}
+	var want []int32
 	for i := range 3000 {
 		if r.IntN(3) > 0 || len(want) == 0 {
-			s := &session{id: int64(i), due: vec.Time(r.IntN(50))}
-			h.push(s)
+			w.all = append(w.all, session{id: int64(i), due: vec.Time(r.IntN(50))})
+			s := int32(len(w.all) - 1)
+			w.push(s)
 			want = append(want, s)
 			continue
 		}
-		slices.SortFunc(want, func(a, b *session) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id)) })
-		if h[0] != want[0] {
-			t.Fatalf("step %d: session %d comes first, want %d", i, h[0].id, want[0].id)
+		slices.SortFunc(want, func(a, b int32) int {
+			x, y := &w.all[a], &w.all[b]
+			return cmp.Or(cmp.Compare(x.due, y.due), cmp.Compare(x.id, y.id))
+		})
+		if w.ends[0] != want[0] {
+			t.Fatalf("step %d: session %d comes first, want %d", i, w.ends[0], want[0])
 		}
 		if r.IntN(2) == 0 { // a row has prolonged it
-			h[0].due += vec.Time(r.IntN(20))
-			h.down(0)
+			w.all[w.ends[0]].due += vec.Time(r.IntN(20))
+			w.down(0)
 			continue
 		}
-		h.pop()
+		w.pop()
 		want = want[1:]
 	}
 }

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -136,40 +138,56 @@ func (s *stamp) forget(c *timelines) {
 		return
 	}
 	c.looked = 0
-	w := state.NewWriter()
-	s.saveLines(w, c)
+	w := state.Part()
+	s.freezeLines(c)(w)
 	c.keys, c.lines = newOverKeys(len(s.over)), c.lines[:0]
-	r := state.NewReader(w.Bytes())
+	r := state.PartReader(w.Bytes())
 	if s.loadLines(r, c); r.Err() != nil {
 		panic("exec: the state of a timeline does not read back: " + r.Err().Error())
 	}
 }
 
-func (s *stamp) Snapshot(w *state.Writer) {
-	w.Int(int64(s.behind))
-	w.Int(int64(s.low))
-	w.Uint(uint64(len(s.parts)))
-	for _, c := range s.parts {
-		w.Int(int64(c.newest))
-		w.Int(int64(c.clock))
-		w.Int(int64(c.mark))
-		w.Int(c.rows)
-		s.saveLines(w, c)
+func (s *stamp) Freeze() saved {
+	behind, low := s.behind, s.low
+	parts := make([]timelines, len(s.parts))
+	lines := make([]saved, len(s.parts))
+	for p, c := range s.parts {
+		parts[p], lines[p] = *c, s.freezeLines(c)
+	}
+	return func(w *state.Writer) {
+		w.Int(int64(behind))
+		w.Int(int64(low))
+		w.Uint(uint64(len(parts)))
+		for p := range parts {
+			c := &parts[p]
+			w.Int(int64(c.newest))
+			w.Int(int64(c.clock))
+			w.Int(int64(c.mark))
+			w.Int(c.rows)
+			lines[p](w)
+		}
 	}
 }
 
-func (s *stamp) saveLines(w *state.Writer, c *timelines) {
-	n := 0
-	for i := range c.lines {
-		if c.lines[i].mark > s.idle(c) {
-			n++
-		}
+// freezeLines copies the timelines that the arrival clock has not overtaken.
+func (s *stamp) freezeLines(c *timelines) saved {
+	if c.keys == nil {
+		return func(w *state.Writer) { w.Uint(0) }
 	}
-	w.Uint(uint64(n))
-	for i := range c.lines {
-		if c.lines[i].mark > s.idle(c) {
-			c.keys.saveKey(w, int32(i))
-			w.Int(int64(c.lines[i].mark))
+	lines, keys, idle := slices.Clone(c.lines), c.keys.freeze(), s.idle(c)
+	return func(w *state.Writer) {
+		n := 0
+		for i := range lines {
+			if lines[i].mark > idle {
+				n++
+			}
+		}
+		w.Uint(uint64(n))
+		for i := range lines {
+			if lines[i].mark > idle {
+				keys.save(w, int32(i))
+				w.Int(int64(lines[i].mark))
+			}
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/state"
 	"weir/internal/vec"
@@ -13,11 +12,11 @@ import (
 // top orders the rows of each time and keeps the first of them (plan.Top; saql.md 5.10).
 // Rows wait until the watermark has passed their time.
 type top struct {
+	keptRows
 	op    *plan.Top
 	cols  []plan.Col
 	rows  vec.Batch
 	spare vec.Batch
-	live  []bool
 	sel   []int32
 	rest  []int32
 	out   vec.Batch
@@ -25,7 +24,7 @@ type top struct {
 }
 
 func newTop(n *plan.Node, op *plan.Top, live []bool) *top {
-	o := &top{op: op, cols: n.Cols, live: slices.Clone(live), arena: [2]*vec.Arena{{}, {}}}
+	o := &top{op: op, cols: n.Cols, keptRows: keptRows{live: slices.Clone(live)}, arena: [2]*vec.Arena{{}, {}}}
 	markCols(op.By, o.live)
 	o.rows.Reset(len(live))
 	o.spare.Reset(len(live))
@@ -145,14 +144,13 @@ func compareOrder(v *vec.Vec, a, b int) int {
 // held is how many rows wait.
 func (o *top) held() int { return o.rows.N }
 
-func (o *top) Snapshot(w *state.Writer) {
-	w.Uint(uint64(o.rows.N))
-	for i, t := range o.rows.Time {
-		w.Int(int64(t))
-		for c, live := range o.live {
-			if live {
-				fn.SaveValue(w, o.rows.Cols[c].At(i))
-			}
+func (o *top) Freeze() saved {
+	time, cols := slices.Clone(o.rows.Time), o.freeze(o.rows.Cols, 0)
+	return func(w *state.Writer) {
+		w.Uint(uint64(len(time)))
+		for i, t := range time {
+			w.Int(int64(t))
+			saveRow(w, cols, i)
 		}
 	}
 }
@@ -161,11 +159,7 @@ func (o *top) Restore(r *state.Reader) error {
 	for range r.Count() {
 		o.rows.Time = append(o.rows.Time, vec.Time(r.Int()))
 		o.rows.N++
-		for c, live := range o.live {
-			if live {
-				o.rows.Cols[c].Append(loadColumn(r, o.cols[c].Type))
-			}
-		}
+		o.load(r, o.rows.Cols, func(c int) vec.Kinds { return o.cols[c].Type })
 		if r.Err() != nil {
 			return r.Err()
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // Version of the format. A snapshot of another version is refused.
-const Version = 1
+const Version = 2
 
 // Writer collects a snapshot.
 type Writer struct{ buf []byte }
@@ -24,6 +24,18 @@ func NewWriter() *Writer {
 
 // Bytes is what has been written. It stays valid until the next write.
 func (w *Writer) Bytes() []byte { return w.buf }
+
+// Part is a writer of a part of a snapshot: it has no version.
+func Part() *Writer { return &Writer{} }
+
+// Raw writes bytes as they are.
+func (w *Writer) Raw(b []byte) { w.buf = append(w.buf, b...) }
+
+// Section writes a part with its length in front, so that a reader can pass over it.
+func (w *Writer) Section(b []byte) {
+	w.Uint(uint64(len(b)))
+	w.Raw(b)
+}
 
 // Uint writes an unsigned number.
 func (w *Writer) Uint(x uint64) { w.buf = binary.AppendUvarint(w.buf, x) }
@@ -70,6 +82,29 @@ func NewReader(b []byte) *Reader {
 		r.err = ErrVersion
 	}
 	return r
+}
+
+// PartReader reads what a writer of Part has written.
+func PartReader(b []byte) *Reader { return &Reader{buf: b} }
+
+// Section reads a section. Its own reader has its own error; without an error it should end
+// with nothing left, see Done.
+func (r *Reader) Section() *Reader {
+	n := r.Count()
+	if r.err != nil {
+		return &Reader{err: r.err}
+	}
+	part := &Reader{buf: r.buf[:n:n]}
+	r.buf = r.buf[n:]
+	return part
+}
+
+// Done is the first error, or ErrCorrupt if something is left.
+func (r *Reader) Done() error {
+	if len(r.buf) > 0 {
+		r.Fail()
+	}
+	return r.err
 }
 
 // Err is the first error.

@@ -49,6 +49,9 @@ type Options struct {
 	// OnDrop is told of every event that a policy or an error drops: the input, the row of
 	// the batch pushed for it, and the reason. It may be nil.
 	OnDrop func(input, row int, reason Reason)
+	// OnMove is told of every event that a time policy moves or drops, beside OnDrop. It may
+	// be nil.
+	OnMove func(m Move)
 	// OnQueryError is told of every row that DropErrors drops: what failed, and the row as the
 	// failing operator saw it, as a JSON object of the columns that have a name and that the
 	// query reads. Where the result of a group failed, the columns are its keys. Row is valid

@@ -111,7 +111,7 @@ func (s *stamp) stamped(b *vec.Batch, emit Emit) error {
 	switch {
 	case s.by == nil:
 		s.byArrival(b)
-	case s.over == nil && b.Arrival == nil && s.plain(b):
+	case s.over == nil && b.Arrival == nil && s.g.opts.OnMove == nil && s.plain(b):
 	default:
 		if err := s.byExpr(b); err != nil {
 			return err
@@ -313,15 +313,18 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 		a := b.Arrival[i]
 		if t-a > EarlyLimit {
 			s.dropped(i, Early)
+			s.moved(b, i, Move{Reason: Early, Dropped: true, Time: t, Mark: c.mark})
 			return 0, false
 		}
 		if s.late >= 0 && a-t > s.late {
 			if s.drop {
 				s.dropped(i, Late)
+				s.moved(b, i, Move{Reason: Late, Dropped: true, Time: t, Mark: c.mark})
 				s.tick(c, a)
 				return 0, false
 			}
 			s.g.adjusted(s.input, Late, 1)
+			s.moved(b, i, Move{Reason: Late, Time: t, To: a - s.late, Mark: c.mark})
 			t = a - s.late
 		}
 	}
@@ -333,10 +336,12 @@ func (s *stamp) police(b *vec.Batch, i int, t vec.Time, line *timeline) (vec.Tim
 	if t < mark {
 		if s.drop {
 			s.dropped(i, OutOfOrder)
+			s.moved(b, i, Move{Reason: OutOfOrder, Dropped: true, Time: t, Mark: mark})
 			s.arrive(b, i)
 			return 0, false
 		}
 		s.g.adjusted(s.input, OutOfOrder, 1)
+		s.moved(b, i, Move{Reason: OutOfOrder, Time: t, To: mark, Mark: mark})
 		t = mark
 	}
 	if line != nil {

@@ -27,6 +27,19 @@ type EventOptions struct {
 	Cuts     func(n int) []int
 	Snapshot bool
 	Crash    func() bool
+	// Clock, if set, runs the inputs by one clock of arrival times.
+	Clock *EventClock
+	// OnEvent, if set, is told of every event that did not become rows as it came.
+	OnEvent func(EventDrop)
+}
+
+// EventDrop is an event that was dropped, or whose time was moved.
+type EventDrop struct {
+	Input, Event int
+	Name         string // of saql.md 13.4: InputDeserializerError.InvalidData, LateInputEvent ...
+	// Detail is what is wrong with bad data, "" for others.
+	Detail string
+	Moved  *exec.Move // what a policy did; nil for others
 }
 
 // RunEvents runs a plan over events in memory, on the calling goroutine. It is the test
@@ -34,6 +47,9 @@ type EventOptions struct {
 // at will. Rows go to o.OnRows.
 func RunEvents(p *plan.Plan, inputs []Events, o EventOptions) (exec.Counts, error) {
 	r := &eventRun{plan: p, o: o, feeds: make([]*feed, len(p.Inputs))}
+	if o.OnEvent != nil {
+		r.o.OnDrop, r.o.OnMove = r.dropped, r.moved
+	}
 	for i, in := range p.Inputs {
 		f := &feed{decoder: codec.NewJSON(in.Fields, codec.JSONOptions{Lines: true, Rules: rulesOf(p.Level)})}
 		r.feeds[i] = f
@@ -78,6 +94,7 @@ type eventRun struct {
 	refs  []table
 	graph *exec.Graph
 	bad   int64
+	cur   []int // the events of the batch at hand, row by row
 }
 
 // table is a version of an input of reference data.
@@ -95,8 +112,8 @@ func (r *eventRun) reference(input int, inputs []Events) error {
 			continue
 		}
 		f.events = Events{Text: e.Text}
-		rows := exec.NewReferenceRows(r.plan, input, false, nil)
-		err := r.decode(input, 0, len(e.Text), func(codec.Bad) { r.bad++ }, func(b *vec.Batch) error {
+		rows := exec.NewReferenceRows(r.plan, input, input < len(r.o.Text) && r.o.Text[input], nil)
+		err := r.decode(input, 0, len(e.Text), nil, func(b *vec.Batch) error {
 			rows.Add(b)
 			return nil
 		})
@@ -124,7 +141,7 @@ func (r *eventRun) build() (*exec.Graph, error) {
 // more than that (exec.Options.Disorder).
 func (r *eventRun) measure() error {
 	o := r.o.Options
-	o.Measure, o.OnRows, o.OnDrop = true, nil, nil
+	o.Measure, o.OnRows, o.OnDrop, o.OnMove, o.OnQueryError = true, nil, nil, nil, nil
 	g, err := exec.Build(r.plan, o)
 	if err != nil {
 		return err
@@ -147,6 +164,10 @@ func (r *eventRun) run() (exec.Counts, error) {
 		return exec.Counts{}, err
 	}
 	r.graph = g
+	if r.o.Clock != nil {
+		err := r.byClock(r.o.Clock)
+		return r.graph.Counts, err
+	}
 	for {
 		i := furthestBehind(r.graph, func(i int) bool { return r.feeds[i].done }, len(r.feeds))
 		if i < 0 {
@@ -209,10 +230,15 @@ func (r *eventRun) push(g *exec.Graph, i, from, to int, onBad func(codec.Bad)) e
 // decode decodes the events from..to of an input.
 func (r *eventRun) decode(i, from, to int, onBad func(codec.Bad), take func(b *vec.Batch) error) error {
 	f := r.feeds[i]
-	read := 0 // events whose arrival has been taken
+	read := 0 // events that have become rows, or failed to
 	failed := map[int]bool{}
 	if onBad == nil {
-		onBad = func(b codec.Bad) { r.bad++ }
+		onBad = func(b codec.Bad) {
+			r.bad++
+			if r.o.OnEvent != nil {
+				r.o.OnEvent(EventDrop{Input: i, Event: from + int(b.Line) - 1, Name: b.Name, Detail: b.Reason})
+			}
+		}
 	}
 	var text []byte
 	for _, e := range f.events.Text[from:to] {
@@ -230,12 +256,16 @@ func (r *eventRun) decode(i, from, to int, onBad func(codec.Bad), take func(b *v
 			return err
 		}
 		text = text[used:]
+		r.cur = r.cur[:0]
+		for ; len(r.cur) < b.N; read++ {
+			if !failed[read] {
+				r.cur = append(r.cur, from+read)
+			}
+		}
 		if f.events.Arrival != nil {
 			b.Arrival = b.Arrival[:0]
-			for ; len(b.Arrival) < b.N; read++ {
-				if !failed[read] {
-					b.Arrival = append(b.Arrival, f.events.Arrival[from+read])
-				}
+			for _, e := range r.cur {
+				b.Arrival = append(b.Arrival, f.events.Arrival[e])
 			}
 		}
 		if err := take(&b); err != nil {

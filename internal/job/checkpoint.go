@@ -44,12 +44,11 @@ type snapshot struct {
 	Clock    vec.Time // of the epoch
 	Start    vec.Time // results before it are not wanted (saql.md 4.9)
 	Began    vec.Time // when the job was first started: arrival of partitions without events
-	LastDead int64    // id of the last dead letter
+	ReadFrom vec.Time // where reading began
 	Shards   int
-	Inputs   []inputSnapshot
-	Outputs  []outputSnapshot
-	Dead     map[string]int64
-	Image    []byte // of the graph
+	Inputs   []inputSnapshot  // in the order of the plan: epochs behind the checkpoint number them so
+	Outputs  []outputSnapshot // likewise
+	Image    []byte           // of the graph
 }
 
 type inputSnapshot struct {
@@ -67,6 +66,7 @@ type partSnapshot struct {
 	Arrival  vec.Time // of the last event
 	Read     vec.Time // clock of the epoch that read it
 	Clock    vec.Time // latest tick
+	Mode     textMode // of the text that it is in
 }
 
 type outputSnapshot struct {
@@ -87,7 +87,7 @@ func (s *snapshot) encode() []byte {
 	w.Int(int64(s.Clock))
 	w.Int(int64(s.Start))
 	w.Int(int64(s.Began))
-	w.Int(s.LastDead)
+	w.Int(int64(s.ReadFrom))
 	w.Int(int64(s.Shards))
 	w.Uint(uint64(len(s.Inputs)))
 	for _, in := range s.Inputs {
@@ -104,6 +104,7 @@ func (s *snapshot) encode() []byte {
 			w.Int(int64(p.Arrival))
 			w.Int(int64(p.Read))
 			w.Int(int64(p.Clock))
+			w.Uint(uint64(p.Mode))
 		}
 	}
 	w.Uint(uint64(len(s.Outputs)))
@@ -114,7 +115,6 @@ func (s *snapshot) encode() []byte {
 		saveCounts(w, out.Rejected)
 		w.Int(int64(out.LastTime))
 	}
-	saveCounts(w, s.Dead)
 	w.Uint(uint64(len(s.Image)))
 	return w.Bytes() // the image stands behind it
 }
@@ -122,19 +122,18 @@ func (s *snapshot) encode() []byte {
 func decodeSnapshot(b []byte) (*snapshot, error) {
 	r := state.NewReader(b)
 	s := &snapshot{Engine: r.String(), Job: r.String(), Version: int(r.Int()), Query: r.String(), Epoch: r.Int(),
-		Clock: vec.Time(r.Int()), Start: vec.Time(r.Int()), Began: vec.Time(r.Int()), LastDead: r.Int(), Shards: int(r.Int())}
+		Clock: vec.Time(r.Int()), Start: vec.Time(r.Int()), Began: vec.Time(r.Int()), ReadFrom: vec.Time(r.Int()), Shards: int(r.Int())}
 	for range r.Count() {
 		in := inputSnapshot{Name: r.String(), Events: r.Int(), Bytes: r.Int(), Errors: loadCounts(r)}
 		for range r.Count() {
 			in.Parts = append(in.Parts, partSnapshot{r.String(), connect.Position(r.String()), r.Bool(), r.Int(),
-				vec.Time(r.Int()), vec.Time(r.Int()), vec.Time(r.Int())})
+				vec.Time(r.Int()), vec.Time(r.Int()), vec.Time(r.Int()), textMode(r.Uint())})
 		}
 		s.Inputs = append(s.Inputs, in)
 	}
 	for range r.Count() {
 		s.Outputs = append(s.Outputs, outputSnapshot{r.String(), r.Int(), r.Int(), loadCounts(r), vec.Time(r.Int())})
 	}
-	s.Dead = loadCounts(r)
 	n := r.Count()
 	if r.Err() == nil && r.Rest() != n {
 		r.Fail()

@@ -54,8 +54,11 @@ type LiveInput struct {
 	Format connect.Format
 	// ID is an identity of the configuration: a reload leaves an input of the same ID open.
 	ID string
-	// EventArrival takes the event's own time as its arrival.
+	// EventArrival takes the event's own time as its arrival: nothing is late or early.
 	EventArrival bool
+	// MetaColumns: SELECT * shows the columns that an input adds to its events, such as
+	// PartitionId (saql.md 7.9). Queries can name them in any case.
+	MetaColumns bool
 }
 
 // LiveOutput is an output of a live job.
@@ -99,6 +102,7 @@ type Stats struct {
 	Steps      []StepStats
 	Outputs    []OutputStats
 	Dead       map[string]int64 // dead letters by name of the error
+	Notes      []string         // what whoever looks after the job should know: a damaged checkpoint
 }
 
 // CheckpointStats are about checkpoints.

@@ -1,0 +1,161 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"weir/internal/connect"
+	"weir/internal/vec"
+)
+
+// DeadLetters gives up to n dead letters with larger ids than after, oldest first.
+func (l *Live) DeadLetters(after int64, n int) ([]DeadLetter, error) { return l.dead.read(after, n) }
+
+// DeadCounts are the dead letters that there have been, by name; forgotten is how many of
+// them are not kept any more because the log has reached its size.
+func (l *Live) DeadCounts() (byName map[string]int64, forgotten int64) { return l.dead.counts() }
+
+// Redriven is a dead letter to be tried again: an event is read again, a row is written
+// again. Payload, if set, replaces what the dead letter holds.
+type Redriven struct {
+	ID      int64
+	Payload []byte
+}
+
+// Redrive tries dead letters again, in one epoch. It returns when the epoch is committed. A
+// letter that fails again becomes a new dead letter.
+func (l *Live) Redrive(ctx context.Context, letters []Redriven) error {
+	answer := make(chan error, 1)
+	err := l.do(ctx, func() error {
+		var list []redrivenLetter
+		for _, r := range letters {
+			x, err := l.redrivable(r)
+			if err != nil {
+				return err
+			}
+			list = append(list, x)
+		}
+		if len(list) == 0 {
+			answer <- nil
+			return nil
+		}
+		l.redriven = append(l.redriven, list...)
+		l.answer = append(l.answer, answer)
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// redrivable finds where a dead letter has to go.
+func (l *Live) redrivable(r Redriven) (redrivenLetter, error) {
+	out := redrivenLetter{Input: -1, Output: -1, Payload: string(r.Payload)}
+	list, err := l.dead.read(r.ID-1, 1)
+	if err != nil {
+		return out, err
+	}
+	if len(list) == 0 || list[0].ID != r.ID {
+		return out, fmt.Errorf("there is no dead letter %d", r.ID)
+	}
+	d := list[0]
+	if r.Payload == nil {
+		if d.Cut {
+			return out, fmt.Errorf("dead letter %d holds only the start of its payload; give the whole", r.ID)
+		}
+		out.Payload = d.Payload
+	}
+	if t, ok := vec.ParseTime(d.Arrival); ok {
+		out.Arrival = t
+	}
+	for i, o := range l.outputs {
+		if d.Output != "" && strings.EqualFold(o.spec.Name, d.Output) {
+			out.Output = i
+			return out, nil
+		}
+	}
+	for i, in := range l.inputs {
+		if in == nil || d.Input == "" || !strings.EqualFold(in.spec.Name, d.Input) || len(in.parts) == 0 {
+			continue
+		}
+		out.Input = i
+		for _, p := range in.parts {
+			if p.name == d.Partition {
+				out.Part = p.index
+			}
+		}
+		return out, nil
+	}
+	return out, fmt.Errorf("dead letter %d is of no input or output of the job, so there is nowhere to try it again", r.ID)
+}
+
+// redrive pushes or writes a dead letter again, as part of the epoch at hand.
+func (l *Live) redrive(r *redrivenLetter) error {
+	if r.Output >= 0 && r.Output < len(l.outputs) {
+		return l.rewrite(r)
+	}
+	if r.Input < 0 || r.Input >= len(l.inputs) || l.inputs[r.Input] == nil || r.Part >= len(l.inputs[r.Input].parts) {
+		return nil // the job has changed
+	}
+	in := l.inputs[r.Input]
+	p := in.parts[r.Part]
+	if p.ended {
+		return nil
+	}
+	text := p.text
+	p.text = partText{}
+	defer func() { p.text = text }()
+	arrival := r.Arrival
+	if arrival == 0 {
+		arrival = l.clock
+	}
+	data := []byte(oneLine(r.Payload) + "\n")
+	mark := connect.Mark{End: len(data), Arrival: arrival}
+	return l.failure(l.pushChunk(in, p, &connect.Chunk{Data: data, Fresh: true, Marks: []connect.Mark{mark}}))
+}
+
+// rewrite writes a row to its output again.
+func (l *Live) rewrite(r *redrivenLetter) error {
+	v, err := vec.ParseJSON([]byte(r.Payload))
+	if err != nil || v.Kind != vec.Record {
+		l.letter(DeadLetter{Name: "InvalidData", Reason: "the row is no JSON object", Output: l.outputs[r.Output].spec.Name}, []byte(r.Payload))
+		return nil
+	}
+	c := columnsOf(&l.spec, r.Output)
+	b := vec.Batch{N: 1, Time: []vec.Time{l.clock}, Cols: make([]vec.Vec, len(c.Names))}
+	for i, name := range c.Names {
+		x := v
+		if !c.Row {
+			x = vec.NullValue()
+			if got, ok := v.Rec.Get(name); ok {
+				x = got
+			}
+		}
+		b.Cols[i].Append(asColumn(x, c.Types[i]))
+	}
+	if err := l.rowsOut(r.Output, &b); err != nil {
+		return err
+	}
+	return nil
+}
+
+// asColumn turns the texts of JSON back into times where the column has nothing else.
+func asColumn(v vec.Value, t vec.Kinds) vec.Value {
+	if v.Kind == vec.String && t.Has(vec.Datetime) && !t.Has(vec.String) {
+		if at, ok := vec.ParseTime(v.Str); ok {
+			return vec.TimeValue(at)
+		}
+	}
+	return v
+}

@@ -1,0 +1,366 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"weir/internal/connect"
+	"weir/internal/exec"
+	"weir/internal/plan"
+	"weir/internal/vec"
+)
+
+// input is the declaration of an input of the plan; nil if there is none.
+func (s *LiveSpec) input(name string) *LiveInput {
+	for i := range s.Inputs {
+		if strings.EqualFold(s.Inputs[i].Name, name) {
+			return &s.Inputs[i]
+		}
+	}
+	return nil
+}
+
+// prepare opens sources and sinks, and brings the graph to where the checkpoint is.
+func (l *Live) prepare() error {
+	for i := range l.spec.Plan.Inputs {
+		in, err := l.openInput(&l.spec, i)
+		l.inputs = append(l.inputs, in)
+		if err != nil {
+			return err
+		}
+	}
+	if err := l.place(); err != nil {
+		return err
+	}
+	g, err := l.build(&l.spec, l.inputs)
+	if err != nil {
+		return err
+	}
+	l.graph = g
+	if l.restored != nil {
+		if err := l.restore(l.restored); err != nil {
+			return err
+		}
+	}
+	for i := range l.spec.Outputs {
+		out, err := l.openOutput(&l.spec, i)
+		l.outputs = append(l.outputs, out)
+		if err != nil {
+			return err
+		}
+	}
+	l.recall()
+	if err := l.agree(); err != nil {
+		return err
+	}
+	if l.restored == nil {
+		return l.first()
+	}
+	return nil
+}
+
+// openInput opens an input of the plan; nil for reference data, which is read by build.
+func (l *Live) openInput(spec *LiveSpec, index int) (*liveInput, error) {
+	p := spec.Plan
+	in := &liveInput{spec: *spec.input(p.Inputs[index].Name), index: index, plan: p.Inputs[index], chosen: usedFields(p, index),
+		errors: map[string]int64{}}
+	in.none = newPart("", 0, l.began)
+	if in.plan.Reference {
+		return nil, nil
+	}
+	in.meta = newMetaColumns(p, index, in.chosen, in.spec.MetaColumns)
+	in.eventTime = in.spec.EventArrival && stampedByEvents(p, index)
+	err := l.insist(l.ctx, in.what(), nil, nil, func(context.Context) (err error) {
+		in.source, err = in.spec.Open(l.sourceEnv(spec, &in.spec, false))
+		return err
+	})
+	return in, err
+}
+
+func (l *Live) sourceEnv(spec *LiveSpec, in *LiveInput, reference bool) connect.SourceEnv {
+	env := connect.SourceEnv{Job: spec.Name, Input: in.Name, Format: in.Format, Log: l.log.With("input", in.Name), Now: l.now, Reference: reference}
+	env.State, _ = l.fs.Sub("inputs/" + dirName(in.Name)) // a source that needs it says that it is nil
+	return env
+}
+
+// place finds where each partition is read from: where the job was, or where its start mode
+// says.
+func (l *Live) place() error {
+	if s := l.restored; s != nil {
+		l.start, l.began, l.readFrom, l.clock = s.Start, s.Began, s.ReadFrom, s.Clock
+		for _, in := range l.inputs {
+			if in != nil {
+				in.none.read = l.began
+				in.resume(s.input(in.spec.Name), l.began)
+			}
+		}
+		return nil
+	}
+	if l.spec.Start == StartLast {
+		return connect.Permanent(errors.New("the job has never run, so there is no last output to go on from; start it now, at a time, or at the beginning"))
+	}
+	l.begin0()
+	for _, in := range l.inputs {
+		if in == nil {
+			continue
+		}
+		in.none.read = l.began
+		if err := l.seek(in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin0 finds the times of a job that begins (saql.md 4.9).
+func (l *Live) begin0() {
+	l.began = timeOf(l.now())
+	l.clock = l.began
+	switch l.spec.Start {
+	case StartBeginning:
+		l.start, l.readFrom = vec.MinTime, vec.MinTime
+		return
+	case StartTime:
+		l.start = timeOf(l.spec.StartAt)
+	default:
+		l.start = l.began
+	}
+	l.readFrom = max(l.start-min(l.spec.Plan.History(), l.start)-max(ticks(l.spec.OutOfOrder), 0)-exec.EarlyLimit, 0)
+}
+
+// seek lists the partitions of an input that begins, and finds where to read them.
+func (l *Live) seek(in *liveInput) error {
+	return l.insist(l.ctx, in.what(), nil, nil, func(ctx context.Context) error {
+		in.parts = nil
+		names, err := l.list(ctx, in)
+		if err != nil {
+			return err
+		}
+		for i, name := range names {
+			p := newPart(name, i, l.began)
+			if p.pos, err = in.source.Seek(ctx, name, l.readFrom); err != nil {
+				return err
+			}
+			in.parts = append(in.parts, p)
+		}
+		in.listed = l.now()
+		return nil
+	})
+}
+
+// resume takes the partitions of a checkpoint.
+func (in *liveInput) resume(s *inputSnapshot, began vec.Time) {
+	if s == nil {
+		return
+	}
+	in.events, in.bytes = s.Events, s.Bytes
+	for k, n := range s.Errors {
+		in.errors[k] = n
+	}
+	for i, x := range s.Parts {
+		p := newPart(x.Name, i, began)
+		p.pos, p.ended, p.events, p.arrival, p.read, p.clock, p.text.mode = x.Position, x.Ended, x.Events, x.Arrival, x.Read, x.Clock, x.Mode
+		in.parts = append(in.parts, p)
+	}
+}
+
+// build makes a graph for inputs that are open, with the reference data.
+func (l *Live) build(spec *LiveSpec, inputs []*liveInput) (*exec.Graph, error) {
+	began := time.Now()
+	o := exec.Options{
+		Late: ticks(spec.Late), OutOfOrder: ticks(spec.OutOfOrder), Drop: spec.Drop, DropErrors: spec.DropErrors,
+		Start: l.readFrom, Shards: spec.Shards, MaxHeld: spec.MaxHeld, Partitions: make([]int, len(inputs)), Text: make([]bool, len(inputs)),
+		Nanos:  func() int64 { return int64(time.Since(began)) },
+		OnRows: l.rowsOut, OnDrop: l.dropped, OnQueryError: l.queryError,
+	}
+	for i, in := range inputs {
+		if in == nil {
+			continue
+		}
+		o.Partitions[i] = len(in.parts)
+		object := ""
+		if len(in.parts) > 0 {
+			object = in.parts[0].name
+		}
+		o.Text[i] = isCSV(in.spec.Format, object)
+	}
+	g, err := exec.Build(spec.Plan, o)
+	if err != nil {
+		return nil, err
+	}
+	for i, in := range spec.Plan.Inputs {
+		if !in.Reference {
+			continue
+		}
+		if err := l.readReference(spec, g, i); err != nil {
+			return nil, fmt.Errorf("input %q: %w", in.Name, err)
+		}
+	}
+	return g, nil
+}
+
+// readReference reads reference data to its end.
+func (l *Live) readReference(spec *LiveSpec, g *exec.Graph, index int) error {
+	decl := *spec.input(spec.Plan.Inputs[index].Name)
+	return l.insist(l.ctx, fmt.Sprintf("reference data %q", decl.Name), nil, nil, func(ctx context.Context) error {
+		src, err := decl.Open(l.sourceEnv(spec, &decl, true))
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		parts, err := src.Partitions(ctx)
+		if err != nil {
+			return err
+		}
+		in := &liveInput{spec: decl, index: index, plan: spec.Plan.Inputs[index], chosen: usedFields(spec.Plan, index), errors: map[string]int64{}}
+		csv := isCSV(decl.Format, "")
+		if len(parts) > 0 {
+			csv = isCSV(decl.Format, parts[0])
+		}
+		rows := exec.NewReferenceRows(spec.Plan, index, csv, nil)
+		for _, name := range parts {
+			if err := l.readTable(ctx, in, src, newPart(name, 0, l.began), rows); err != nil {
+				return err
+			}
+		}
+		g.SetReference(index, vec.MinTime, rows.Table())
+		return nil
+	})
+}
+
+func (l *Live) readTable(ctx context.Context, in *liveInput, src connect.Source, p *livePart, rows *exec.ReferenceRows) error {
+	r, err := src.Open(ctx, p.name, "")
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		c, err := r.Read(ctx, maxChunk, "")
+		if err != nil {
+			return err
+		}
+		if err := l.enter(in, p, &c); err != nil {
+			return connect.Permanent(err)
+		}
+		for pos := 0; pos < len(c.Data) && p.text.d != nil; {
+			n, err := p.text.d.next(c.Data[pos:], c.Last || p.text.mode != modeStream)
+			if err != nil {
+				return connect.Permanent(err)
+			}
+			if bad := p.text.d.bads; len(bad) > 0 {
+				l.log.Warn("rows of reference data are bad", "input", in.spec.Name, "object", c.Object, "line", bad[0].Line, "reason", bad[0].Reason, "rows", len(bad))
+				p.text.d.bads = bad[:0]
+			}
+			rows.Add(&p.text.d.out)
+			if n == 0 {
+				break
+			}
+			pos += n
+		}
+		if c.Last {
+			p.text.mode, p.text.d = modeNone, nil
+		}
+		if c.End || len(c.Data) == 0 && c.Next == p.pos {
+			return nil
+		}
+		p.pos = c.Next
+	}
+}
+
+// openOutput opens a sink and asks which epoch it has.
+func (l *Live) openOutput(spec *LiveSpec, index int) (*liveOutput, error) {
+	out := &liveOutput{spec: spec.Outputs[index], index: index, told: vec.MinTime, last: vec.MinTime, rejected: map[string]int64{}}
+	return out, l.callSink(out, func(ctx context.Context) (err error) {
+		if out.sink == nil {
+			env := connect.SinkEnv{Job: spec.Name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(spec, index), Format: out.spec.Format,
+				Reject: func(e connect.RowError) error { return l.reject(out, e) }, Log: l.log.With("output", out.spec.Name), Now: l.now}
+			if env.State, err = l.fs.Sub("outputs/" + dirName(out.spec.Name)); err != nil {
+				return err
+			}
+			if out.sink, err = out.spec.Open(env); err != nil {
+				out.sink = nil
+				return err
+			}
+		}
+		out.committed, err = out.sink.Committed(ctx)
+		return err
+	})
+}
+
+// recall finds for sinks that cannot tell which epochs they have, and takes the counts of the
+// checkpoint.
+func (l *Live) recall() {
+	for _, out := range l.outputs {
+		var s *outputSnapshot
+		was := -1
+		if l.restored != nil {
+			s, was = l.restored.output(out.spec.Name)
+		}
+		if out.forgetful = out.committed < 0; out.forgetful {
+			out.committed = 0
+			for _, rec := range l.pending {
+				if was >= 0 && was < len(rec.Acked) {
+					out.committed = max(out.committed, rec.Acked[was])
+				}
+			}
+		}
+		if s == nil {
+			continue
+		}
+		if out.forgetful {
+			out.committed = max(out.committed, s.Epoch)
+		}
+		out.total, out.lastTime = s.Rows, s.LastTime
+		for k, n := range s.Rejected {
+			out.rejected[k] = n
+		}
+		if out.committed < s.Epoch {
+			l.log.Warn("the target of an output has less than was written to it; rows that are missing there are not written again",
+				"output", out.spec.Name, "has", out.committed, "had", s.Epoch)
+		}
+	}
+}
+
+// agree refuses targets that know of epochs which the state does not: then the state is older
+// than what was written.
+func (l *Live) agree() error {
+	last := l.epoch
+	if n := len(l.pending); n > 0 {
+		last = l.pending[n-1].N
+	}
+	for _, out := range l.outputs {
+		if out.committed > last {
+			return connect.Permanent(fmt.Errorf("output %q has epoch %d of this job, and the state in %s ends with epoch %d: a part of the state is missing; "+
+				"bring it back, or begin anew without it (--discard-state)", out.spec.Name, out.committed, l.fs.Path("."), last))
+		}
+	}
+	return nil
+}
+
+// first makes the checkpoint that a job begins with: from then on its start is settled.
+func (l *Live) first() error {
+	return l.insist(l.ctx, "the first checkpoint", nil, nil, func(context.Context) error {
+		if err := l.save(); err != nil {
+			return err
+		}
+		s := <-l.saving
+		return errors.Join(l.saved(s), s.err)
+	})
+}
+
+// stampedByEvents reports whether every use of an input has TIMESTAMP BY.
+func stampedByEvents(p *plan.Plan, input int) bool {
+	for _, n := range p.Nodes {
+		s, ok := n.Op.(*plan.Stamp)
+		if !ok || s.By != nil {
+			continue
+		}
+		if src, ok := n.In[0].Op.(*plan.Source); ok && src.Input == input {
+			return false
+		}
+	}
+	return true
+}

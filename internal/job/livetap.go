@@ -1,0 +1,276 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"weir/internal/codec"
+	"weir/internal/plan"
+	"weir/internal/vec"
+)
+
+// TapLimits bound what a tap takes. Zeros are defaults.
+type TapLimits struct {
+	Rows      int // rows that wait to be read; beyond it the oldest go. DefaultTapRows
+	PerSecond int // rows taken in a second; 0 is no limit
+}
+
+// DefaultTapRows is TapLimits.Rows unless it is set.
+const DefaultTapRows = 1000
+
+// TapRows are rows that a tap has seen.
+type TapRows struct {
+	Rows    [][]byte // each a JSON object
+	Dropped int64    // rows that were not taken or not read in time, since the last Next
+}
+
+// Tapping is a look at the rows of a step, an input or an output. It never holds the job up.
+type Tapping struct {
+	Columns []string // names, as far as the query reads them
+	point   tapPoint
+	live    *Live
+	limits  TapLimits
+	encode  *codec.Encoder
+	cols    []int // of the node's rows
+	text    []byte
+	second  int64 // that took is about
+	took    int
+
+	mu      sync.Mutex
+	rows    [][]byte
+	dropped int64
+	closed  bool
+	signal  chan struct{}
+}
+
+// tapPoint is where a tap is: an output, or else a node.
+type tapPoint struct {
+	name   string
+	output int // -1: a node
+	node   int
+}
+
+// tapList are the taps of a job. The goroutine of Run calls its methods, close apart.
+type tapList struct {
+	mu   sync.Mutex
+	list []*Tapping
+}
+
+// Tap looks at the rows of a WITH step, an output or an input, whichever has the name, in this
+// order. Rows of steps and inputs have the columns that the query reads.
+func (l *Live) Tap(name string, limits TapLimits) (*Tapping, error) {
+	if limits.Rows <= 0 {
+		limits.Rows = DefaultTapRows
+	}
+	t := &Tapping{live: l, limits: limits, signal: make(chan struct{}, 1), point: tapPoint{name: name}}
+	err := l.do(context.Background(), func() error { return l.attach(t) })
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// attach finds the place of a tap and begins to fill it.
+func (l *Live) attach(t *Tapping) error {
+	if err := l.find(t); err != nil {
+		return err
+	}
+	l.taps.mu.Lock()
+	l.taps.list = append(l.taps.list, t)
+	l.taps.mu.Unlock()
+	l.retap()
+	return nil
+}
+
+func (l *Live) find(t *Tapping) error {
+	p, name := l.spec.Plan, t.point.name
+	t.point.output, t.cols, t.Columns = -1, nil, nil
+	whole := false
+	for _, s := range p.Steps {
+		if strings.EqualFold(s.Name, name) {
+			t.point.node, t.cols = s.Node.ID, s.Cols
+			for _, c := range s.Cols {
+				t.Columns = append(t.Columns, s.Node.Cols[c].Name)
+			}
+			t.encode = codec.NewEncoder(codec.JSONLines, t.Columns, false)
+			return nil
+		}
+	}
+	for i, o := range p.Outputs {
+		if strings.EqualFold(o.Name, name) {
+			c := columnsOf(&l.spec, i)
+			t.point.output, t.Columns, whole = i, c.Names, c.Row
+			t.encode = codec.NewEncoder(codec.JSONLines, c.Names, whole)
+			return nil
+		}
+	}
+	for _, n := range p.Nodes {
+		src, ok := n.Op.(*plan.Source)
+		if !ok || !strings.EqualFold(p.Inputs[src.Input].Name, name) {
+			continue
+		}
+		if p.Inputs[src.Input].Reference {
+			return fmt.Errorf("%q is reference data: it has no stream of rows", name)
+		}
+		t.point.node = n.ID
+		for c, f := range p.Inputs[src.Input].Fields {
+			if c < len(l.graph.Live(n.ID)) && !l.graph.Live(n.ID)[c] {
+				continue
+			}
+			if len(f.Path) == 0 && f.Meta == "" {
+				t.cols, t.Columns, whole = []int{c}, []string{"*"}, true
+				break
+			}
+			t.cols, t.Columns = append(t.cols, c), append(t.Columns, strings.Join(append(f.Path[:len(f.Path):len(f.Path)], metaParts(f.Meta)...), "."))
+		}
+		t.encode = codec.NewEncoder(codec.JSONLines, t.Columns, whole)
+		return nil
+	}
+	return fmt.Errorf("there is no step, output or input %q", name)
+}
+
+func metaParts(meta string) []string {
+	if meta == "" {
+		return nil
+	}
+	return []string{meta}
+}
+
+// retap tells the graph which nodes are looked at.
+func (l *Live) retap() {
+	l.taps.mu.Lock()
+	defer l.taps.mu.Unlock()
+	byNode := map[int][]*Tapping{}
+	for _, t := range l.taps.list {
+		if t.point.output < 0 {
+			byNode[t.point.node] = append(byNode[t.point.node], t)
+		}
+	}
+	for i := range l.spec.Plan.Nodes {
+		list := byNode[i]
+		if len(list) == 0 {
+			l.graph.Tap(i, nil)
+			continue
+		}
+		l.graph.Tap(i, func(b *vec.Batch) {
+			for _, t := range list {
+				t.take(b)
+			}
+		})
+	}
+}
+
+// output shows rows to the taps of an output.
+func (l *tapList) output(output int, b *vec.Batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.list {
+		if t.point.output == output {
+			t.take(b)
+		}
+	}
+}
+
+// take keeps rows as far as the limits let it.
+func (t *Tapping) take(b *vec.Batch) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return
+	}
+	n := b.N
+	if t.limits.PerSecond > 0 {
+		if s := t.live.now().Unix(); s != t.second {
+			t.second, t.took = s, 0
+		}
+		n = min(n, max(t.limits.PerSecond-t.took, 0))
+		t.took += n
+	}
+	n = min(n, t.limits.Rows)
+	t.dropped += int64(b.N - n)
+	if n == 0 {
+		return
+	}
+	shown := vec.Batch{N: b.N, Time: b.Time, Cols: b.Cols}
+	if t.point.output < 0 {
+		shown.Cols = make([]vec.Vec, len(t.cols))
+		for i, c := range t.cols {
+			shown.Cols[i] = b.Cols[c]
+		}
+	}
+	t.text = t.encode.Encode(t.text[:0], &shown)
+	lines := strings.SplitAfterN(string(t.text), "\n", n+1)
+	for _, line := range lines[:min(n, len(lines))] {
+		t.rows = append(t.rows, []byte(strings.TrimSuffix(line, "\n")))
+	}
+	if over := len(t.rows) - t.limits.Rows; over > 0 {
+		t.rows, t.dropped = t.rows[over:], t.dropped+int64(over)
+	}
+	t.tell()
+}
+
+func (t *Tapping) tell() {
+	select {
+	case t.signal <- struct{}{}:
+	default:
+	}
+}
+
+// Next waits for rows and gives those that are there. io.EOF says that the tap was closed,
+// that the job has ended or that the step is gone.
+func (t *Tapping) Next(ctx context.Context) (TapRows, error) {
+	for {
+		t.mu.Lock()
+		out := TapRows{t.rows, t.dropped}
+		t.rows, t.dropped = nil, 0
+		closed := t.closed
+		t.mu.Unlock()
+		if len(out.Rows) > 0 || out.Dropped > 0 {
+			return out, nil
+		}
+		if closed {
+			return out, io.EOF
+		}
+		select {
+		case <-ctx.Done():
+			return out, ctx.Err()
+		case <-t.signal:
+		}
+	}
+}
+
+// Close ends the tap.
+func (t *Tapping) Close() {
+	t.end()
+	l := &t.live.taps
+	l.mu.Lock()
+	for i, x := range l.list {
+		if x == t {
+			l.list = append(l.list[:i:i], l.list[i+1:]...)
+			break
+		}
+	}
+	l.mu.Unlock()
+	// The graph is told when it has the time; a closed tap takes nothing.
+	go t.live.do(context.Background(), func() error { t.live.retap(); return nil })
+}
+
+// end lets no more rows in.
+func (t *Tapping) end() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.tell()
+}
+
+func (l *tapList) closeAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.list {
+		t.end()
+	}
+	l.list = nil
+}

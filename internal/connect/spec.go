@@ -11,7 +11,9 @@ import (
 // Spec declares a connector: the job file's checker, the JSON Schema, the manual and the
 // runner read it, and nothing else lists connectors.
 type Spec struct {
-	Name    string // the type in a job file: "file", "blob", "sql" ...
+	Name string // the type in a job file: "file", "blob", "sql" ...
+	// Aliases are other names that Find knows: "postgresql" for "postgres".
+	Aliases []string
 	Summary string // one sentence
 	Fields  []Field
 	// Source and Sink open it; nil if it cannot be one.
@@ -132,17 +134,19 @@ var registry []*Spec
 // Register adds a connector; its package does so when it is initialised. Two of one name are
 // a bug.
 func Register(s *Spec) {
-	if _, ok := Find(s.Name); ok {
-		panic("connect: two connectors are called " + s.Name)
+	for _, name := range append([]string{s.Name}, s.Aliases...) {
+		if _, ok := Find(name); ok {
+			panic("connect: two connectors are called " + name)
+		}
 	}
 	registry = append(registry, s)
 	slices.SortFunc(registry, func(a, b *Spec) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// Find is the connector of a name, without case.
+// Find is the connector of a name or alias, without case.
 func Find(name string) (*Spec, bool) {
 	for _, s := range registry {
-		if strings.EqualFold(s.Name, name) {
+		if strings.EqualFold(s.Name, name) || slices.ContainsFunc(s.Aliases, func(a string) bool { return strings.EqualFold(a, name) }) {
 			return s, true
 		}
 	}

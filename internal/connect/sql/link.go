@@ -23,14 +23,14 @@ type linkKey struct{ dialect, target, job, instance string }
 
 var (
 	linksMu sync.Mutex
-	links   = map[linkKey]*link{} // guarded by linksMu, with uses of each
+	links   = map[linkKey]*link{} // guarded by linksMu, with the outputs of each
 )
 
 // link is the connection of a job to a database, and its transaction. What is below turn
 // belongs to who has taken the turn.
 type link struct {
 	key     linkKey
-	uses    int // guarded by linksMu
+	outputs map[string]bool // that use it; guarded by linksMu
 	dialect *dialect
 	db      *dbsql.DB
 	log     *slog.Logger
@@ -47,33 +47,35 @@ type link struct {
 	idle       *time.Timer
 }
 
-// join gives the link of a key, made by connector if it is the first.
-func join(key linkKey, d *dialect, connector driver.Connector, log *slog.Logger, clean secrets) *link {
+// join gives an output the link of a key, made by connector if it is the first. An output
+// that is there already was left behind without Close; it keeps the link for itself, and the
+// table of epochs keeps the two apart.
+func join(key linkKey, output string, d *dialect, connector driver.Connector, log *slog.Logger, clean secrets) *link {
 	linksMu.Lock()
 	defer linksMu.Unlock()
 	l := links[key]
-	if l == nil {
-		l = &link{key: key, dialect: d, db: dbsql.OpenDB(connector), log: log, clean: clean, turn: make(chan struct{}, 1)}
+	if l == nil || l.outputs[output] {
+		l = &link{key: key, outputs: map[string]bool{}, dialect: d, db: dbsql.OpenDB(connector), log: log, clean: clean, turn: make(chan struct{}, 1)}
 		// One connection writes, and one may look whether a commit got there.
 		l.db.SetMaxOpenConns(2)
 		l.db.SetMaxIdleConns(0)
 		l.turn <- struct{}{}
 		links[key] = l
 	}
-	l.uses++
+	l.outputs[output] = true
 	return l
 }
 
-// leave ends the use of a link by a sink whose last transaction was gen.
-func (l *link) leave(gen int64) error {
+// leave ends the use of a link by an output whose last transaction was gen.
+func (l *link) leave(output string, gen int64) error {
 	<-l.turn
 	if l.open(gen) {
 		l.rollback()
 	}
 	linksMu.Lock()
-	l.uses--
-	last := l.uses == 0
-	if last {
+	delete(l.outputs, output)
+	last := len(l.outputs) == 0
+	if last && links[l.key] == l {
 		delete(links, l.key)
 	}
 	linksMu.Unlock()

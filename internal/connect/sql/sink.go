@@ -115,7 +115,7 @@ func open(d *dialect, c connect.Config, env connect.SinkEnv, wrap func(driver.Co
 	if target == "" {
 		target = targetOf(c)
 	}
-	s.link = join(linkKey{d.name, target, env.Job, env.Instance}, d, connector, log, clean)
+	s.link = join(linkKey{d.name, target, env.Job, env.Instance}, env.Output, d, connector, log, clean)
 	return s, nil
 }
 
@@ -442,5 +442,5 @@ func (s *Sink) Close() error {
 	}
 	s.closed = true
 	s.rows.close()
-	return s.clean.wrap(s.link.leave(s.gen))
+	return s.clean.wrap(s.link.leave(s.env.Output, s.gen))
 }

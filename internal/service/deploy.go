@@ -167,11 +167,11 @@ func (d Deployment) matches(rec record, created bool) error {
 	have := JobView{Version: rec.Version, Desired: rec.Desired}.ETag()
 	switch {
 	case d.None && !created:
-		return fmt.Errorf("%w: there is a job %q already", ErrConflict, rec.Name)
+		return fmt.Errorf("%w: there is a job %q already", ErrPrecondition, rec.Name)
 	case d.Match != "" && created:
-		return fmt.Errorf("%w: there is no job %q", ErrConflict, rec.Name)
+		return fmt.Errorf("%w: there is no job %q", ErrPrecondition, rec.Name)
 	case d.Match != "" && d.Match != "*" && d.Match != have:
-		return fmt.Errorf("%w: its ETag is %s, not %s", ErrConflict, have, d.Match)
+		return fmt.Errorf("%w: its ETag is %s, not %s", ErrPrecondition, have, d.Match)
 	}
 	return nil
 }

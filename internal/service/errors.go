@@ -16,6 +16,10 @@ var ErrNoPart = errors.New("there is no such part")
 // else has changed it.
 var ErrConflict = errors.New("this does not fit what the job is now")
 
+// ErrPrecondition is the error of a condition of a deployment that does not hold: somebody else
+// was faster.
+var ErrPrecondition = errors.New("the job is not as it was expected to be")
+
 // ErrBusy is the error of a limit that has been reached.
 var ErrBusy = errors.New("too many")
 

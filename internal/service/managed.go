@@ -61,7 +61,7 @@ func (m *managed) view() JobView {
 	defer m.mu.Unlock()
 	st := m.stats()
 	v := JobView{Name: m.name, Kind: m.kind, Version: m.rec.Version, Desired: m.rec.Desired, State: st.State, Since: st.Since,
-		Reason: st.Reason, Path: m.rec.Path, Epoch: st.Epoch, Inputs: []string{}, Outputs: []string{}, Diagnostics: m.warnings}
+		Reason: m.s.Scrub(st.Reason), Path: m.rec.Path, Epoch: st.Epoch, Inputs: []string{}, Outputs: []string{}, Diagnostics: m.warnings}
 	for _, in := range st.Inputs {
 		v.Inputs = append(v.Inputs, in.Name)
 		v.Events += in.Events
@@ -77,7 +77,7 @@ func (m *managed) view() JobView {
 		v.Started, v.Restarts, v.NextRestart = r.started, r.restarts, r.next
 	}
 	if len(m.refused) > 0 {
-		v.Error, v.Diagnostics = m.refused.Error(), m.refused
+		v.Error, v.Diagnostics = m.s.Scrub(m.refused.Error()), m.s.secrets.findings(m.refused)
 	}
 	return v
 }
@@ -261,7 +261,7 @@ func (m *managed) attempt(ctx context.Context, r *running, live *job.Live, a *As
 	past := Past{Version: r.version, Started: r.started, Ended: m.s.now().UTC(), State: string(st.State), From: string(from)}
 	m.mu.Unlock()
 	if err != nil {
-		past.State, past.Reason = string(job.Failed), err.Error()
+		past.State, past.Reason = string(job.Failed), m.s.Scrub(err.Error())
 	}
 	for _, in := range st.Inputs {
 		past.Events += in.Events

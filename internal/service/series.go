@@ -186,7 +186,12 @@ func (s *Service) Stats(name string) (StatsView, error) {
 	if m.run == nil { // rates of what does not run are none
 		old, then = st, now
 	}
-	return viewStats(st, now, old, then), nil
+	v := viewStats(st, now, old, then)
+	v.Reason = s.Scrub(v.Reason)
+	for i := range v.Outputs {
+		v.Outputs[i].LastError = s.Scrub(v.Outputs[i].LastError)
+	}
+	return v, nil
 }
 
 // Series are the numbers of a job over the last seconds, an hour at most.

@@ -42,10 +42,12 @@ type Service struct {
 	log    *slog.Logger
 	now    func() time.Time
 	events *eventLog
-	lock   io.Closer
-	ctx    context.Context // of the jobs; ended by Close
-	cancel context.CancelFunc
-	work   sync.WaitGroup // everything that the service has started
+	// secrets takes what jobs keep secret out of texts.
+	secrets *scrubber
+	lock    io.Closer
+	ctx     context.Context // of the jobs; ended by Close
+	cancel  context.CancelFunc
+	work    sync.WaitGroup // everything that the service has started
 
 	mu      sync.Mutex // guards what follows
 	jobs    map[string]*managed
@@ -65,10 +67,11 @@ func Open(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{store: store{o.FS}, o: o, log: o.Log, now: o.Now, events: newEventLog(), lock: lock, jobs: map[string]*managed{}}
+	s := &Service{store: store{o.FS}, o: o, log: o.Log, now: o.Now, events: newEventLog(), secrets: &scrubber{}, lock: lock, jobs: map[string]*managed{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.log = slog.New(scrubbing{s.log.Handler(), s.secrets})
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -231,7 +234,7 @@ func (s *Service) History(name string) ([]Past, error) {
 
 // note puts an event into the audit log and the log.
 func (s *Service) note(e Event, level slog.Level, args ...any) {
-	e.Time = s.now().UTC()
+	e.Time, e.Text = s.now().UTC(), s.Scrub(e.Text)
 	s.events.add(e)
 	args = append([]any{"job", e.Job, "version", e.Version}, args...)
 	s.log.Log(context.Background(), level, e.Kind+": "+e.Text, args...)
@@ -259,7 +262,11 @@ func (s *Service) load(name string, v Version) (*project.Job, error) {
 
 // loadFrom reads a job. home is where its data is, if its files are a copy.
 func (s *Service) loadFrom(root, main, home string) (*project.Job, error) {
-	return project.Load(filepath.Join(root, filepath.FromSlash(main)), project.Options{Env: s.o.Env, Home: home})
+	j, err := project.Load(filepath.Join(root, filepath.FromSlash(main)), project.Options{Env: s.o.Env, Home: home})
+	if err == nil {
+		s.secrets.learn(j)
+	}
+	return j, err
 }
 
 // shown makes the files of findings what the user calls them.

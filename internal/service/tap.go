@@ -100,6 +100,9 @@ func (s *Service) DeadLetters(name, of string, after int64, n int) ([]job.DeadLe
 	defer done()
 	counts, forgotten := live.DeadCounts()
 	list, err := lettersOf(live, of, after, min(max(n, 0), maxLetters))
+	for i := range list {
+		list[i].Reason = s.Scrub(list[i].Reason)
+	}
 	return list, counted(counts), forgotten, err
 }
 

@@ -73,7 +73,9 @@ func (s *Service) Why(name, output string) (Why, error) {
 		}
 		return list
 	}
-	return Explain(name, a, at, live.Stats(), letters), nil
+	w := Explain(name, a, at, live.Stats(), letters)
+	w.Cause, w.Text = s.Scrub(w.Cause), s.Scrub(w.Text)
+	return w, nil
 }
 
 // sampleLetters is how many dead letters are looked at for a cause.

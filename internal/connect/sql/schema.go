@@ -61,7 +61,7 @@ func (s *Sink) bind(t *table) error {
 	}
 	if len(key) > 0 && s.dialect != sqlserverDialect && !t.hasKey(key) {
 		names := list(key, ", ", func(c *column) string { return s.dialect.quote(c.name) })
-		return s.stop("mode " + s.mode + " needs a unique key of table %s over exactly %s: CREATE UNIQUE INDEX ... ON %s (%s)",
+		return s.stop("mode "+s.mode+" needs a unique key of table %s over exactly %s: CREATE UNIQUE INDEX ... ON %s (%s)",
 			t.name, strings.Join(s.settings.key, ", "), t.quoted, names)
 	}
 	s.table, s.key = t, key

@@ -33,7 +33,7 @@ func (l *Live) save() error {
 	}
 	l.manifest.rotate()
 	s := l.snapshot()
-	image := l.graph.Snapshot()
+	image := l.graph.Freeze()
 	pause := l.now().Sub(began)
 	l.saving = make(chan saved, 1)
 	l.savedAt = began
@@ -41,7 +41,7 @@ func (l *Live) save() error {
 	go func(out chan<- saved) {
 		r := saved{snapshot: s, began: began, pause: pause, done: done}
 		r.err = guarded(func() (err error) {
-			s.Image = image
+			s.Image = image.Bytes()
 			r.size, err = l.checkpoints.write(s)
 			return err
 		})

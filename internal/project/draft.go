@@ -126,9 +126,9 @@ func (r *reader) inputOf(e *entry) Input {
 	case in.Connector != nil:
 		in.Missing, in.Refused = "", ""
 	case e.azure == "" && e.settings.get("type") == nil && e.settings.get("sample") == nil:
-		r.failEntry(e, "types are "+strings.Join(typeNames(isSource), ", "), "%s needs a type, or at least a sample", e.what())
+		r.failEntry(e, "types are "+listed(typeNames(isSource)), "%s needs a type, or at least a sample", e.what())
 	case e.azure == "":
-		in.Missing = fmt.Sprintf("%s has only a sample; to read it live, give it a type: %s", e.what(), strings.Join(typeNames(isSource), ", "))
+		in.Missing = fmt.Sprintf("%s has only a sample; to read it live, give it a type: %s", e.what(), listed(typeNames(isSource)))
 	}
 	return in
 }
@@ -156,7 +156,7 @@ func (r *reader) outputOf(e *entry) Output {
 	case out.Connector != nil:
 		out.Missing, out.Refused = "", ""
 	case e.azure == "" && e.settings.get("type") == nil:
-		out.Missing = fmt.Sprintf("%s has no type; give it one: %s", e.what(), strings.Join(typeNames(isSink), ", "))
+		out.Missing = fmt.Sprintf("%s has no type; give it one: %s", e.what(), listed(typeNames(isSink)))
 	}
 	return out
 }
@@ -196,8 +196,12 @@ func (r *reader) connector(e *entry, common []connect.Field) (*connect.Spec, con
 	}
 	if n.kind != textNode || n.open {
 		if n.kind != textNode {
-			r.fail(n, "types are "+strings.Join(typeNames(can), ", "), "\"type\" is a text, not %s", n.kind)
+			r.fail(n, "types are "+listed(typeNames(can)), "\"type\" is a text, not %s", n.kind)
 		}
+		return nil, none, format
+	}
+	if n.outside {
+		r.fail(n, "write the type itself", "\"type\" says which settings there are, and cannot come from outside")
 		return nil, none, format
 	}
 	spec, ok := connect.Find(n.text)
@@ -246,12 +250,12 @@ func hasErrors(notes []Note) bool {
 // unknownType reports a type that no connector has, or not in this direction.
 func (r *reader) unknownType(e *entry, n *node, exists bool, names []string) {
 	if exists {
-		r.fail(n, "types are "+strings.Join(names, ", "), "the type %s is not for %s", n.quoted(), e.section())
+		r.fail(n, "types are "+listed(names), "the type %s is not for %s", n.quoted(), e.section())
 		return
 	}
 	hint := didYouMean(n.text, names)
 	if hint == "" {
-		hint = "types are " + strings.Join(names, ", ")
+		hint = "types are " + listed(names)
 	}
 	r.fail(n, hint, "there is no type %s", n.quoted())
 }
@@ -267,7 +271,8 @@ func (r *reader) knownSettings(e *entry, spec *connect.Spec, known []string) {
 			r.failKey(m, "remove it", "%q of the type %q is not for %s", m.name, spec.Name, e.section())
 			continue
 		}
-		r.unknown(m, fmt.Sprintf("the type %q", spec.Name), known)
+		// It may be a secret whose name was misspelt.
+		r.unknown(m, fmt.Sprintf("the type %q", spec.Name), known, true)
 	}
 }
 

@@ -21,23 +21,31 @@ func (r *reader) object(n *node, what string, known []string) bool {
 	for i := range n.members {
 		m := &n.members[i]
 		if !slices.Contains(known, m.name) {
-			r.unknown(m, what, known)
+			r.unknown(m, what, known, secretName.MatchString(m.name))
 		}
 	}
 	return true
 }
 
-// unknown reports a key that nothing knows. Its value is not shown: it may be a secret whose
-// name was misspelt.
-func (r *reader) unknown(m *member, what string, known []string) {
-	if m.value.scalar() {
+// unknown reports a key that nothing knows. With secret its value is not shown.
+func (r *reader) unknown(m *member, what string, known []string, secret bool) {
+	if m.value.scalar() && secret {
 		m.value.src.hide(m.value.span)
 	}
 	hint := didYouMean(m.name, known)
 	if hint == "" {
-		hint = "there are " + strings.Join(known, ", ")
+		hint = "there are " + listed(known)
 	}
 	r.failKey(m, hint, "%s has no setting %q", what, m.name)
+}
+
+// listed are names as a sentence has them: a, b or c.
+func listed(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // fieldNames are the names of fields.
@@ -87,8 +95,11 @@ func (r *reader) bind(n *node, what string, fields []connect.Field) map[string]a
 func example(f connect.Field) string {
 	v := map[connect.FieldType]string{connect.Text: "TEXT", connect.Secret: "${env:NAME}", connect.Int: "10", connect.Bool: "true",
 		connect.Duration: "5s", connect.Size: "64MiB", connect.List: "[A, B]", connect.Path: "./PATH", connect.Map: "{NAME: VALUE}"}[f.Type]
-	if f.Type == connect.Enum {
-		v = strings.Join(f.Values, " or ")
+	switch {
+	case f.Type == connect.Enum:
+		v = f.Values[0]
+	case f.Name == "query":
+		v = "./QUERY.saql"
 	}
 	return fmt.Sprintf("write %s: %s", f.Name, v)
 }
@@ -122,8 +133,8 @@ func (r *reader) value(n *node, f connect.Field) (any, bool) {
 			return n.text, true
 		}
 		hint := didYouMean(n.text, f.Values)
-		if n.outside || hint == "" {
-			hint = "it is " + strings.Join(f.Values, ", ")
+		if n.outside || n.kind == numberNode || hint == "" {
+			hint = "it is " + listed(f.Values)
 		}
 		r.fail(n, hint, "%q cannot be %s", f.Name, n.quoted())
 		return nil, false

@@ -161,6 +161,9 @@ func (y *yamlReader) token(t *token.Token) diag.Span {
 
 // node turns a value of the parser into ours. nil says that it is refused, and was reported.
 func (y *yamlReader) node(n ast.Node, depth int) *node {
+	if n == nil {
+		return &node{src: y.s}
+	}
 	out := &node{src: y.s, span: y.token(n.GetToken())}
 	if depth > maxDepth {
 		y.r.fail(out, "", "lists and objects are more than %d deep", maxDepth)
@@ -199,12 +202,14 @@ func (y *yamlReader) node(n ast.Node, depth int) *node {
 	case *ast.MappingValueNode:
 		out.kind = objectNode
 		y.member(out, n, depth)
-	case *ast.AnchorNode, *ast.AliasNode:
+	case *ast.AnchorNode:
 		y.r.fail(out, "write the value out where it is needed", "anchors and aliases are not part of job files")
-		return nil
+		return y.node(n.Value, depth+1)
+	case *ast.AliasNode:
+		y.r.fail(out, "write the value out where it is needed", "anchors and aliases are not part of job files")
 	case *ast.TagNode:
 		y.r.fail(out, "leave it out; put a text into quotes", "tags such as !!str are not part of job files")
-		return nil
+		return y.node(n.Value, depth+1)
 	default:
 		y.r.fail(out, "", "this is not part of job files")
 		return nil

@@ -81,7 +81,9 @@ func (r *reader) reference(n *node, ref string) (value string, ok bool) {
 	}
 	if ok {
 		n.outside = true
-		r.keepOut(value, "${"+ref+"}")
+		if _, fallback, _ := strings.Cut(rest, ":-"); fallback != value { // a default stands in the file
+			r.keepOut(value, "${"+ref+"}")
+		}
 		return value, true
 	}
 	if n.missing == "" {

@@ -213,9 +213,24 @@ func (r *reader) problem() *Problem {
 func (r *reader) texts() map[string]string {
 	m := map[string]string{}
 	for _, s := range r.sources {
-		m[s.name] = s.shown()
+		text := s.shown()
+		for _, v := range r.values { // a secret may stand in a second place
+			text = strings.ReplaceAll(text, v.value, stars(v.value))
+		}
+		m[s.name] = text
 	}
 	return m
+}
+
+// stars is a text as stars, line by line.
+func stars(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c != '\n' && c != '\r' {
+			b[i] = '*'
+		}
+	}
+	return string(b)
 }
 
 // Error is the findings as text, one a line.

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"weir/internal/connect"
 )
 
 // weirYAML reads our own job file.
@@ -145,10 +147,25 @@ func (r *reader) entries(root *node, section string, input bool) []*entry {
 		if m.value.kind == objectNode {
 			e.settings = m.value
 			e.settings.span = m.span
+			r.hideSettings(e)
 		}
 		list = append(list, e)
 	}
 	return list
+}
+
+// hideSettings hides from carets the settings that are secrets for any connector, whatever
+// the entry's type turns out to be.
+func (r *reader) hideSettings(e *entry) {
+	for _, m := range e.settings.members {
+		secret := secretName.MatchString(m.name) || slices.ContainsFunc(connect.All(), func(s *connect.Spec) bool {
+			return slices.ContainsFunc(s.Fields, func(f connect.Field) bool { return f.Name == m.name && f.Type == connect.Secret })
+		})
+		if secret && m.value.kind == textNode && !m.value.outside && m.name != "key" {
+			m.value.src.hide(m.value.span)
+			r.keepOut(m.value.text, "***")
+		}
+	}
 }
 
 // find finds an entry by its name without case.

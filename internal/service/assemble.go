@@ -1,27 +1,24 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"weir/internal/caserun"
 	"weir/internal/connect"
 	_ "weir/internal/connect/all" // the connectors that jobs name
 	"weir/internal/diag"
-	"weir/internal/fn"
 	"weir/internal/job"
 	"weir/internal/plan"
 	"weir/internal/project"
 	"weir/internal/saql"
 	"weir/internal/udf"
-	"weir/internal/vec"
 )
 
 // Assembly is a written job, ready to run.
@@ -45,8 +42,9 @@ type AssembleOptions struct {
 // the job: connectors are opened with it.
 func Assemble(ctx context.Context, j *project.Job, o AssembleOptions) (*Assembly, error) {
 	a := &assembler{ctx: ctx, job: j, o: o}
-	a.found.notes(j.Notes)
+	a.notes(j.Notes)
 	p := a.compile()
+	a.notes(slices.DeleteFunc(j.Refusals(true), a.goesToResults))
 	if p != nil {
 		a.inputs(p)
 		a.outputs(p)
@@ -73,6 +71,18 @@ type assembler struct {
 	out   []job.LiveOutput
 }
 
+// notes adds findings of the reader of the job's files.
+func (a *assembler) notes(notes []project.Note) {
+	for _, n := range notes {
+		a.found = append(a.found, noteFinding(n, func(b *bytes.Buffer) { a.job.Render(b, []project.Note{n}, false) }))
+	}
+}
+
+// goesToResults reports whether a note is about an output that AssembleOptions.Results takes.
+func (a *assembler) goesToResults(n project.Note) bool {
+	return a.o.Results != nil && slices.ContainsFunc(a.job.Outputs, func(o project.Output) bool { return o.Connector == nil && o.Place == n.Place })
+}
+
 // queryPlace is the start of the query.
 func (a *assembler) queryPlace() project.Place {
 	return project.Place{File: a.job.QueryFile, Line: a.job.QueryLine, Col: min(a.job.QueryLine, 1)}
@@ -80,65 +90,22 @@ func (a *assembler) queryPlace() project.Place {
 
 // compile gives the plan, or nil with the reasons among the findings.
 func (a *assembler) compile() *plan.Plan {
-	script, list := saql.Parse(a.job.Query)
-	env, ok := a.env()
+	file, text := a.job.Text()
+	script, list := saql.Parse(text)
+	env, notes := a.job.Env(func(s plan.FunctionSource) (plan.Function, error) { return caserun.LoadFunction(s, a.o.Functions) })
+	a.notes(notes)
 	var p *plan.Plan
-	if ok && !list.HasErrors() {
+	if len(notes) == 0 && !list.HasErrors() {
 		var more diag.List
 		p, more = plan.Compile(script, env)
 		list = append(list, more...)
 	}
 	list = list.Sorted()
-	a.found = append(a.found, queryFindings(a.job.QueryFile, a.job.Query, a.job.QueryLine, list)...)
+	a.found = append(a.found, queryFindings(file, text, list)...)
 	if list.HasErrors() {
 		return nil
 	}
 	return p
-}
-
-// env is what the query is compiled against. It is false if a function does not load.
-func (a *assembler) env() (plan.Env, bool) {
-	j, ok := a.job, true
-	env := plan.Env{Level: j.Level, Policies: &plan.Policies{Late: ticks(j.Late), OutOfOrder: ticks(j.OutOfOrder), Drop: j.Drop}}
-	env.Load = func(s plan.FunctionSource) (plan.Function, error) { return caserun.LoadFunction(s, a.o.Functions) }
-	for _, in := range j.Inputs {
-		env.Inputs = append(env.Inputs, plan.InputDecl{Name: in.Name, Reference: in.Reference})
-	}
-	for _, out := range j.Outputs {
-		env.Outputs = append(env.Outputs, out.Name)
-	}
-	env.AnyOutput = len(j.Outputs) == 0 && a.o.Results != nil
-	for _, f := range j.Functions {
-		if f.Refused != "" {
-			a.found.refuse(f.Place, "", "function %q cannot run here: %s", f.Name, f.Refused)
-			ok = false
-			continue
-		}
-		made, err := env.Load(plan.FunctionSource{Name: f.Name, Aggregate: f.Aggregate, Script: f.Script, Level: j.Level})
-		if err != nil {
-			at := f.Place
-			if f.File != "" {
-				at = project.Place{File: f.File}
-			}
-			var script *fn.ScriptError
-			if errors.As(err, &script) && script.Line > 0 && f.File != "" {
-				at.Line, at.Col = script.Line, script.Column
-			}
-			a.found.refuse(at, "", "function %q does not load: %v", f.Name, err)
-			ok = false
-			continue
-		}
-		env.Functions = append(env.Functions, made)
-	}
-	return env, ok
-}
-
-// ticks is a duration in ticks; negative stays "no limit".
-func ticks(d time.Duration) vec.Time {
-	if d < 0 {
-		return -1
-	}
-	return vec.Time(d / 100)
 }
 
 // inputs joins the inputs that the query reads with connectors.
@@ -149,13 +116,8 @@ func (a *assembler) inputs(p *plan.Plan) {
 			a.found.refuse(a.queryPlace(), "", "input %q of the query is not among the inputs of the job", want.Name)
 			continue
 		}
-		if in.Refused != "" {
-			a.found.refuse(in.Place, "", "input %q cannot be used here: %s", in.Name, in.Refused)
-			continue
-		}
 		if in.Connector == nil {
-			a.found.refuse(in.Place, unconnectedHint("inputs", in.Name, a.job.Kind), "input %q cannot be read live: %s", in.Name, reason(in.Missing))
-			continue
+			continue // among the refusals
 		}
 		if !canRead(in) {
 			what := "an input"
@@ -213,9 +175,6 @@ func (a *assembler) outputs(p *plan.Plan) {
 			}
 		}
 		switch {
-		case out != nil && out.Refused != "":
-			a.found.refuse(out.Place, "", "output %q cannot be used here: %s", out.Name, out.Refused)
-			continue
 		case out != nil && out.Connector != nil && out.Connector.Sink == nil:
 			a.found.refuse(out.Place, "", "output %q: the connector %q takes no rows", out.Name, out.Connector.Name)
 			continue
@@ -225,11 +184,11 @@ func (a *assembler) outputs(p *plan.Plan) {
 		case a.o.Results != nil:
 			live.Open = func(env connect.SinkEnv) (connect.Sink, error) { return a.o.Results(want.Name, env) }
 		case out == nil:
-			a.found.refuse(a.queryPlace(), "", "output %q of the query is not among the outputs of the job", want.Name)
+			a.found.refuse(a.queryPlace(), "declare it, in weir.overlay.yaml if the job itself is not to be changed",
+				"output %q of the query is not among the outputs of the job", want.Name)
 			continue
 		default:
-			a.found.refuse(out.Place, unconnectedHint("outputs", out.Name, a.job.Kind), "output %q cannot be written: %s", out.Name, reason(out.Missing))
-			continue
+			continue // among the refusals
 		}
 		a.out = append(a.out, live)
 	}
@@ -243,31 +202,4 @@ func (a *assembler) output(name string) *project.Output {
 		}
 	}
 	return nil
-}
-
-// reason is why nothing connects an input or output.
-func reason(missing string) string {
-	if missing == "" {
-		return "nothing says what it is connected to"
-	}
-	return missing
-}
-
-// unconnectedHint says where a connector is given to an input or output.
-func unconnectedHint(section, name string, kind project.Kind) string {
-	if kind == project.Weir {
-		return fmt.Sprintf("give it a type below %q: %s", section, connectorNames(section == "inputs"))
-	}
-	return fmt.Sprintf("give it a type in weir.overlay.yaml beside the job: %s: {%s: {type: file, path: ...}}", section, name)
-}
-
-// connectorNames are the connectors that can be an input, or an output.
-func connectorNames(input bool) string {
-	var names []string
-	for _, s := range connect.All() {
-		if input && s.Source != nil || !input && s.Sink != nil {
-			names = append(names, s.Name)
-		}
-	}
-	return strings.Join(names, ", ")
 }

@@ -85,23 +85,25 @@ func (l *Findings) refuse(at project.Place, hint, format string, args ...any) {
 		Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// notes adds what the reader of the job's files found.
-func (l *Findings) notes(notes []project.Note) {
-	for _, n := range notes {
-		*l = append(*l, Finding{Severity: n.Severity.String(), File: n.File, Line: n.Line, Column: n.Col, Message: n.Text, Hint: n.Hint})
+// noteFinding is a note of the reader of job files; draw draws it.
+func noteFinding(n project.Note, draw func(*bytes.Buffer)) Finding {
+	f := Finding{Severity: n.Severity.String(), File: n.File, Line: n.Line, Column: n.Col, Message: n.Text, Hint: n.Hint}
+	if n.Width > 0 {
+		f.EndLine, f.EndColumn = n.Line, n.Col+n.Width
 	}
+	var b bytes.Buffer
+	draw(&b)
+	f.Text = b.String()
+	return f
 }
 
-// queryFindings are findings about a query text. first is the line of the file on which the
-// text starts, 0 or 1 if it is a file of its own.
-func queryFindings(file, src string, first int, list diag.List) Findings {
+// queryFindings are findings about a query text.
+func queryFindings(file, src string, list diag.List) Findings {
 	var out Findings
-	shift := max(0, first-1)
 	for _, d := range list {
 		f := Finding{Severity: d.Severity.String(), Code: string(d.Code), File: file, Message: d.Message, Label: d.Text, Hint: d.Hint}
 		f.Line, f.Column = diag.Position(src, d.Span.Start)
 		f.EndLine, f.EndColumn = diag.Position(src, d.Span.End)
-		f.Line, f.EndLine = f.Line+shift, f.EndLine+shift
 		var b bytes.Buffer
 		diag.Render(&b, file, src, d, false)
 		f.Text = b.String()
@@ -115,7 +117,9 @@ func loadFindings(err error) Findings {
 	var p *project.Problem
 	if errors.As(err, &p) {
 		var l Findings
-		l.notes(p.Notes)
+		for _, n := range p.Notes {
+			l = append(l, noteFinding(n, func(b *bytes.Buffer) { project.RenderNotes(b, []project.Note{n}, p.Source, false) }))
+		}
 		if l.Errors() > 0 {
 			return l
 		}

@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"weir/internal/job"
+	"weir/internal/project"
 )
 
 // Follower keeps the jobs of a directory in force: each file or folder in it that describes a
@@ -88,7 +88,7 @@ func (f *Follower) places() ([]string, error) {
 			continue
 		}
 		switch ext := strings.ToLower(filepath.Ext(name)); {
-		case info.IsDir() && holdsJob(place):
+		case info.IsDir() && project.Holds(place):
 			out = append(out, place)
 		case !info.IsDir() && (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, "weir.overlay.") && !strings.HasSuffix(name, "_test"+ext),
 			!info.IsDir() && strings.HasSuffix(strings.ToLower(name), ".jobtemplate.json"):
@@ -96,16 +96,6 @@ func (f *Follower) places() ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// holdsJob reports whether a folder looks like a job.
-func holdsJob(dir string) bool {
-	list, err := os.ReadDir(dir)
-	return err == nil && slices.ContainsFunc(list, func(e fs.DirEntry) bool {
-		name := strings.ToLower(e.Name())
-		return name == "weir.yaml" || name == "weir.yml" || name == "asaproj.json" || strings.HasSuffix(name, ".asaproj") ||
-			strings.HasSuffix(name, ".jobtemplate.json")
-	})
 }
 
 // maxLooked bounds the files of a job that are looked at for changes.

@@ -53,7 +53,7 @@ func (s *Service) compile(q Query) (*plan.Plan, Findings) {
 		p, more = plan.Compile(script, env)
 		list = append(list, more...)
 	}
-	l = queryFindings("query", q.Text, 0, list.Sorted())
+	l = queryFindings("query", q.Text, list.Sorted())
 	if l.Errors() > 0 {
 		return nil, l
 	}
@@ -85,7 +85,7 @@ func (s *Service) FormatQuery(text string) (string, Findings) {
 		return "", Findings{{Severity: "error", Message: "the query is longer than 1 MiB"}}
 	}
 	out, list := saql.Format(text)
-	return out, queryFindings("query", text, 0, list.Sorted())
+	return out, queryFindings("query", text, list.Sorted())
 }
 
 // ExplainQuery says how a query is computed.

@@ -46,6 +46,7 @@ type StatsView struct {
 	Steps       []StepView       `json:"steps"`
 	Outputs     []OutputView     `json:"outputs"`
 	DeadLetters map[string]int64 `json:"dead_letters" doc:"By name of the error."`
+	Notes       []string         `json:"notes,omitempty" doc:"What whoever looks after the job should know."`
 }
 
 // CheckpointView is about checkpoints.
@@ -182,7 +183,7 @@ func viewStats(s job.Stats, now time.Time, old job.Stats, then time.Time) StatsV
 		return float64(now-old) / seconds
 	}
 	v := StatsView{State: s.State, Since: s.Since, Reason: s.Reason, Version: s.Version, Epoch: s.Epoch, Replaying: s.Replaying, At: now,
-		Inputs: []InputView{}, Steps: []StepView{}, Outputs: []OutputView{}, DeadLetters: counted(s.Dead)}
+		Inputs: []InputView{}, Steps: []StepView{}, Outputs: []OutputView{}, DeadLetters: counted(s.Dead), Notes: s.Notes}
 	c := s.Checkpoint
 	v.Checkpoint = CheckpointView{c.Count, c.Failures, c.Last, c.Bytes, c.Pause.Seconds(), c.Elapsed.Seconds()}
 	for i := range s.Inputs {

@@ -173,6 +173,9 @@ func (x *tracer) received() {
 		var bad int64
 		worst := ""
 		for name, n := range in.Errors {
+			if lossWords[name] != "" {
+				continue // an event, dropped at a node
+			}
 			bad += n
 			if worst == "" || n > in.Errors[worst] || n == in.Errors[worst] && name < worst {
 				worst = name
@@ -197,12 +200,13 @@ func (x *tracer) received() {
 
 // kinds of loss at a node, by the names of the original, in words.
 var lossWords = map[string]string{
-	"LateInputEvent":           "late",
-	"EarlyInputEvent":          "early",
-	"OutOfOrderEvent":          "out of order",
-	"InvalidInputTimeStamp":    "without a time",
-	"InvalidInputTimeStampKey": "without a key of time",
-	"QueryError":               "failed in the query",
+	"LateInputEvent":                             "late",
+	"EarlyInputEvent":                            "early",
+	"OutOfOrderEvent":                            "out of order",
+	"InvalidInputTimeStamp":                      "without a time",
+	"InvalidInputTimeStampKey":                   "without a key of time",
+	"QueryError":                                 "failed in the query",
+	"InputDeserializerError.TypeConversionError": "of a wrong type",
 }
 
 // node adds what a node has done to the rows.

@@ -21,6 +21,7 @@ import (
 // engine is a compiled job, with outputs for the steps that a test looks at.
 type engine struct {
 	job  *jobInfo
+	file string // that messages name
 	text string // of the query, with what was added behind it
 	plan *plan.Plan
 	// streams names the outputs of the plan: streams[i] is that of output i.
@@ -92,15 +93,13 @@ func stepOutput(step string) string { return "$step " + step }
 // query: so a step that nobody reads runs too, with all its columns.
 func compile(j *jobInfo, mocks []mock, steps []string) (*engine, error) {
 	var text strings.Builder
-	if j.QueryLine > 1 {
-		text.WriteString(strings.Repeat("\n", j.QueryLine-1)) // so that places are those of the job file
-	}
-	text.WriteString(j.Query)
+	file, query := j.Text() // with places as those of the job's file
+	text.WriteString(query)
 	own := text.Len()
 	for _, step := range steps {
 		fmt.Fprintf(&text, "\n;SELECT * INTO %s FROM %s", bracketed(stepOutput(step)), bracketed(step))
 	}
-	e := &engine{job: j, text: text.String()}
+	e := &engine{job: j, file: file, text: text.String()}
 	env, err := environment(j, mocks, steps)
 	if err != nil {
 		return nil, err
@@ -141,7 +140,7 @@ func (e *engine) failed(list diag.List, own int, steps []string) error {
 			fmt.Fprintf(&b, "the steps %s cannot all be looked at: %s\n", strings.Join(steps, ", "), d.Message)
 			continue
 		}
-		diag.Render(&b, e.job.QueryFile, e.text, d, false)
+		diag.Render(&b, e.file, e.text, d, false)
 	}
 	return &queryError{strings.TrimRight(b.String(), "\n")}
 }
@@ -205,7 +204,7 @@ func (e *engine) located(err error) error {
 	var q *exec.QueryError
 	if errors.As(err, &q) {
 		line, col := diag.Position(e.text, q.Span.Start)
-		return fmt.Errorf("%s:%d:%d: %s", e.job.QueryFile, line, col, q.In(e.text))
+		return fmt.Errorf("%s:%d:%d: %s", e.file, line, col, q.In(e.text))
 	}
 	return err
 }

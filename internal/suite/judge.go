@@ -39,7 +39,13 @@ type Result struct {
 
 	outcome *outcome // of the first way, of tests over a job
 	diffs   []*difference
-	changed bool // expected rows could be replaced by those that came
+	late    []lateness
+}
+
+// lateness is a stream whose rows came out at other times.
+type lateness struct {
+	e   *emission
+	got []vec.Time
 }
 
 // Message is all failures, and what explains them.
@@ -146,10 +152,18 @@ func (s *Suite) scenario(r *Result, o RunOptions) {
 	sh := sc.shuffle
 	if sh == nil && o.Shuffle > 0 && r.Test.file != nil && sc.fails == "" {
 		sh = &shuffle{within: max(sc.policies.outOfOrder, 0), runs: o.Shuffle, seed: o.Seed, place: r.Test.Place}
+		sh.fixed = sc.says()
 	}
 	if sh != nil && r.OK {
 		r.shuffled(e, sc, sh, base)
 	}
+}
+
+// says tells whether the events of a test say when they arrive.
+func (s *scenario) says() bool {
+	return !s.sample && slices.ContainsFunc(s.inputs, func(in input) bool {
+		return !in.reference && slices.ContainsFunc(in.events, func(e event) bool { return e.arrives })
+	})
 }
 
 // byRow tells whether events are to be given one by one, in the order of arrival over all
@@ -299,7 +313,8 @@ func (r *Result) emissions(e *engine, sc *scenario, base *outcome) {
 	if !r.agree(e, sc, base, timed, "with the clock told at every moment that matters") {
 		return
 	}
-	for _, x := range sc.emits {
+	for i := range sc.emits {
+		x := &sc.emits[i]
 		var got []vec.Time
 		for _, t := range timed.emitted[timed.find(x.name, x.kind)] {
 			if t != vec.MaxTime {
@@ -310,6 +325,7 @@ func (r *Result) emissions(e *engine, sc *scenario, base *outcome) {
 		slices.Sort(got)
 		got = slices.Compact(got)
 		if !slices.Equal(got, x.times) {
+			r.late = append(r.late, lateness{x, got})
 			xe := expectation{name: x.name, kind: x.kind}
 			r.fail(Failure{x.place, fmt.Sprintf("%s: rows come out at %s, expected at %s%s", xe.title(), moments(got, sc.day), moments(x.times, sc.day), sc.lateHint(got))})
 		}

@@ -117,6 +117,8 @@ type shuffle struct {
 	runs   int
 	seed   uint64
 	place  project.Place
+	// fixed: events that say when they arrive change places only with those of the same moment.
+	fixed bool
 }
 
 // jobInfo is a job and what its query names.

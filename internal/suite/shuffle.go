@@ -36,7 +36,7 @@ func (r *Result) shuffled(e *engine, sc *scenario, sh *shuffle, base *outcome) {
 		}
 	}
 	for n := range sh.runs {
-		o := shuffledOrder(sc, of, ticks(sh.within), sh.seed, n)
+		o := shuffledOrder(sc, of, sh, n)
 		if agrees(e, sc, base, o) {
 			continue
 		}
@@ -56,9 +56,11 @@ func agrees(e *engine, sc *scenario, base *outcome, o order) bool {
 	return trial.agree(e, sc, base, e.runClocked(sc.inOrder(o), testkit.Whole, false), "shuffle")
 }
 
-// shuffledOrder gives run n its order: every event is late by chance.
-func shuffledOrder(sc *scenario, times [][]vec.Time, within vec.Time, seed uint64, n int) order {
-	chance := rand.New(rand.NewPCG(seed, uint64(n)))
+// shuffledOrder gives run n its order: every event is late by chance, or, with fixed moments
+// of arrival, those of a moment change places.
+func shuffledOrder(sc *scenario, times [][]vec.Time, sh *shuffle, n int) order {
+	chance := rand.New(rand.NewPCG(sh.seed, uint64(n)))
+	within := ticks(sh.within)
 	o := sc.asGiven()
 	for i, list := range o {
 		if times[i] == nil {
@@ -75,9 +77,12 @@ func shuffledOrder(sc *scenario, times [][]vec.Time, within vec.Time, seed uint6
 			if t == vec.MinTime {
 				t = last // bad data comes with what came before it
 			}
+			if e := &sc.inputs[i].events[k]; sh.fixed && e.arrives {
+				t = e.arrival
+			}
 			last = t
 			tickets[k] = ticket{t, chance.Uint64()}
-			if within > 0 {
+			if within > 0 && !sh.fixed {
 				tickets[k].at += vec.Time(chance.Int64N(int64(within) + 1))
 			}
 		}

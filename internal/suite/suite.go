@@ -33,10 +33,8 @@ type Suite struct {
 type Options struct {
 	// Load reads a job.
 	Load func(path string) (*project.Job, error)
-	// Level is the compatibility level of what does not say one: cases and bare queries. Set
-	// says that it was given.
-	Level    plan.Level
-	LevelSet bool
+	// Level is the compatibility level of what does not say one: cases and bare queries.
+	Level plan.Level
 }
 
 // Test is one test.
@@ -140,7 +138,7 @@ func (s *Suite) conformance(p string) error {
 		return err
 	}
 	s.Files = append(s.Files, p)
-	if c.Level == "" && s.o.LevelSet {
+	if c.Level == "" {
 		c.Level = s.o.Level.String()
 	}
 	s.Tests = append(s.Tests, &Test{Name: c.Name, Place: project.Place{File: p}, conform: c})
@@ -268,7 +266,7 @@ func (s *Suite) job(path string) (*jobInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.o.LevelSet && j.Kind == project.Query {
+	if j.Kind == project.Query {
 		j.Level = s.o.Level
 	}
 	s.Files = append(s.Files, j.Files...)
@@ -302,13 +300,21 @@ func (s *Suite) jobAbove(dir string) (*jobInfo, error) {
 	}
 }
 
-// Select leaves only tests whose name or file matches, and of these, if some are marked
-// only, these.
+// Select leaves only the tests whose name or file matches.
 func (s *Suite) Select(match func(text string) bool) {
 	s.Tests = slices.DeleteFunc(s.Tests, func(t *Test) bool { return !match(t.Name) && !match(t.Place.File) })
 }
 
-// HasOnly tells whether a test is marked so that others are left out.
-func (s *Suite) HasOnly() bool {
-	return slices.ContainsFunc(s.Tests, func(t *Test) bool { return t.Only && t.Skip == "" })
+// KeepOnly leaves tests out, if some are marked only: all those of the same files that are
+// not.
+func (s *Suite) KeepOnly() {
+	marked := map[string]bool{}
+	for _, t := range s.Tests {
+		marked[t.Place.File] = marked[t.Place.File] || t.Only && t.Skip == ""
+	}
+	for _, t := range s.Tests {
+		if marked[t.Place.File] && !t.Only && t.Skip == "" {
+			t.Skip = "another test of the file is marked only"
+		}
+	}
 }

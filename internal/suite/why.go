@@ -37,7 +37,7 @@ func (e *engine) reasons(sc *scenario, o *outcome, d *difference) string {
 			lines = append(lines, fmt.Sprintf("     and %s more", count(len(o.failed)-i, "row")))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("why: a row was dropped by a query error at %s:%d: %s", e.job.QueryFile, f.line, f.reason))
+		lines = append(lines, fmt.Sprintf("why: a row was dropped by a query error at %s:%d: %s", e.file, f.line, f.reason))
 	}
 	if later := e.later(sc, d); later != "" {
 		lines = append(lines, later)

@@ -55,6 +55,7 @@ type node struct {
 	// list or object its first byte, and end is meaningless unless flow is set.
 	start, end int
 	flow       bool // written in [] or {}
+	inFlow     bool // stands within such a value
 	block      bool // a text of several lines behind | or >
 	dash       int  // offset of the "-" that makes this an item of a block list; else -1
 }
@@ -181,7 +182,20 @@ func (f *textFile) parse() *node {
 		f.fail(f.offset(file.Docs[1].Body.GetToken()), "put the second one into a file of its own", "a test file is one YAML document")
 		return nil
 	}
-	return f.node(file.Docs[0].Body, 0)
+	root := f.node(file.Docs[0].Body, 0)
+	root.markFlow(false)
+	return root
+}
+
+// markFlow marks what stands within brackets or braces.
+func (n *node) markFlow(in bool) {
+	n.inFlow = in
+	for _, item := range n.items {
+		item.markFlow(in || n.flow)
+	}
+	for _, k := range n.keys {
+		k.value.markFlow(in || n.flow)
+	}
 }
 
 // parseYAML calls the parser. A panic of it is a fault of the text as far as people are

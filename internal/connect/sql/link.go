@@ -197,17 +197,20 @@ func (l *link) commit(ctx context.Context) error {
 func (l *link) waits() {
 	l.stopIdle()
 	gen := l.gen
-	l.idle = time.AfterFunc(idleLimit, func() {
-		select {
-		case <-l.turn:
-		default:
-			return // somebody is at it
-		}
-		if l.open(gen) {
-			l.rollback()
-		}
-		l.turn <- struct{}{}
-	})
+	l.idle = time.AfterFunc(idleLimit, func() { l.tooLong(gen) })
+}
+
+// tooLong ends transaction gen if it still waits.
+func (l *link) tooLong(gen int64) {
+	select {
+	case <-l.turn:
+	default:
+		return // somebody is at it, and it waits anew behind
+	}
+	if l.open(gen) {
+		l.rollback()
+	}
+	l.turn <- struct{}{}
 }
 
 func (l *link) stopIdle() {

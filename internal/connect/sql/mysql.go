@@ -190,6 +190,20 @@ FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER 
 	if err != nil {
 		return nil, err
 	}
+	// JSON is a word for LONGTEXT CHECK (json_valid(`c`)) in MariaDB. MySQL has no such column
+	// in its table of checks, and says so.
+	_ = query(ctx, q, func(scan func(...any) error) error {
+		var clause string
+		if err := scan(&clause); err != nil {
+			return err
+		}
+		for _, c := range t.columns {
+			if c.class == textual && strings.EqualFold(clause, "json_valid("+quoteWith("`")(c.name)+")") {
+				c.class, c.typ = document, "json"
+			}
+		}
+		return nil
+	}, `SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ? AND TABLE_NAME = ?`, t.name.schema, t.name.table)
 	unique := map[string][]string{}
 	err = query(ctx, q, func(scan func(...any) error) error {
 		var index string
@@ -218,6 +232,7 @@ func mysqlType(c *column, base string, chars int64, digits int) {
 	switch base {
 	case "tinyint":
 		bounds(8)
+		c.truth = strings.HasPrefix(c.typ, "tinyint(1)") // BOOLEAN is a word for it
 	case "smallint":
 		bounds(16)
 	case "mediumint":

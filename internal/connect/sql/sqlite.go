@@ -149,7 +149,7 @@ func sqliteType(c *column, typ string, strict bool) {
 		}
 		return false
 	}
-	c.digits = 7
+	c.digits, c.iso = 7, true
 	switch {
 	case typ == "" || strict && upper == "ANY":
 		c.class = anything

@@ -17,7 +17,11 @@ type base struct {
 	config  map[string]any // of the connection
 	db      *dbsql.DB      // of the test itself
 	path    string
+	control string // a program that stops, kills and starts the server
 }
+
+// secret hides a connection string, as a Config has it.
+func secret(s string) connect.Hidden { return connect.NewHidden(s) }
 
 // newSQLite is a new database file.
 func newSQLite(t testing.TB) *base {
@@ -110,3 +114,5 @@ func (b *base) suiteRows() ([]connecttest.Row, error) {
 }
 
 func TestSQLiteSuite(t *testing.T) { newSQLite(t).suite(t, nil) }
+
+func TestSQLite(t *testing.T) { newSQLite(t).cases(t) }

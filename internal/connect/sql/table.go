@@ -117,6 +117,8 @@ type column struct {
 	digits int
 	// zone says that a moment has a zone: timestamptz, datetimeoffset.
 	zone   bool
+	iso    bool // moments are ISO 8601 text
+	truth  bool // an integer that stands for true and false
 	single bool // a float of 4 bytes
 	noNUL  bool // texts must have no NUL
 	// needed says that it takes no NULL; filled that the database has a value of its own for

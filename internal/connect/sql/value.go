@@ -101,6 +101,9 @@ func fitInteger(c *column, v vec.Value) (any, string) {
 		x, ok = wholeFloat(v.Float)
 	case vec.String:
 		x, ok = vec.ParseInt(v.Str)
+		if b, isBit := vec.ParseBit(v.Str); !ok && c.truth && isBit {
+			x, ok = vec.BitValue(b).Int, true
+		}
 	}
 	if !ok || x < c.lo || x > c.hi {
 		return nil, misfit(c, v)
@@ -181,7 +184,11 @@ func fitMoment(c *column, v vec.Value) (any, string) {
 		}
 		return string(vec.AppendTime(nil, t)[:10]), ""
 	}
-	return goTime(cutTime(t, c.digits)), ""
+	t = cutTime(t, c.digits)
+	if c.iso {
+		return string(vec.AppendTime(nil, t)), ""
+	}
+	return goTime(t), ""
 }
 
 // cutTime cuts a time to a number of digits behind the second. It never rounds up: a time

@@ -83,7 +83,7 @@ func (l *Live) enter(in *liveInput, p *livePart, c *connect.Chunk) error {
 		return nil
 	}
 	t.d = l.newDecoder(in, t.mode)
-	if c.Fresh || len(c.Head) == 0 {
+	if len(c.Head) == 0 {
 		return nil
 	}
 	_, err := t.d.next(c.Head, false)

@@ -115,6 +115,6 @@ func (o *apply) flush(b *vec.Batch, emit Emit) error {
 	return err
 }
 
-func (o *apply) Freeze() saved { return eager(o.numbers.snapshot) }
+func (o *apply) Freeze(m *state.Memory) saved { return eager(o.numbers.snapshot) }
 
 func (o *apply) Restore(r *state.Reader) error { return o.numbers.restore(r) }

@@ -6,6 +6,7 @@ import (
 
 	"weir/internal/fn"
 	"weir/internal/plan"
+	"weir/internal/state"
 	"weir/internal/vec"
 )
 
@@ -111,7 +112,8 @@ type Graph struct {
 	pushes  int // batches so far
 	passed  int // rows passed on since the last count of what is held
 	live    map[*plan.Node][]bool
-	stamps  int // Stamp nodes so far
+	stamps  int           // Stamp nodes so far
+	memory  *state.Memory // for the next image; nil: none is free
 	// partition is where the rows at hand come from.
 	partition int
 	partCount []int   // per input: its partitions

@@ -88,7 +88,7 @@ func (o *concat) Push(port int, b *vec.Batch, emit Emit) error {
 	return emit(&o.out)
 }
 
-func (o *concat) Freeze() saved {
+func (o *concat) Freeze(m *state.Memory) saved {
 	rows := slices.Clone(o.rows)
 	return func(w *state.Writer) {
 		for _, n := range rows {

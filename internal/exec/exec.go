@@ -24,7 +24,7 @@ type Operator interface {
 	Advance(port int, t vec.Time, emit Emit) error
 	// Freeze copies all state, so that it can be written while the operator goes on; nil means
 	// that there is none. Restore reads it into a new operator of the same plan.
-	Freeze() saved
+	Freeze(m *state.Memory) saved
 	Restore(r *state.Reader) error
 }
 

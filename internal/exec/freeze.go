@@ -61,11 +61,11 @@ func (k *frozenKeys) save(w *state.Writer, tuple int32) {
 type frozenAccs []fn.Saver
 
 // freezeAccs freezes the first n slots.
-func freezeAccs(accs []fn.Acc, n int32) frozenAccs {
+func freezeAccs(accs []fn.Acc, n int32, m *state.Memory) frozenAccs {
 	out := make(frozenAccs, len(accs))
 	for i, acc := range accs {
 		if f, ok := acc.(fn.Freezer); ok {
-			out[i] = f.Freeze(int(n))
+			out[i] = f.Freeze(int(n), m)
 		} else {
 			out[i] = writeSlots(acc, n)
 		}
@@ -104,21 +104,27 @@ func (s *writtenSlots) Save(slot int32, w *state.Writer) {
 }
 
 // freezeRows copies the rows of v from lo on.
-func freezeRows(v *vec.Vec, lo int) vec.Vec {
-	out := vec.Vec{N: v.N - lo, Kind: v.Kind, Tag: cloneFrom(v.Tag, lo), Int: cloneFrom(v.Int, lo), Float: cloneFrom(v.Float, lo),
-		Str: cloneFrom(v.Str, lo), Code: cloneFrom(v.Code, lo), Rec: cloneFrom(v.Rec, lo)}
+func freezeRows(v *vec.Vec, lo int, m *state.Memory) vec.Vec {
+	out := vec.Vec{N: v.N - lo, Kind: v.Kind, Tag: copyFrom(m, v.Tag, lo), Int: copyFrom(m, v.Int, lo), Float: copyFrom(m, v.Float, lo),
+		Code: copyFrom(m, v.Code, lo)}
+	if len(v.Str) > 0 {
+		out.Str = slices.Clone(v.Str[lo:])
+	}
+	if len(v.Rec) > 0 {
+		out.Rec = slices.Clone(v.Rec[lo:])
+	}
 	if v.Dict != nil {
 		out.Dict = &vec.Dict{Vals: v.Dict.Vals} // the other one goes on growing
 	}
 	return out
 }
 
-// cloneFrom copies s from lo on; a lane that is not in use stays so.
-func cloneFrom[T any](s []T, lo int) []T {
+// copyFrom copies s from lo on; a lane that is not in use stays so.
+func copyFrom[T any](m *state.Memory, s []T, lo int) []T {
 	if len(s) == 0 {
 		return nil
 	}
-	return slices.Clone(s[lo:])
+	return state.Copy(m, s[lo:])
 }
 
 // keptRows are the columns of rows that an operator keeps, and where a snapshot's columns
@@ -130,11 +136,11 @@ type keptRows struct {
 }
 
 // freeze copies the kept columns of rows from lo on.
-func (k *keptRows) freeze(cols []vec.Vec, lo int) []vec.Vec {
+func (k *keptRows) freeze(cols []vec.Vec, lo int, m *state.Memory) []vec.Vec {
 	var out []vec.Vec
 	for c, live := range k.live {
 		if live {
-			out = append(out, freezeRows(&cols[c], lo))
+			out = append(out, freezeRows(&cols[c], lo, m))
 		}
 	}
 	return out

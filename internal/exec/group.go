@@ -71,7 +71,7 @@ type windower interface {
 	// freeze copies the state, whose keys are in a table that has been frozen. restore reads it
 	// into the windows of the same index of groupings; settle makes what follows from it, once
 	// all of it has been read.
-	freeze(keys frozenKeys) saved
+	freeze(keys frozenKeys, m *state.Memory) saved
 	restore(r *state.Reader, to *regroup, index int)
 	settle(r *state.Reader)
 }
@@ -81,6 +81,13 @@ type regroup struct {
 	shards []*grouping
 	pick   func(row *vec.Batch) int32 // nil: there is one
 	row    vec.Batch                  // the key that has been read
+}
+
+// expect makes room for the keys of n groups.
+func (to *regroup) expect(n int) {
+	for _, o := range to.shards {
+		o.keys.expect(n / len(to.shards))
+	}
 }
 
 // key reads the key of a group and gives its shard.
@@ -271,7 +278,7 @@ func (o *grouping) forget() {
 		return
 	}
 	w := state.Part()
-	o.Freeze().write(w)
+	o.Freeze(nil).write(w)
 	ranked, peak, checked, looked := o.res.ranked, o.peak, o.checked, o.looked
 	*o = *newGroupOp(o.g, o.node, o.op)
 	o.peak, o.checked, o.looked = peak, checked, looked
@@ -286,8 +293,8 @@ func (o *grouping) forget() {
 	}
 }
 
-func (o *grouping) Freeze() saved {
-	rowNo, windows := o.rowNo, o.freezeWindows()
+func (o *grouping) Freeze(m *state.Memory) saved {
+	rowNo, windows := o.rowNo, o.freezeWindows(m)
 	return func(w *state.Writer) {
 		w.Int(rowNo)
 		w.Uint(1)
@@ -295,11 +302,11 @@ func (o *grouping) Freeze() saved {
 	}
 }
 
-func (o *grouping) freezeWindows() saved {
+func (o *grouping) freezeWindows(m *state.Memory) saved {
 	keys := o.keys.freeze()
 	var windows []saved
 	for _, x := range o.windows {
-		windows = append(windows, x.freeze(keys))
+		windows = append(windows, x.freeze(keys, m))
 	}
 	return func(w *state.Writer) {
 		for _, x := range windows {

@@ -72,7 +72,7 @@ type historyUnit interface {
 	// held is how many rows are kept, no fewer than keys that have one.
 	held() int
 	// freeze copies what rows with T >= t can see.
-	freeze(t vec.Time) saved
+	freeze(t vec.Time, m *state.Memory) saved
 	restore(r *state.Reader)
 }
 
@@ -342,7 +342,7 @@ func (s *historyKeys) forget(rows int) {
 	}
 	s.looked = s.held()
 	w := state.Part()
-	s.freeze()(w)
+	s.freeze(nil)(w)
 	s.build()
 	r := state.PartReader(w.Bytes())
 	if s.restore(r); r.Err() != nil {
@@ -350,10 +350,10 @@ func (s *historyKeys) forget(rows int) {
 	}
 }
 
-func (s *historyKeys) freeze() saved {
+func (s *historyKeys) freeze(m *state.Memory) saved {
 	var units []saved
 	for _, u := range s.units {
-		units = append(units, u.freeze(s.h.seen))
+		units = append(units, u.freeze(s.h.seen, m))
 	}
 	return func(w *state.Writer) {
 		for _, u := range units {
@@ -371,11 +371,11 @@ func (s *historyKeys) restore(r *state.Reader) {
 }
 
 // Freeze copies the rows that later ones can see, per call.
-func (h *history) Freeze() saved {
+func (h *history) Freeze(m *state.Memory) saved {
 	seen, newest := h.seen, h.newest
 	var sets []saved
 	for _, s := range h.sets {
-		sets = append(sets, s.freeze())
+		sets = append(sets, s.freeze(m))
 	}
 	return func(w *state.Writer) {
 		w.Int(int64(seen))

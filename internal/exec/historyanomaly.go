@@ -217,7 +217,7 @@ func (u *anomalyUnit) sweep(t vec.Time) {
 func (u *anomalyUnit) held() int { return u.count }
 
 // freeze writes the rows of each key that has any, at once: they lie in lists of their own.
-func (u *anomalyUnit) freeze(t vec.Time) saved {
+func (u *anomalyUnit) freeze(t vec.Time, m *state.Memory) saved {
 	u.sweep(t)
 	return eager(u.snapshot)
 }

@@ -76,12 +76,12 @@ func (u *firstUnit) expire(t vec.Time) {
 func (u *firstUnit) held() int { return u.count }
 
 // freeze copies the interval and the keys that have a row in it.
-func (u *firstUnit) freeze(t vec.Time) saved {
+func (u *firstUnit) freeze(t vec.Time, m *state.Memory) saved {
 	if !u.some || u.end < t {
 		return func(w *state.Writer) { w.Bool(false) }
 	}
 	num, end, count := u.num, u.end, u.count
-	last, keys := slices.Clone(u.last), u.s.table.freeze()
+	last, keys := state.Copy(m, u.last), u.s.table.freeze()
 	return func(w *state.Writer) {
 		w.Bool(true)
 		w.Int(int64(end))

@@ -326,10 +326,10 @@ func since(t, d vec.Time) vec.Time {
 func (u *lagUnit) held() int { return u.count }
 
 // freeze copies the rows of each key that has any.
-func (u *lagUnit) freeze(t vec.Time) saved {
-	f := &frozenLag{floor: since(t, u.limit), deep: u.depth > 1, keys: u.s.table.freeze(), cells: slices.Clone(u.cells), rings: slices.Clone(u.rings)}
+func (u *lagUnit) freeze(t vec.Time, m *state.Memory) saved {
+	f := &frozenLag{floor: since(t, u.limit), deep: u.depth > 1, keys: u.s.table.freeze(), cells: state.Copy(m, u.cells), rings: state.Copy(m, u.rings)}
 	for _, v := range u.vals {
-		f.cols = append(f.cols, freezeRows(&v.cells.v, 0))
+		f.cols = append(f.cols, freezeRows(&v.cells.v, 0, m))
 	}
 	return f.save
 }
@@ -394,7 +394,9 @@ func (u *lagUnit) restore(r *state.Reader) {
 	for _, v := range u.vals {
 		row[v.col] = &vec.Vec{}
 	}
-	for range r.Count() {
+	n := r.Count()
+	u.s.table.expect(n)
+	for range n {
 		key, _ := u.s.table.loadKey(r, &u.s.scratch)
 		u.grow(int(u.s.table.n))
 		for range r.Count() {

@@ -381,9 +381,9 @@ func (u *overUnit) sweep(vec.Time) {}
 func (u *overUnit) held() int { return int(u.log.end()-u.out) + u.values() }
 
 // freeze copies the rows. The aggregates follow from them.
-func (u *overUnit) freeze(t vec.Time) saved {
+func (u *overUnit) freeze(t vec.Time, m *state.Memory) saved {
 	u.expire(t)
-	return u.log.freeze(u.s.table.freeze(), u.out)
+	return u.log.freeze(u.s.table.freeze(), u.out, m)
 }
 
 func (u *overUnit) restore(r *state.Reader) {

@@ -1,17 +1,15 @@
 package exec
 
 import (
-	"slices"
-
 	"weir/internal/state"
 	"weir/internal/vec"
 )
 
 // Freeze copies the rows of both sides that are still needed. Lists and heap follow from
 // them.
-func (o *join) Freeze() saved {
+func (o *join) Freeze(m *state.Memory) saved {
 	rows, ports, keys := o.rows, o.ports, o.keys.freeze()
-	sides := [2]saved{o.sides[0].freezeSide(&keys), o.sides[1].freezeSide(&keys)}
+	sides := [2]saved{o.sides[0].freezeSide(&keys, m), o.sides[1].freezeSide(&keys, m)}
 	return func(w *state.Writer) {
 		w.Int(rows)
 		for port, side := range sides {
@@ -21,11 +19,11 @@ func (o *join) Freeze() saved {
 	}
 }
 
-func (s *joinSide) freezeSide(keys *frozenKeys) saved {
+func (s *joinSide) freezeSide(keys *frozenKeys, m *state.Memory) saved {
 	lo := s.free
 	gone, next := s.gone-lo, s.next-lo
-	time, key, waits := slices.Clone(s.time[lo:]), slices.Clone(s.key[lo:]), cloneFrom(s.waits, lo)
-	hasWaits, cols := s.waits != nil, s.freeze(s.cols, lo)
+	time, key, waits := state.Copy(m, s.time[lo:]), state.Copy(m, s.key[lo:]), copyFrom(m, s.waits, lo)
+	hasWaits, cols := s.waits != nil, s.freeze(s.cols, lo, m)
 	return func(w *state.Writer) {
 		w.Uint(uint64(len(time)))
 		w.Uint(uint64(gone))
@@ -121,7 +119,7 @@ func (o *join) forget() {
 		return
 	}
 	w := state.Part()
-	o.Freeze().write(w)
+	o.Freeze(nil).write(w)
 	checked, looked := o.checked, o.looked
 	*o = *newJoin(o.g, o.node, o.op, o.live)
 	o.checked, o.looked = checked, looked

@@ -107,7 +107,13 @@ func (k *keyColumn) id(v *vec.Vec, i int) int32 {
 		return id
 	}
 	text := string(k.buf)
-	id := k.add(v.At(i))
+	x := v.At(i)
+	if x.Kind == vec.String {
+		x.Str = text[len(text)-len(x.Str):] // the key ends with it
+	} else {
+		x = keep(x)
+	}
+	id := k.add(x)
 	k.others[text] = id
 	return id
 }
@@ -121,9 +127,8 @@ func (k *keyColumn) int(x int64) int32 {
 	return id
 }
 
-// add numbers a value that has no number yet.
+// add numbers a value that has no number yet, and owns its memory.
 func (k *keyColumn) add(v vec.Value) int32 {
-	v = keep(v)
 	id := int32(len(k.vals))
 	first := k.equal(v)
 	k.vals = append(k.vals, v)
@@ -361,6 +366,16 @@ func (t *keyTable) bytes(tuple int32) []byte {
 		b = vec.AppendKey(b, t.parts[p].vals[id])
 	}
 	return b
+}
+
+// expect makes room for n keys more, so that a table that is restored need not grow.
+func (t *keyTable) expect(n int) {
+	for _, k := range t.parts {
+		if len(k.vals) == 0 && n >= limits.results {
+			k.vals = make([]vec.Value, 0, n)
+			k.others = make(map[string]int32, n)
+		}
+	}
 }
 
 // saveKey writes the key values of a tuple.

@@ -253,7 +253,7 @@ func (o *lookup) flush(b *vec.Batch, emit Emit) error {
 	return err
 }
 
-func (o *lookup) Freeze() saved { return eager(o.numbers.snapshot) }
+func (o *lookup) Freeze(m *state.Memory) saved { return eager(o.numbers.snapshot) }
 
 func (o *lookup) Restore(r *state.Reader) error { return o.numbers.restore(r) }
 

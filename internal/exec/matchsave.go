@@ -10,7 +10,7 @@ import (
 )
 
 // Freeze writes the state at once: attempts lie in lists of their own for each key.
-func (o *match) Freeze() saved { return eager(o.snapshot) }
+func (o *match) Freeze(m *state.Memory) saved { return eager(o.snapshot) }
 
 // snapshot writes the rows and links that are in use, the attempts per partition, and the
 // matches that wait.

@@ -249,7 +249,7 @@ func (o *order) release(rows []dueRow, emit Emit) error {
 }
 
 // Freeze copies the waiting rows per lane, in order of arrival.
-func (o *order) Freeze() saved {
+func (o *order) Freeze(m *state.Memory) saved {
 	ports := slices.Clone(o.ports)
 	type frozenRun struct {
 		time []vec.Time
@@ -265,7 +265,7 @@ func (o *order) Freeze() saved {
 	for i, l := range o.lanes {
 		lanes[i] = frozenLane{port: l.port, part: l.part}
 		for _, r := range l.runs {
-			lanes[i].runs = append(lanes[i].runs, frozenRun{slices.Clone(r.b.Time), slices.Clone(r.sorted[:r.at]), o.freeze(r.b.Cols, 0)})
+			lanes[i].runs = append(lanes[i].runs, frozenRun{state.Copy(m, r.b.Time), state.Copy(m, r.sorted[:r.at]), o.freeze(r.b.Cols, 0, m)})
 		}
 	}
 	return func(w *state.Writer) {

@@ -367,14 +367,14 @@ func (w *panes) known() int { return 0 }
 
 // freeze copies the panes of the window and the open ones; the running aggregates follow
 // from them.
-func (w *panes) freeze(keys frozenKeys) saved {
+func (w *panes) freeze(keys frozenKeys, m *state.Memory) saved {
 	f := &frozenPanes{keys: keys, last: w.last, hops: w.hopping != nil,
-		tuple: slices.Clone(w.tuple), first: slices.Clone(w.first), accs: freezeAccs(w.accs, w.n)}
+		tuple: state.Copy(m, w.tuple), first: state.Copy(m, w.first), accs: freezeAccs(w.accs, w.n, m)}
 	if f.hops {
 		f.front = w.hopping.front
-		f.add(w.hopping.window.all())
+		f.add(w.hopping.window.all(), m)
 	}
-	f.add(w.open.all())
+	f.add(w.open.all(), m)
 	return f.save
 }
 
@@ -391,10 +391,10 @@ type frozenPanes struct {
 	accs  frozenAccs
 }
 
-func (f *frozenPanes) add(list []*pane) {
+func (f *frozenPanes) add(list []*pane, m *state.Memory) {
 	for _, p := range list {
 		f.nums = append(f.nums, p.num)
-		f.slots = append(f.slots, slices.Clone(p.slots))
+		f.slots = append(f.slots, state.Copy(m, p.slots))
 	}
 }
 
@@ -428,7 +428,9 @@ func (w *panes) restore(r *state.Reader, to *regroup, index int) {
 			r.Fail()
 		}
 		prev = num
-		for range r.Count() {
+		n := r.Count()
+		to.expect(n)
+		for range n {
 			if r.Err() != nil {
 				return
 			}

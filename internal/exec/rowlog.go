@@ -112,13 +112,13 @@ func (l *rowLog) trim(to int64) {
 }
 
 // freeze copies the rows from number from on.
-func (l *rowLog) freeze(keys frozenKeys, from int64) saved {
+func (l *rowLog) freeze(keys frozenKeys, from int64, m *state.Memory) saved {
 	lo := int(from - l.base)
-	time, seq, tuple := slices.Clone(l.time[lo:]), slices.Clone(l.seq[lo:]), slices.Clone(l.tuple[lo:])
+	time, seq, tuple := state.Copy(m, l.time[lo:]), state.Copy(m, l.seq[lo:]), state.Copy(m, l.tuple[lo:])
 	var cols []vec.Vec
 	for j := range l.args {
 		for c := range l.args[j] {
-			cols = append(cols, freezeRows(&l.args[j][c], lo))
+			cols = append(cols, freezeRows(&l.args[j][c], lo, m))
 		}
 	}
 	return func(w *state.Writer) {

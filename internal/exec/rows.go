@@ -11,11 +11,11 @@ import (
 type stateless struct{}
 
 func (stateless) Advance(int, vec.Time, Emit) error { return nil }
-func (stateless) Freeze() saved                     { return nil }
+func (stateless) Freeze(m *state.Memory) saved      { return nil }
 func (stateless) Restore(*state.Reader) error       { return nil }
 
-func (w *write) Freeze() saved               { return nil }
-func (w *write) Restore(*state.Reader) error { return nil }
+func (w *write) Freeze(m *state.Memory) saved { return nil }
+func (w *write) Restore(*state.Reader) error  { return nil }
 
 // pick sets out to the rows sel of b, the live columns only.
 func pick(out, b *vec.Batch, sel []int32, live []bool) {

@@ -19,12 +19,17 @@ func loadColumn(r *state.Reader, t vec.Kinds) vec.Value {
 }
 
 // Snapshot is the state of every operator.
-func (g *Graph) Snapshot() []byte { return g.Freeze().Bytes() }
+func (g *Graph) Snapshot() []byte {
+	im := g.Freeze()
+	defer g.Release(im)
+	return im.Bytes()
+}
 
 // Image is the state of a graph as it was when it was frozen.
 type Image struct {
-	counts func(w *state.Writer)
+	counts saved
 	nodes  []frozenNode
+	memory *state.Memory
 }
 
 // frozenNode is the state of a node as it was.
@@ -37,11 +42,25 @@ type frozenNode struct {
 // Freeze copies the state of every operator: the graph may go on while the image is encoded,
 // on another goroutine if need be.
 func (g *Graph) Freeze() *Image {
-	im := &Image{counts: eager(g.Counts.save)}
+	m := g.memory
+	if g.memory = nil; m == nil {
+		m = &state.Memory{}
+	}
+	im := &Image{counts: eager(g.Counts.save), memory: m}
 	for _, v := range g.nodes {
-		im.nodes = append(im.nodes, frozenNode{*v, slices.Clone(v.ins), v.op.Freeze()})
+		im.nodes = append(im.nodes, frozenNode{*v, slices.Clone(v.ins), v.op.Freeze(m)})
 	}
 	return im
+}
+
+// Release takes the memory of an image back for the next one. The graph's own goroutine calls
+// it, once nobody needs the image any more; without it the next Freeze takes new memory, and
+// longer for it.
+func (g *Graph) Release(im *Image) {
+	if im.memory != nil {
+		im.memory.Again()
+		g.memory, im.memory, im.nodes = im.memory, nil, nil
+	}
 }
 
 // Bytes encodes the image.

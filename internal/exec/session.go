@@ -31,7 +31,10 @@ type sessions struct {
 	group  []int32 // per slot
 	chain  []int32 // per slot: the session's next slot + 1
 	// many finds the slots of the groups of a session, once they are many.
-	many   map[int32]map[int32]int32
+	many map[int32]map[int32]int32
+	// within says that all rows of a group are of one partition: a group whose newest session
+	// is another one has never been in the partition's open one.
+	within bool
 	slots  []int32
 	closed []closedSlot
 	batch  resultRows
@@ -67,6 +70,7 @@ const manyGroups = 16
 
 func newSessions(o *grouping, spec window.Spec) *sessions {
 	w := &sessions{o: o, spec: spec, parts: o.keys, slotPool: slotPool{accs: o.wholeAccs()}, many: map[int32]map[int32]int32{}}
+	w.within = !slices.ContainsFunc(spec.Over, func(c int) bool { return !slices.Contains(o.op.Keys, c) })
 	if !slices.Equal(spec.Over, o.op.Keys) {
 		w.parts = newKeyTable(spec.Over, o.node.In[0].Cols)
 	}
@@ -141,9 +145,12 @@ func (w *sessions) slotOf(s, group, tuple int32, first rank) int32 {
 	return slot
 }
 
-// find is the slot of a group in a session.
+// find is the slot of a group in a session that is not the newest one of the group.
 func (w *sessions) find(s, group int32) (int32, bool) {
 	x := &w.all[s]
+	if w.within {
+		return 0, false
+	}
 	if x.groups > manyGroups {
 		slot, ok := w.many[s][group]
 		return slot, ok
@@ -168,6 +175,7 @@ func (w *sessions) link(s, group, slot int32) {
 	x.tail = slot
 	x.groups++
 	switch {
+	case w.within:
 	case x.groups > manyGroups+1:
 		w.many[s][group] = slot
 	case x.groups > manyGroups:
@@ -236,7 +244,7 @@ func (w *sessions) end(s int32, at vec.Time) {
 			w.recent[g] = sessionSlot{}
 		}
 	}
-	if x.groups > manyGroups {
+	if x.groups > manyGroups && !w.within {
 		delete(w.many, s)
 	}
 	x.slots, x.groups = 0, 0

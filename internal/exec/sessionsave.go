@@ -10,9 +10,9 @@ import (
 )
 
 // freeze copies the sessions. The heap follows from them.
-func (w *sessions) freeze(keys frozenKeys) saved {
-	f := &frozenSessions{keys: keys, parts: w.parts.freeze(), all: slices.Clone(w.all), open: slices.Clone(w.open), count: len(w.ends),
-		tuple: slices.Clone(w.tuple), first: slices.Clone(w.first), chain: slices.Clone(w.chain), accs: freezeAccs(w.accs, w.n)}
+func (w *sessions) freeze(keys frozenKeys, m *state.Memory) saved {
+	f := &frozenSessions{keys: keys, own: w.parts == w.o.keys, parts: w.parts.freeze(), all: state.Copy(m, w.all), open: state.Copy(m, w.open), count: len(w.ends),
+		tuple: state.Copy(m, w.tuple), first: state.Copy(m, w.first), chain: state.Copy(m, w.chain), accs: freezeAccs(w.accs, w.n, m)}
 	return f.save
 }
 
@@ -20,6 +20,7 @@ func (w *sessions) freeze(keys frozenKeys) saved {
 type frozenSessions struct {
 	keys  frozenKeys
 	parts frozenKeys
+	own   bool // the partitions are the groups: one key says both
 	all   []session
 	open  []int32
 	count int
@@ -41,7 +42,11 @@ func (f *frozenSessions) save(w *state.Writer) {
 	w.Uint(uint64(len(order)))
 	for _, s := range order {
 		x := &f.all[s]
-		f.parts.save(w, x.part)
+		if f.own && x.groups > 0 {
+			f.parts.save(w, f.tuple[x.slots-1])
+		} else {
+			f.parts.save(w, x.part)
+		}
 		w.Bool(f.open[x.part] == s+1)
 		w.Bool(x.ended)
 		w.Int(int64(x.Start))
@@ -49,7 +54,9 @@ func (f *frozenSessions) save(w *state.Writer) {
 		w.Int(int64(x.Limit))
 		w.Uint(uint64(x.groups))
 		for slot := x.slots; slot != 0; slot = f.chain[slot-1] {
-			f.keys.save(w, f.tuple[slot-1])
+			if !f.own {
+				f.keys.save(w, f.tuple[slot-1])
+			}
 			w.Int(int64(f.first[slot-1].t))
 			w.Int(f.first[slot-1].seq)
 			f.accs.save(w, slot-1)
@@ -58,7 +65,11 @@ func (f *frozenSessions) save(w *state.Writer) {
 }
 
 func (w *sessions) restore(r *state.Reader, to *regroup, index int) {
-	for range r.Count() {
+	n := r.Count()
+	for _, o := range to.shards {
+		o.windows[index].(*sessions).parts.expect(n / len(to.shards))
+	}
+	for range n {
 		w.parts.readKey(r, &to.row)
 		if r.Err() != nil {
 			return
@@ -73,7 +84,7 @@ func (w *sessions) restore(r *state.Reader, to *regroup, index int) {
 
 // restoreSession reads a session, whose partition key has been read.
 func (w *sessions) restoreSession(r *state.Reader, to *regroup) {
-	part, _ := w.parts.one(&to.row)
+	part, tuple := w.parts.one(&to.row)
 	w.reserve()
 	was := w.open[part]
 	isOpen, ended := r.Bool(), r.Bool()
@@ -82,19 +93,27 @@ func (w *sessions) restoreSession(r *state.Reader, to *regroup) {
 	if !isOpen {
 		w.open[part] = was
 	}
-	for range r.Count() {
+	n := r.Count()
+	if w.parts != w.o.keys {
+		w.o.keys.expect(n)
+	}
+	for range n {
 		if r.Err() != nil {
 			return
 		}
-		w.restoreGroup(r, s, isOpen)
+		group := part
+		if w.parts != w.o.keys {
+			group, tuple = w.o.keys.loadKey(r, &w.load)
+			w.reserve()
+		}
+		w.restoreGroup(r, s, isOpen, group, tuple)
 	}
 }
 
-func (w *sessions) restoreGroup(r *state.Reader, s int32, isOpen bool) {
-	group, tuple := w.o.keys.loadKey(r, &w.load)
-	w.reserve()
+func (w *sessions) restoreGroup(r *state.Reader, s int32, isOpen bool, group, tuple int32) {
 	first := rank{vec.Time(r.Int()), r.Int()}
-	if _, ok := w.find(s, group); ok || w.all[s].ended {
+	_, twice := w.find(s, group)
+	if twice || w.all[s].ended || w.recent[group].session == s+1 {
 		r.Fail()
 		return
 	}

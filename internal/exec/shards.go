@@ -190,11 +190,11 @@ func (o *grouping) advanceRanked(t vec.Time, take func(b *vec.Batch, ids []int32
 	})
 }
 
-func (s *sharded) Freeze() saved {
+func (s *sharded) Freeze(m *state.Memory) saved {
 	rowNo := s.rowNo
 	var shards []saved
 	for _, sh := range s.shards {
-		shards = append(shards, sh.freezeWindows())
+		shards = append(shards, sh.freezeWindows(m))
 	}
 	return func(w *state.Writer) {
 		w.Int(rowNo)

@@ -229,9 +229,9 @@ func (w *sliding) values() int { return 0 }
 
 // freeze copies the rows in the windows and those still to enter. The aggregates follow
 // from the rows.
-func (w *sliding) freeze(keys frozenKeys) saved {
+func (w *sliding) freeze(keys frozenKeys, m *state.Memory) saved {
 	inside := w.in - w.out
-	rows := w.log.freeze(keys, w.out)
+	rows := w.log.freeze(keys, w.out, m)
 	return func(sw *state.Writer) {
 		sw.Int(inside)
 		rows(sw)

@@ -1,8 +1,6 @@
 package exec
 
 import (
-	"slices"
-
 	"weir/internal/state"
 	"weir/internal/vec"
 )
@@ -139,7 +137,7 @@ func (s *stamp) forget(c *timelines) {
 	}
 	c.looked = 0
 	w := state.Part()
-	s.freezeLines(c)(w)
+	s.freezeLines(c, nil)(w)
 	c.keys, c.lines = newOverKeys(len(s.over)), c.lines[:0]
 	r := state.PartReader(w.Bytes())
 	if s.loadLines(r, c); r.Err() != nil {
@@ -147,12 +145,12 @@ func (s *stamp) forget(c *timelines) {
 	}
 }
 
-func (s *stamp) Freeze() saved {
+func (s *stamp) Freeze(m *state.Memory) saved {
 	behind, low := s.behind, s.low
 	parts := make([]timelines, len(s.parts))
 	lines := make([]saved, len(s.parts))
 	for p, c := range s.parts {
-		parts[p], lines[p] = *c, s.freezeLines(c)
+		parts[p], lines[p] = *c, s.freezeLines(c, m)
 	}
 	return func(w *state.Writer) {
 		w.Int(int64(behind))
@@ -170,11 +168,11 @@ func (s *stamp) Freeze() saved {
 }
 
 // freezeLines copies the timelines that the arrival clock has not overtaken.
-func (s *stamp) freezeLines(c *timelines) saved {
+func (s *stamp) freezeLines(c *timelines, m *state.Memory) saved {
 	if c.keys == nil {
 		return func(w *state.Writer) { w.Uint(0) }
 	}
-	lines, keys, idle := slices.Clone(c.lines), c.keys.freeze(), s.idle(c)
+	lines, keys, idle := state.Copy(m, c.lines), c.keys.freeze(), s.idle(c)
 	return func(w *state.Writer) {
 		n := 0
 		for i := range lines {

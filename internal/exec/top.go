@@ -144,8 +144,8 @@ func compareOrder(v *vec.Vec, a, b int) int {
 // held is how many rows wait.
 func (o *top) held() int { return o.rows.N }
 
-func (o *top) Freeze() saved {
-	time, cols := slices.Clone(o.rows.Time), o.freeze(o.rows.Cols, 0)
+func (o *top) Freeze(m *state.Memory) saved {
+	time, cols := state.Copy(m, o.rows.Time), o.freeze(o.rows.Cols, 0, m)
 	return func(w *state.Writer) {
 		w.Uint(uint64(len(time)))
 		for i, t := range time {

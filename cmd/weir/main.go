@@ -3,7 +3,8 @@
 //
 // Data goes to standard output; notes, progress and errors go to standard error. The
 // exit status is 0 when all is well, 1 when there were findings or failed tests, 2
-// when the command line, the settings or the query are wrong, and 3 when a run failed.
+// when the command line, the settings or the query are wrong, 3 when a run failed, and 4
+// when the service cannot be reached.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +33,8 @@ type cli struct {
 	Generate generateCmd `cmd:"" group:"develop" help:"Make events: health, an access log, auctions, or your own pattern."`
 	Demo     demoCmd     `cmd:"" group:"inform" help:"Show what this is, in a few seconds."`
 	Bench    benchCmd    `cmd:"" group:"measure" help:"Measure the standard queries on this machine."`
+	Serve    serveCmd    `cmd:"" group:"operate" help:"Run jobs, and answer over HTTP."`
+	Job      jobCmd      `cmd:"" group:"operate" help:"List, deploy, start, stop and look at the jobs of a service."`
 	Version  versionCmd  `cmd:"" group:"inform" help:"Print the version."`
 
 	Color string `enum:"auto,always,never" default:"auto" help:"Colour: ${enum}."`
@@ -40,14 +44,17 @@ const about = `Weir runs Azure Stream Analytics queries anywhere.
 
 Start with "weir demo".`
 
-// grace is how long a program that was interrupted may take to write what it has.
-const grace = 3 * time.Second
+// grace is how long a program that was interrupted may take to write what it has, in
+// nanoseconds. Verbs that run for long set it.
+var grace atomic.Int64
+
+func init() { grace.Store(int64(3 * time.Second)) }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() {
 		stop() // a second signal ends the program at once
-		time.AfterFunc(grace, func() { os.Exit(newConsole(os.Stdin, os.Stdout, os.Stderr).report(errInterrupted)) })
+		time.AfterFunc(time.Duration(grace.Load()), func() { os.Exit(newConsole(os.Stdin, os.Stdout, os.Stderr).report(errInterrupted)) })
 	})
 	con := newConsole(os.Stdin, os.Stdout, os.Stderr)
 	con.in = newInterruptible(ctx, con.in)
@@ -68,6 +75,7 @@ func run(ctx context.Context, args []string, con *console) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "develop", Title: "Develop"},
+			{Key: "operate", Title: "Operate"},
 			{Key: "inform", Title: "Learn"},
 			{Key: "measure", Title: "Measure"},
 		}),
@@ -98,6 +106,7 @@ const (
 	exitFindings = 1
 	exitUsage    = 2
 	exitRuntime  = 3
+	exitAway     = 4
 )
 
 // exitError is an error with the status that weir ends with. A nil err says that all

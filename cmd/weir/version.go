@@ -10,11 +10,8 @@ type versionCmd struct{}
 
 // Run prints the version that the build recorded.
 func (versionCmd) Run(con *console) error {
-	version, revision := "unknown", ""
+	version, revision := programVersion(), ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if v := info.Main.Version; v != "" {
-			version = v
-		}
 		for _, s := range info.Settings {
 			switch {
 			case s.Key == "vcs.revision":
@@ -26,4 +23,12 @@ func (versionCmd) Run(con *console) error {
 	}
 	_, err := fmt.Fprintf(con.out, "weir %s%s, %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
+}
+
+// programVersion is the version that the build recorded.
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
 }

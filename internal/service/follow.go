@@ -52,23 +52,6 @@ func (f *Follower) Sync(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-// Watch calls Sync whenever something in the directory has changed, looking every so often,
-// until ctx ends. Problems are in the log.
-func (f *Follower) Watch(ctx context.Context, every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := f.Sync(ctx); err != nil && ctx.Err() == nil {
-				f.s.log.Error("jobs of the directory were refused", "dir", f.dir, "error", err)
-			}
-		}
-	}
-}
-
 // Again forgets what was seen, so that the next Sync looks at every job: variables and files
 // of secrets may have changed.
 func (f *Follower) Again() { clear(f.seen) }

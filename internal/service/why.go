@@ -286,11 +286,11 @@ func sortedKeys(m map[string]int64) []string {
 	return keys
 }
 
-// grouped writes a number with spaces between the thousands.
+// grouped writes a number with commas between the thousands.
 func grouped(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + " " + s[i:]
+		s = s[:i] + "," + s[i:]
 	}
 	return s
 }

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weir/internal/connect"
+	"weir/internal/disk"
+	"weir/internal/service"
+	"weir/internal/web"
+)
+
+// defaultListen is where the service answers unless it is told otherwise.
+const defaultListen = "127.0.0.1:8484"
+
+// watchEvery is how often the directory of jobs is looked at.
+const watchEvery = 2 * time.Second
+
+// serveGrace is how long jobs may take to make their last checkpoints.
+const serveGrace = 30 * time.Second
+
+type serveCmd struct {
+	Data      string   `placeholder:"DIR" help:"Where jobs, their versions and their state are kept. Default: $$XDG_STATE_HOME/weir, or ~/.local/state/weir."`
+	Jobs      string   `placeholder:"DIR" help:"Run every job in this directory: folders and files that describe one."`
+	From      string   `default:"now" placeholder:"WHERE" help:"Where a new job of --jobs starts: now, beginning, or a time. Default ${default}."`
+	Watch     bool     `help:"Look every 2 seconds whether a job of --jobs has changed. Without it, SIGHUP makes it look."`
+	Listen    string   `default:"127.0.0.1:8484" placeholder:"ADDR" help:"Where to answer. Default ${default}. Any other machine can come in only with a token."`
+	TokenFile string   `placeholder:"FILE" help:"The token that requests must carry (Authorization: Bearer TOKEN). Or set $$WEIR_TOKEN."`
+	Host      []string `placeholder:"NAME" help:"Names that the service goes by, besides localhost and addresses."`
+	Pprof     string   `placeholder:"ADDR" help:"Answer to Go's profiler on this loopback address."`
+	Ready     string   `placeholder:"FILE" help:"Write the URL of the service to FILE once it answers."`
+
+	functionLimits `embed:""`
+	logFlags       `embed:""`
+}
+
+// Help shows examples before the flags.
+func (serveCmd) Help() string {
+	return `Examples:
+  weir serve --jobs ./jobs --watch
+  weir serve --data /var/lib/weir --listen 0.0.0.0:8484 --token-file /run/credentials/weir/token
+  curl http://127.0.0.1:8484/api/v1/jobs
+
+Jobs come from the directory and over the REST interface (weir job deploy). What is wanted
+of a job, running or stopped, survives the service. A changed job is checked first: one
+that is wrong leaves the version that runs as it is. SIGTERM makes a last checkpoint of
+each job and ends with status 0.`
+}
+
+// Run serves until it is interrupted.
+func (s *serveCmd) Run(ctx context.Context, con *console) error {
+	grace.Store(int64(serveGrace))
+	token, err := readToken(s.TokenFile)
+	if err != nil {
+		return err
+	}
+	if err := web.CheckListen(s.Listen, token); err != nil {
+		return usage("%w", err)
+	}
+	from, err := service.StartAt(s.From, time.Now())
+	if err != nil {
+		return usage("--from: %w", err)
+	}
+	log, lines := s.logger(con)
+	svc, err := s.open(service.Options{Functions: s.limits(), Log: log})
+	if err != nil {
+		return err
+	}
+	defer svc.Close()
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return usage("--listen: %w", err)
+	}
+	server := web.New(svc, web.Options{Token: token, Hosts: s.hosts(), Version: programVersion(), Log: log,
+		Collectors: []prometheus.Collector{web.LogMessages(lines.Counts)}})
+	if err := s.profiler(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, l) }()
+	log.Info("listening", "url", "http://"+l.Addr().String(), "data", s.Data)
+	svc.Resume()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		if s.Jobs != "" {
+			s.follow(ctx, svc, from, log)
+		}
+	}()
+	if s.Ready != "" {
+		if err := os.WriteFile(s.Ready, []byte("http://"+l.Addr().String()+"\n"), 0o600); err != nil {
+			cancel()
+			return errors.Join(usage("--ready: %w", err), <-served)
+		}
+		defer os.Remove(s.Ready)
+	}
+	select {
+	case <-ctx.Done():
+		log.Info("stopping")
+	case err = <-served:
+		served <- err
+	}
+	cancel()
+	<-followed
+	err = errors.Join(<-served, svc.Close())
+	log.Info("stopped")
+	return err
+}
+
+// hosts are the names that the service goes by: those given, that of the address that it
+// listens on and, if other machines can reach it, that of this machine.
+func (s *serveCmd) hosts() []string {
+	list := slices.Clone(s.Host)
+	host, _, _ := net.SplitHostPort(s.Listen) // CheckListen has looked at it
+	if host != "" {
+		list = append(list, host)
+	}
+	if name, err := os.Hostname(); err == nil && !web.IsLoopback(host) {
+		list = append(list, name)
+	}
+	return list
+}
+
+// open takes the data directory.
+func (s *serveCmd) open(o service.Options) (*service.Service, error) {
+	if s.Data == "" {
+		dir, err := stateHome()
+		if err != nil {
+			return nil, usage("--data is missing: %w", err)
+		}
+		s.Data = dir
+	}
+	fs, err := disk.At(s.Data)
+	if err != nil {
+		return nil, usage("--data: %w", err)
+	}
+	o.FS, o.Env = fs, os.LookupEnv
+	svc, err := service.Open(o)
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, usage("%w", err)
+	}
+	return svc, err
+}
+
+// stateHome is where programs of this user keep what they must not lose.
+func stateHome() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "weir"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".local", "state", "weir"), nil
+}
+
+// profiler answers to Go's profiler, on loopback only.
+func (s *serveCmd) profiler(ctx context.Context) error {
+	if s.Pprof == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(s.Pprof)
+	if err != nil || !web.IsLoopback(host) {
+		return usage("--pprof is for loopback only, such as 127.0.0.1:6060; it shows what is in memory")
+	}
+	l, err := net.Listen("tcp", s.Pprof)
+	if err != nil {
+		return usage("--pprof: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { srv.Close() })
+	go srv.Serve(l)
+	return nil
+}
+
+// maxTokenBytes bounds the file of a token.
+const maxTokenBytes = 4096
+
+// readToken gives the token of a file or of the environment; it may be empty.
+func readToken(file string) (connect.Hidden, error) {
+	if file == "" {
+		return connect.NewHidden(os.Getenv("WEIR_TOKEN")), nil
+	}
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > maxTokenBytes {
+		err = fmt.Errorf("%s is too long for a token", file)
+	}
+	if err != nil {
+		return connect.Hidden{}, usage("--token-file: %w", err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return connect.Hidden{}, usage("--token-file: %w", err)
+	}
+	text := strings.TrimSpace(string(b))
+	if text == "" {
+		return connect.Hidden{}, usage("--token-file: %s is empty", file)
+	}
+	return connect.NewHidden(text), nil
+}

@@ -24,8 +24,8 @@ import (
 // defaultListen is where the service answers unless it is told otherwise.
 const defaultListen = "127.0.0.1:8484"
 
-// watchEvery is how often the directory of jobs is looked at.
-const watchEvery = 2 * time.Second
+// lookEvery is how often the directory of jobs is looked at.
+const lookEvery = 2 * time.Second
 
 // serveGrace is how long jobs may take to make their last checkpoints.
 const serveGrace = 30 * time.Second

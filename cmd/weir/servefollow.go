@@ -38,7 +38,7 @@ func (s *serveCmd) follow(ctx context.Context, svc *service.Service, from servic
 	}
 	var tick <-chan time.Time
 	if s.Watch {
-		t := time.NewTicker(watchEvery)
+		t := time.NewTicker(lookEvery)
 		defer t.Stop()
 		tick = t.C
 	}

@@ -39,9 +39,19 @@ type deadCommit struct {
 	Commit   int64            `json:"commit"` // the epoch; 0 in a line that begins a segment
 	Instance string           `json:"instance"`
 	Last     int64            `json:"last"` // id of the last letter
-	Sum      uint32           `json:"sum"`  // CRC-32C of the lines since the commit before
+	Sum      uint32           `json:"sum"`  // CRC-32C of the lines since the commit before, and of this one with the sum 0
 	Counts   map[string]int64 `json:"counts"`
 	Unkept   int64            `json:"unkept,omitempty"`
+}
+
+// sum is the checksum of the line behind lines with the checksum lines.
+func (c deadCommit) sum(lines uint32) uint32 {
+	c.Sum = 0
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic("job: the end of dead letters cannot be written: " + err.Error())
+	}
+	return crc32.Update(lines, castagnoli, text)
 }
 
 var deadCommitStart = []byte(`{"commit":`)
@@ -117,7 +127,7 @@ func (l *deadLog) scan(seg *deadSegment) (found bool, err error) {
 			continue
 		}
 		var c deadCommit
-		if json.Unmarshal(line, &c) != nil || c.Sum != sum && damaged < 0 {
+		if json.Unmarshal(line, &c) != nil || c.sum(sum) != c.Sum && damaged < 0 {
 			damaged = from
 			continue
 		}
@@ -160,7 +170,7 @@ func (l *deadLog) commit(epoch int64, letters []DeadLetter) (err error) {
 			return fmt.Errorf("dead letter: %w", err)
 		}
 	}
-	end.Sum = crc32.Checksum(text.Bytes(), castagnoli)
+	end.Sum = end.sum(crc32.Checksum(text.Bytes(), castagnoli))
 	if err := enc.Encode(end); err != nil {
 		return err
 	}

@@ -3,6 +3,12 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weir/internal/exec"
+	"weir/internal/plan"
 )
 
 // ErrNotRunning is the error of asking something of a job whose Run has not begun or has
@@ -31,11 +37,267 @@ type StateError struct {
 	Reason string
 }
 
-func (e *StateError) Error() string { return e.Reason }
+func (e *StateError) Error() string {
+	return fmt.Sprintf("the state of %s cannot be kept: %s; start it empty with --discard-state, or give the changed step another name beside the old one",
+		strings.Join(e.Steps, ", "), e.Reason)
+}
 
 // Reload goes over to another version of the job between two epochs, whole or not at all:
-// after an error the old version runs on. A *StateError names the steps that cannot keep
-// their state.
+// after an error the old version runs on. Steps that have not changed keep their state, inputs
+// of the same name their positions, outputs of the same name and ID their sinks. A *StateError
+// names the steps that cannot keep their state.
 func (l *Live) Reload(ctx context.Context, spec LiveSpec, o ReloadOptions) (ReloadReport, error) {
-	return ReloadReport{}, ErrNotRunning
+	if spec.Log == nil {
+		spec.Log = l.log
+	}
+	if spec.Now == nil {
+		spec.Now = l.now
+	}
+	if err := spec.complete(); err != nil {
+		return ReloadReport{}, err
+	}
+	var report ReloadReport
+	err := l.do(ctx, func() (err error) {
+		report, err = l.reload(&spec, o)
+		return err
+	})
+	return report, err
+}
+
+// successor is a version of a job while it is made, or one that has been replaced.
+type successor struct {
+	spec    *LiveSpec
+	inputs  []*liveInput
+	outputs []*liveOutput
+	graph   *exec.Graph
+	opened  []*liveInput // whose sources are its own
+	fresh   []*liveOutput
+}
+
+func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
+	report := ReloadReport{Epoch: l.epoch}
+	if err := l.await(); err != nil {
+		return report, err
+	}
+	next := &successor{spec: spec}
+	if err := l.succeed(next, &report, o); err != nil {
+		next.discard()
+		return report, err
+	}
+	before := l.spec
+	old := &successor{spec: &before, inputs: l.inputs, outputs: l.outputs, graph: l.graph}
+	l.use(next)
+	if err := l.settle(old, next); err != nil {
+		next.discard()
+		l.use(old)
+		return report, errors.Join(err, l.reopen(old))
+	}
+	old.retire(next)
+	l.done = nil
+	l.retarget()
+	l.log.Info("another version of the job runs", "job", spec.Name, "version", spec.Version, "epoch", l.epoch)
+	l.publish(true)
+	return report, nil
+}
+
+// use makes a version the one that runs.
+func (l *Live) use(v *successor) {
+	l.spec, l.inputs, l.outputs, l.graph, l.steps = *v.spec, v.inputs, v.outputs, v.graph, nil
+	for i, out := range v.outputs { // one that stays may have another place
+		out.index, out.spec = i, v.spec.Outputs[i]
+	}
+}
+
+// discard frees what only this version has.
+func (v *successor) discard() {
+	for _, in := range v.opened {
+		in.close()
+	}
+	for _, out := range v.fresh {
+		out.close()
+	}
+}
+
+// retire frees a version that has been replaced, apart from what the next one uses.
+func (v *successor) retire(next *successor) {
+	for _, in := range v.inputs {
+		if in == nil {
+			continue
+		}
+		if slices.ContainsFunc(next.inputs, func(n *liveInput) bool { return n != nil && n.source == in.source }) {
+			in.source = nil
+		}
+		in.close()
+	}
+	for _, out := range v.outputs {
+		if !slices.Contains(next.outputs, out) {
+			out.close()
+		}
+	}
+}
+
+// succeed makes all of the next version that does not touch the one that runs.
+func (l *Live) succeed(next *successor, report *ReloadReport, o ReloadOptions) error {
+	p := next.spec.Plan
+	for i := range p.Inputs {
+		in, began, err := l.succeedInput(next, i)
+		next.inputs = append(next.inputs, in)
+		if err != nil {
+			return fmt.Errorf("input %q: %w", p.Inputs[i].Name, err)
+		}
+		if began {
+			report.Inputs = append(report.Inputs, p.Inputs[i].Name)
+		}
+	}
+	g, err := l.build(next.spec, next.inputs)
+	if err != nil {
+		return err
+	}
+	next.graph = g
+	kept, err := carry(g, l.graph.Freeze().Bytes(), samePlan(l.spec.Plan, p), o.DiscardState)
+	if err != nil {
+		return err
+	}
+	report.Kept, report.New, report.Dropped = kept.Kept, kept.New, kept.Dropped
+	for i := range next.spec.Outputs {
+		out := l.stays(next.spec, i)
+		if out == nil {
+			out = newOutput(next.spec, i)
+			next.fresh = append(next.fresh, out)
+			report.Outputs = append(report.Outputs, out.spec.Name)
+		}
+		next.outputs = append(next.outputs, out)
+	}
+	return nil
+}
+
+// succeedInput makes an input of the next version: where the old one was, if there is one of
+// its name.
+func (l *Live) succeedInput(next *successor, index int) (in *liveInput, began bool, err error) {
+	if in = l.newInput(next.spec, index); in == nil {
+		return nil, false, nil
+	}
+	var old *liveInput
+	for _, x := range l.inputs {
+		if x != nil && strings.EqualFold(x.spec.Name, in.spec.Name) {
+			old = x
+		}
+	}
+	if old != nil && old.spec.ID == in.spec.ID && in.spec.ID != "" {
+		in.source = old.source
+	} else {
+		if in.source, err = in.spec.Open(l.sourceEnv(next.spec, &in.spec, false)); err != nil {
+			return in, false, err
+		}
+		next.opened = append(next.opened, in)
+	}
+	if old == nil {
+		return in, true, l.seek(in, l.readFromNow(next.spec))
+	}
+	in.events, in.bytes, in.errors, in.listed = old.events, old.bytes, cloneCounts(old.errors), old.listed
+	for _, x := range old.parts {
+		p := newPart(x.name, x.index, l.began)
+		p.pos, p.released, p.ended, p.events = x.pos, x.released, x.ended, x.events
+		p.arrival, p.read, p.clock, p.untold, p.text.mode = x.arrival, x.read, x.clock, x.untold, x.text.mode
+		in.parts = append(in.parts, p)
+	}
+	return in, false, nil
+}
+
+// stays is the output of the old version whose sink serves the next one too; nil if there is
+// none.
+func (l *Live) stays(spec *LiveSpec, index int) *liveOutput {
+	want := &spec.Outputs[index]
+	for _, x := range l.outputs {
+		was, is := columnsOf(&l.spec, x.index), columnsOf(spec, index)
+		if strings.EqualFold(x.spec.Name, want.Name) && x.spec.ID == want.ID && want.ID != "" && x.spec.Format == want.Format &&
+			slices.Equal(was.Names, is.Names) && slices.Equal(was.Types, is.Types) && was.Row == is.Row {
+			return x
+		}
+	}
+	return nil
+}
+
+// settle opens the sinks that are new and makes the first checkpoint of the next version: from
+// then on a crash leads to it.
+func (l *Live) settle(old, next *successor) error {
+	for _, out := range old.outputs {
+		if !slices.Contains(next.outputs, out) {
+			if err := l.callSink(out, out.sink.Sync); err != nil {
+				return err
+			}
+			out.close() // another sink of the name may want what it holds
+		}
+	}
+	for _, out := range next.fresh {
+		if err := l.openSink(l.work, out); err != nil {
+			return fmt.Errorf("output %q: %w", out.spec.Name, err)
+		}
+		for _, x := range old.outputs {
+			if strings.EqualFold(x.spec.Name, out.spec.Name) {
+				out.inherit(x)
+			}
+		}
+	}
+	if err := l.agree(); err != nil {
+		return err
+	}
+	if err := l.save(); err != nil {
+		return err
+	}
+	s := <-l.saving
+	return errors.Join(l.saved(s), s.err)
+}
+
+// inherit takes the counts of the output of the same name, and what a sink that cannot tell
+// has.
+func (o *liveOutput) inherit(x *liveOutput) {
+	o.total, o.lastTime, o.rejected, o.retries, o.blocked, o.latency = x.total, x.lastTime, x.rejected, x.retries, x.blocked, x.latency
+	if o.forgetful {
+		o.committed = x.committed
+	}
+}
+
+// reopen opens the sinks of the old version again that had to make room. Without them the job
+// cannot go on.
+func (l *Live) reopen(old *successor) error {
+	for _, out := range old.outputs {
+		if out.sink != nil {
+			continue
+		}
+		if err := l.callSink(out, func(ctx context.Context) error { return l.openSink(ctx, out) }); err != nil {
+			l.broken = err
+			return err
+		}
+	}
+	return nil
+}
+
+// samePlan reports whether two plans have the same operators: what differs is around them.
+func samePlan(a, b *plan.Plan) bool {
+	if a.Src != b.Src || a.Level != b.Level || len(a.Nodes) != len(b.Nodes) {
+		return false
+	}
+	for i := range a.Inputs {
+		if i >= len(b.Inputs) || !strings.EqualFold(a.Inputs[i].Name, b.Inputs[i].Name) || len(a.Inputs[i].Fields) != len(b.Inputs[i].Fields) {
+			return false
+		}
+	}
+	return len(a.Inputs) == len(b.Inputs)
+}
+
+// carry brings the state of a graph into that of another version.
+func carry(g *exec.Graph, image []byte, same, discard bool) (ReloadReport, error) {
+	if same {
+		return ReloadReport{}, g.Restore(image)
+	}
+	if !discard {
+		return ReloadReport{}, &StateError{Reason: "the query has changed"}
+	}
+	return ReloadReport{}, nil
+}
+
+func isState(err error) bool {
+	var s *StateError
+	return errors.As(err, &s)
 }

@@ -70,6 +70,7 @@ type Live struct {
 	savedEpoch int64        // of the newest durable checkpoint
 	savedAt    time.Time
 	done       []map[string]connect.Position // per kept checkpoint and input: what sources may forget
+	broken     error                         // a reload has left the job without an output
 	polled     time.Duration                 // how long the last idle pass took
 	steps      []StepStats                   // what the nodes of the plan are
 }
@@ -268,10 +269,7 @@ func (l *Live) shut() {
 		}
 	}
 	for _, out := range l.outputs {
-		if out.sink != nil {
-			out.sink.Close() // what counts is committed
-			out.sink = nil
-		}
+		out.close()
 	}
 	l.manifest.close()
 	l.dead.close()
@@ -324,6 +322,9 @@ func (l *Live) serve(a ask) {
 // housekeeping is what has to be done between two epochs, under load too.
 func (l *Live) housekeeping() error {
 	for {
+		if l.broken != nil {
+			return l.broken
+		}
 		select {
 		case a := <-l.asks:
 			l.serve(a)

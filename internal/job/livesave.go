@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -193,7 +194,15 @@ func (s *snapshot) inputsOf(l *Live) []*liveInput {
 
 // restore brings a new graph to where the checkpoint is.
 func (l *Live) restore(s *snapshot) error {
-	return l.graph.Restore(s.Image)
+	same := s.Query == l.spec.Plan.Src && len(s.Inputs) == len(l.spec.Plan.Inputs)
+	report, err := carry(l.graph, s.Image, same, false)
+	if err == nil && !same {
+		l.log.Info("the query has changed since the last checkpoint", "kept", report.Kept, "new", report.New, "gone", report.Dropped)
+	}
+	if err != nil && !isState(err) {
+		return fmt.Errorf("the checkpoint of epoch %d: %w", s.Epoch, err)
+	}
+	return err
 }
 
 // Checkpoint makes a checkpoint now, and waits until it is durable.

@@ -26,8 +26,15 @@ func (s *LiveSpec) input(name string) *LiveInput {
 // prepare opens sources and sinks, and brings the graph to where the checkpoint is.
 func (l *Live) prepare() error {
 	for i := range l.spec.Plan.Inputs {
-		in, err := l.openInput(&l.spec, i)
+		in := l.newInput(&l.spec, i)
 		l.inputs = append(l.inputs, in)
+		if in == nil {
+			continue
+		}
+		err := l.insist(l.ctx, in.what(), nil, nil, func(context.Context) (err error) {
+			in.source, err = in.spec.Open(l.sourceEnv(&l.spec, &in.spec, false))
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -46,9 +53,9 @@ func (l *Live) prepare() error {
 		}
 	}
 	for i := range l.spec.Outputs {
-		out, err := l.openOutput(&l.spec, i)
+		out := newOutput(&l.spec, i)
 		l.outputs = append(l.outputs, out)
-		if err != nil {
+		if err := l.callSink(out, func(ctx context.Context) error { return l.openSink(ctx, out) }); err != nil {
 			return err
 		}
 	}
@@ -62,22 +69,18 @@ func (l *Live) prepare() error {
 	return nil
 }
 
-// openInput opens an input of the plan; nil for reference data, which is read by build.
-func (l *Live) openInput(spec *LiveSpec, index int) (*liveInput, error) {
+// newInput is an input of the plan that is not open; nil for reference data, which is read by
+// build.
+func (l *Live) newInput(spec *LiveSpec, index int) *liveInput {
 	p := spec.Plan
 	in := &liveInput{spec: *spec.input(p.Inputs[index].Name), index: index, plan: p.Inputs[index], chosen: usedFields(p, index),
-		errors: map[string]int64{}}
-	in.none = newPart("", 0, l.began)
+		errors: map[string]int64{}, none: newPart("", 0, l.began)}
 	if in.plan.Reference {
-		return nil, nil
+		return nil
 	}
 	in.meta = newMetaColumns(p, index, in.chosen, in.spec.MetaColumns)
 	in.eventTime = in.spec.EventArrival && stampedByEvents(p, index)
-	err := l.insist(l.ctx, in.what(), nil, nil, func(context.Context) (err error) {
-		in.source, err = in.spec.Open(l.sourceEnv(spec, &in.spec, false))
-		return err
-	})
-	return in, err
+	return in
 }
 
 func (l *Live) sourceEnv(spec *LiveSpec, in *LiveInput, reference bool) connect.SourceEnv {
@@ -92,9 +95,14 @@ func (l *Live) place() error {
 	if s := l.restored; s != nil {
 		l.start, l.began, l.readFrom, l.clock = s.Start, s.Began, s.ReadFrom, s.Clock
 		for _, in := range l.inputs {
-			if in != nil {
-				in.none.read = l.began
-				in.resume(s.input(in.spec.Name), l.began)
+			if in == nil {
+				continue
+			}
+			in.none.read = l.began
+			if x := s.input(in.spec.Name); x != nil {
+				in.resume(x, l.began)
+			} else if err := l.seek(in, l.readFromNow(&l.spec)); err != nil { // the query has come to read it
+				return err
 			}
 		}
 		return nil
@@ -108,7 +116,7 @@ func (l *Live) place() error {
 			continue
 		}
 		in.none.read = l.began
-		if err := l.seek(in); err != nil {
+		if err := l.seek(in, l.readFrom); err != nil {
 			return err
 		}
 	}
@@ -128,11 +136,19 @@ func (l *Live) begin0() {
 	default:
 		l.start = l.began
 	}
-	l.readFrom = max(l.start-min(l.spec.Plan.History(), l.start)-max(ticks(l.spec.OutOfOrder), 0)-exec.EarlyLimit, 0)
+	l.readFrom = l.spec.readFrom(l.start)
 }
 
+// readFrom is where reading begins so that results from start on are complete.
+func (s *LiveSpec) readFrom(start vec.Time) vec.Time {
+	return max(start-min(s.Plan.History(), start)-max(ticks(s.OutOfOrder), 0)-exec.EarlyLimit, 0)
+}
+
+// readFromNow is where an input is read from that a running job has come to read.
+func (l *Live) readFromNow(s *LiveSpec) vec.Time { return s.readFrom(max(l.clock, timeOf(l.now()))) }
+
 // seek lists the partitions of an input that begins, and finds where to read them.
-func (l *Live) seek(in *liveInput) error {
+func (l *Live) seek(in *liveInput, from vec.Time) error {
 	return l.insist(l.ctx, in.what(), nil, nil, func(ctx context.Context) error {
 		in.parts = nil
 		names, err := l.list(ctx, in)
@@ -141,7 +157,7 @@ func (l *Live) seek(in *liveInput) error {
 		}
 		for i, name := range names {
 			p := newPart(name, i, l.began)
-			if p.pos, err = in.source.Seek(ctx, name, l.readFrom); err != nil {
+			if p.pos, err = in.source.Seek(ctx, name, from); err != nil {
 				return err
 			}
 			in.parts = append(in.parts, p)
@@ -153,9 +169,6 @@ func (l *Live) seek(in *liveInput) error {
 
 // resume takes the partitions of a checkpoint.
 func (in *liveInput) resume(s *inputSnapshot, began vec.Time) {
-	if s == nil {
-		return
-	}
 	in.events, in.bytes = s.Events, s.Bytes
 	for k, n := range s.Errors {
 		in.errors[k] = n
@@ -270,24 +283,36 @@ func (l *Live) readTable(ctx context.Context, in *liveInput, src connect.Source,
 	}
 }
 
-// openOutput opens a sink and asks which epoch it has.
-func (l *Live) openOutput(spec *LiveSpec, index int) (*liveOutput, error) {
-	out := &liveOutput{spec: spec.Outputs[index], index: index, told: vec.MinTime, last: vec.MinTime, rejected: map[string]int64{}}
-	return out, l.callSink(out, func(ctx context.Context) (err error) {
-		if out.sink == nil {
-			env := connect.SinkEnv{Job: spec.Name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(spec, index), Format: out.spec.Format,
-				Reject: func(e connect.RowError) error { return l.reject(out, e) }, Log: l.log.With("output", out.spec.Name), Now: l.now}
-			if env.State, err = l.fs.Sub("outputs/" + dirName(out.spec.Name)); err != nil {
-				return err
-			}
-			if out.sink, err = out.spec.Open(env); err != nil {
-				out.sink = nil
-				return err
-			}
+func newOutput(spec *LiveSpec, index int) *liveOutput {
+	return &liveOutput{spec: spec.Outputs[index], index: index, told: vec.MinTime, last: vec.MinTime, rejected: map[string]int64{}}
+}
+
+// openSink opens the sink of an output, unless it is open, and asks which epoch it has.
+func (l *Live) openSink(ctx context.Context, out *liveOutput) (err error) {
+	if out.sink == nil {
+		env := connect.SinkEnv{Job: l.spec.Name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(&l.spec, out.index), Format: out.spec.Format,
+			Reject: func(e connect.RowError) error { return l.reject(out, e) }, Log: l.log.With("output", out.spec.Name), Now: l.now}
+		if env.State, err = l.fs.Sub("outputs/" + dirName(out.spec.Name)); err != nil {
+			return err
 		}
-		out.committed, err = out.sink.Committed(ctx)
-		return err
-	})
+		sink, err := out.spec.Open(env)
+		if err != nil {
+			return err
+		}
+		out.sink = sink
+	}
+	out.committed, err = out.sink.Committed(ctx)
+	if out.forgetful = out.committed < 0; out.forgetful {
+		out.committed = 0
+	}
+	return err
+}
+
+func (o *liveOutput) close() {
+	if o.sink != nil {
+		o.sink.Close() // what counts is committed
+		o.sink = nil
+	}
 }
 
 // recall finds for sinks that cannot tell which epochs they have, and takes the counts of the
@@ -299,8 +324,7 @@ func (l *Live) recall() {
 		if l.restored != nil {
 			s, was = l.restored.output(out.spec.Name)
 		}
-		if out.forgetful = out.committed < 0; out.forgetful {
-			out.committed = 0
+		if out.forgetful {
 			for _, rec := range l.pending {
 				if was >= 0 && was < len(rec.Acked) {
 					out.committed = max(out.committed, rec.Acked[was])

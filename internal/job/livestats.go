@@ -104,6 +104,9 @@ func (l *Live) publish(now bool) {
 		return
 	}
 	l.board.shown = at
+	if l.taps.stale() {
+		l.retap()
+	}
 	nodes := l.graph.NodeStats(nil)
 	var inputs []InputStats
 	for i, in := range l.inputs {

@@ -55,8 +55,9 @@ type tapPoint struct {
 
 // tapList are the taps of a job. The goroutine of Run calls its methods, close apart.
 type tapList struct {
-	mu   sync.Mutex
-	list []*Tapping
+	mu      sync.Mutex
+	list    []*Tapping
+	changed bool // the graph has to be told
 }
 
 // Tap looks at the rows of a WITH step, an output or an input, whichever has the name, in this
@@ -87,23 +88,28 @@ func (l *Live) attach(t *Tapping) error {
 
 func (l *Live) find(t *Tapping) error {
 	p, name := l.spec.Plan, t.point.name
-	t.point.output, t.cols, t.Columns = -1, nil, nil
+	t.point.output, t.cols = -1, nil
+	var names []string
 	whole := false
+	defer func() {
+		t.encode = codec.NewEncoder(codec.JSONLines, names, whole)
+		if t.Columns == nil { // it stays when another version comes
+			t.Columns = names
+		}
+	}()
 	for _, s := range p.Steps {
 		if strings.EqualFold(s.Name, name) {
 			t.point.node, t.cols = s.Node.ID, s.Cols
 			for _, c := range s.Cols {
-				t.Columns = append(t.Columns, s.Node.Cols[c].Name)
+				names = append(names, s.Node.Cols[c].Name)
 			}
-			t.encode = codec.NewEncoder(codec.JSONLines, t.Columns, false)
 			return nil
 		}
 	}
 	for i, o := range p.Outputs {
 		if strings.EqualFold(o.Name, name) {
 			c := columnsOf(&l.spec, i)
-			t.point.output, t.Columns, whole = i, c.Names, c.Row
-			t.encode = codec.NewEncoder(codec.JSONLines, c.Names, whole)
+			t.point.output, names, whole = i, c.Names, c.Row
 			return nil
 		}
 	}
@@ -121,12 +127,11 @@ func (l *Live) find(t *Tapping) error {
 				continue
 			}
 			if len(f.Path) == 0 && f.Meta == "" {
-				t.cols, t.Columns, whole = []int{c}, []string{"*"}, true
+				t.cols, names, whole = []int{c}, []string{"*"}, true
 				break
 			}
-			t.cols, t.Columns = append(t.cols, c), append(t.Columns, strings.Join(append(f.Path[:len(f.Path):len(f.Path)], metaParts(f.Meta)...), "."))
+			t.cols, names = append(t.cols, c), append(names, strings.Join(append(f.Path[:len(f.Path):len(f.Path)], metaParts(f.Meta)...), "."))
 		}
-		t.encode = codec.NewEncoder(codec.JSONLines, t.Columns, whole)
 		return nil
 	}
 	return fmt.Errorf("there is no step, output or input %q", name)
@@ -143,6 +148,7 @@ func metaParts(meta string) []string {
 func (l *Live) retap() {
 	l.taps.mu.Lock()
 	defer l.taps.mu.Unlock()
+	l.taps.changed = false
 	byNode := map[int][]*Tapping{}
 	for _, t := range l.taps.list {
 		if t.point.output < 0 {
@@ -161,6 +167,29 @@ func (l *Live) retap() {
 			}
 		})
 	}
+}
+
+// retarget finds the places of the taps in another version. Those that have none are ended.
+func (l *Live) retarget() {
+	l.taps.mu.Lock()
+	kept := l.taps.list[:0]
+	for _, t := range l.taps.list {
+		if err := l.find(t); err != nil {
+			t.end()
+			continue
+		}
+		kept = append(kept, t)
+	}
+	l.taps.list = kept
+	l.taps.mu.Unlock()
+	l.retap()
+}
+
+// stale reports whether the graph does not know yet that a tap was closed.
+func (l *tapList) stale() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
 }
 
 // output shows rows to the taps of an output.
@@ -250,12 +279,11 @@ func (t *Tapping) Close() {
 	for i, x := range l.list {
 		if x == t {
 			l.list = append(l.list[:i:i], l.list[i+1:]...)
+			l.changed = true
 			break
 		}
 	}
 	l.mu.Unlock()
-	// The graph is told when it has the time; a closed tap takes nothing.
-	go t.live.do(context.Background(), func() error { t.live.retap(); return nil })
 }
 
 // end lets no more rows in.

@@ -25,16 +25,18 @@ import (
 
 // cli is the command line. Each field is a verb, in a file of its own.
 type cli struct {
-	Run      runCmd      `cmd:"" group:"develop" help:"Run a query over files or a pipe."`
+	Init     initCmd     `cmd:"" group:"develop" help:"Write a small job to start from."`
+	Run      runCmd      `cmd:"" group:"develop" help:"Run a query or a job over files or a pipe."`
 	Test     testCmd     `cmd:"" group:"develop" help:"Run test cases: a query, events, and the rows that must come out."`
-	Explain  explainCmd  `cmd:"" group:"inform" help:"Explain a query, the code of a message, or a word of the language."`
-	Check    checkCmd    `cmd:"" group:"develop" help:"Find errors in queries."`
+	Explain  explainCmd  `cmd:"" group:"inform" help:"Explain a query, a job, the code of a message, or a word of the language."`
+	Check    checkCmd    `cmd:"" group:"develop" help:"Find errors in queries and jobs."`
 	Fmt      fmtCmd      `cmd:"" group:"develop" help:"Format queries."`
 	Generate generateCmd `cmd:"" group:"develop" help:"Make events: health, an access log, auctions, or your own pattern."`
 	Demo     demoCmd     `cmd:"" group:"inform" help:"Show what this is, in a few seconds."`
 	Bench    benchCmd    `cmd:"" group:"measure" help:"Measure the standard queries on this machine."`
 	Serve    serveCmd    `cmd:"" group:"operate" help:"Run jobs, and answer over HTTP."`
 	Job      jobCmd      `cmd:"" group:"operate" help:"List, deploy, start, stop and look at the jobs of a service."`
+	Schema   schemaCmd   `cmd:"" group:"inform" help:"Print the JSON Schema of job files, or the list of connectors."`
 	Version  versionCmd  `cmd:"" group:"inform" help:"Print the version."`
 
 	Color string `enum:"auto,always,never" default:"auto" help:"Colour: ${enum}."`

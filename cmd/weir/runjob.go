@@ -39,6 +39,9 @@ func (r *runCmd) runJob(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
+	if r.options().Sample {
+		env.Policies = nil // they do not apply, so nothing is to be said of them
+	}
 	streams, tables, err := r.jobFiles(j, &env, append(inputs, refs...))
 	if err != nil {
 		return err

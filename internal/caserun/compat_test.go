@@ -1,6 +1,7 @@
 package caserun
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,6 +75,7 @@ func TestCompatibilityPage(t *testing.T) {
 	}
 	fmt.Fprintf(&b, "| **all** | **%d** |\n", len(files))
 	fmt.Fprintf(&b, azureHead, azureTable(t))
+	fmt.Fprintf(&b, projectsHead, projectsTable(t))
 	if os.Getenv("WEIR_UPDATE") != "" {
 		if err := os.WriteFile(compatibilityPage, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -100,6 +102,40 @@ interrupted and restored after every batch, and on several shards.
 | part of the language | cases |
 |---|---|
 `
+
+// projectsTable is what came out of the public projects, from the file that the acceptance
+// test of cmd/weir writes.
+func projectsTable(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/projects.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []struct{ Project, Path, Form, Result, Note string }
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, p := range list {
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", p.Project, p.Path, p.Form, p.Result, p.Note)
+	}
+	return b.String()
+}
+
+const projectsHead = `
+## Public projects
+
+Projects and templates of public repositories, loaded and run there unmodified with
+"weir run PATH --results DIR" (docs/jobs.md); the result is the rows of each output. To repeat,
+with checkouts in DIR by their names: go test ./cmd/weir -run PublicProjects -projects DIR.
+
+What stays unsupported is refused by name: functions and deserializers in C#, functions of
+Azure Machine Learning, events in Avro and Parquet. A function can be replaced by one in
+JavaScript, in an overlay or a test.
+
+| repository | path | form | rows by output | note |
+|---|---|---|---|---|
+%s`
 
 const azureHead = `
 ## Published queries

@@ -152,7 +152,13 @@ func endpointSchema(input, overlay bool) schema {
 		common, can = inputFields, isSource
 	}
 	p := properties(common)
-	p["type"] = schema{"enum": typeNames(can), "description": "Which connector it is."}
+	types := []string{}
+	for _, spec := range connect.All() {
+		if can(spec) {
+			types = append(types, namesOf(spec)...)
+		}
+	}
+	p["type"] = schema{"enum": types, "description": "Which connector it is."}
 	p["format"] = schema{"$ref": "#/$defs/format"}
 	s := schema{"type": []string{"object", "null"}, "properties": p}
 	if overlay {
@@ -173,13 +179,16 @@ func endpointSchema(input, overlay bool) schema {
 		if r := required(fields); len(r) > 0 {
 			then["required"] = r
 		}
-		rules = append(rules, schema{"if": schema{"properties": schema{"type": schema{"const": spec.Name}}, "required": []string{"type"}}, "then": then})
+		rules = append(rules, schema{"if": schema{"properties": schema{"type": schema{"enum": namesOf(spec)}}, "required": []string{"type"}}, "then": then})
 	}
 	if len(rules) > 0 {
 		s["allOf"] = rules
 	}
 	return s
 }
+
+// namesOf are the names that a connector goes by.
+func namesOf(s *connect.Spec) []string { return append([]string{s.Name}, s.Aliases...) }
 
 // functionSchema is the schema of a function: a file, or an object.
 func functionSchema() schema {

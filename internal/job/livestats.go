@@ -209,6 +209,13 @@ func describe(p *plan.Plan) []StepStats {
 		}
 		out[i] = s
 	}
+	for i := len(out) - 1; i >= 0; i-- { // what is of no step is of what reads it
+		for _, in := range p.Nodes[i].In {
+			if out[in.ID].Step == "" {
+				out[in.ID].Step = out[i].Step
+			}
+		}
+	}
 	return out
 }
 

@@ -287,50 +287,40 @@ func (m *managed) sent(v Version, b Bundle) (*candidate, error) {
 	if err := s.store.saveFiles(dir, b); err != nil {
 		return nil, err
 	}
-	root := s.store.fs.Path(dir)
-	home := s.store.fs.Path(path.Join(dirOf(m.name), "home"))
-	if v.Path != "" {
-		home = homeOf(v.Path)
+	at := s.placeOf(m.name, v, dir)
+	if v.Path == "" {
+		if err := noLiteralSecrets(at.root, at.main, b); err != nil {
+			return nil, &InvalidError{m.name, shown(loadFindings(err), at.root, "")}
+		}
 	}
-	j, err := s.loadFrom(root, v.Main, home)
-	if err == nil && v.Path == "" {
-		err = noLiteralSecrets(s, root, v.Main, b)
-	}
-	var a *Assembly
-	if err == nil {
-		a, err = Assemble(s.ctx, j, AssembleOptions{Functions: s.o.Functions})
-	}
+	a, err := s.compiled(m.name, at)
 	if err != nil {
-		return nil, &InvalidError{m.name, shown(loadFindings(err), root, "")}
+		return nil, err
 	}
-	a.Warnings = shown(a.Warnings, root, "")
-	v.Kind = string(j.Kind)
+	v.Kind = string(a.Job.Kind)
 	return &candidate{v, b, a}, nil
 }
 
 // lying reads a job that lies on this machine.
-func (m *managed) lying(place string) (*candidate, error) {
+func (m *managed) lying(lies string) (*candidate, error) {
 	s := m.s
-	if !filepath.IsAbs(place) {
-		return nil, &InvalidError{m.name, Findings{{Severity: "error", Message: fmt.Sprintf("the path %q is not absolute", place)}}}
+	if !filepath.IsAbs(lies) {
+		return nil, &InvalidError{m.name, Findings{{Severity: "error", Message: fmt.Sprintf("the path %q is not absolute", lies)}}}
 	}
-	j, err := s.loadFrom(place, "", "")
-	var a *Assembly
-	if err == nil {
-		a, err = Assemble(s.ctx, j, AssembleOptions{Functions: s.o.Functions})
-	}
+	a, err := s.compiled(m.name, place{root: lies})
 	if err != nil {
-		return nil, &InvalidError{m.name, loadFindings(err)}
+		return nil, err
 	}
-	c := &candidate{Version{Path: place, Kind: string(j.Kind), Main: "."}, nil, a}
-	b, main, err := snapshot(j, place)
+	j := a.Job
+	c := &candidate{Version{Path: lies, Kind: string(j.Kind), Main: "."}, nil, a}
+	b, main, err := snapshot(j, lies)
 	if err != nil {
 		c.version.Note = "its files are not kept: " + err.Error()
 		c.version.Hash = Bundle{"query": j.Query}.hash()
 		return c, nil
 	}
 	c.version.Main, c.version.Hash = main, b.hash()
-	if err := noLiteralSecrets(s, place, "", b); err != nil {
+	if err := noLiteralSecrets(lies, "", b); err != nil {
 		c.version.Note = "its files are not kept: a secret stands in them"
 		return c, nil
 	}
@@ -411,8 +401,8 @@ func (s *Service) Reload(ctx context.Context, name string, discard bool) (Deploy
 
 // noLiteralSecrets refuses files in which a secret stands: the data directory keeps files, and
 // no secret is to be in it.
-func noLiteralSecrets(s *Service, place, main string, b Bundle) error {
-	j, err := project.Load(filepath.Join(place, filepath.FromSlash(main)), project.Options{KeepReferences: true})
+func noLiteralSecrets(root, main string, b Bundle) error {
+	j, err := project.Load(filepath.Join(root, filepath.FromSlash(main)), project.Options{KeepReferences: true})
 	if err != nil {
 		return nil // it loads with its variables only, so they are used
 	}

@@ -112,6 +112,9 @@ func (m *managed) live(what string) (*job.Live, *Assembly, error) {
 // open makes a runner for what the record says.
 func (m *managed) open(rec record) (*job.Live, *Assembly, error) {
 	a, err := m.assemble(rec.Version)
+	if err == nil { // where relative paths of a job that was sent lead
+		err = m.s.store.fs.MkdirAll(path.Join(dirOf(m.name), "home"))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -132,15 +135,7 @@ func (m *managed) assemble(version int) (*Assembly, error) {
 	if err != nil {
 		return nil, fmt.Errorf("version %d of the job cannot be read: %w", version, err)
 	}
-	j, err := m.s.load(m.name, v)
-	if err != nil {
-		return nil, &InvalidError{m.name, loadFindings(err)}
-	}
-	a, err := Assemble(m.s.ctx, j, AssembleOptions{Functions: m.s.o.Functions})
-	if err != nil {
-		return nil, &InvalidError{m.name, loadFindings(err)}
-	}
-	return a, nil
+	return m.s.load(m.name, v)
 }
 
 // stateError gives the runner's refusal to go on with a state in the words of the service.

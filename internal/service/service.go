@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -240,24 +242,49 @@ func (s *Service) note(e Event, level slog.Level, args ...any) {
 	s.log.Log(context.Background(), level, e.Kind+": "+e.Text, args...)
 }
 
-// load reads a version of a job from the data directory, or from where it lies.
-func (s *Service) load(name string, v Version) (*project.Job, error) {
-	dir := versionDir(name, v.Version) + "/files"
+// load reads a version of a job and compiles it.
+func (s *Service) load(name string, v Version) (*Assembly, error) {
 	if len(v.Files) == 0 {
-		return s.loadFrom(v.Path, "", "")
+		return s.compiled(name, place{root: v.Path})
 	}
-	root := s.store.fs.Path(dir)
-	home := v.Path
-	if home == "" {
-		work := dirOf(name) + "/home"
-		if err := s.store.fs.MkdirAll(work); err != nil {
-			return nil, err
+	return s.compiled(name, s.placeOf(name, v, path.Join(versionDir(name, v.Version), "files")))
+}
+
+// place is where a job is read from. For a copy of its files, home is where its relative paths
+// lead, and from where the user has the files, "" if they were sent.
+type place struct{ root, main, home, from string }
+
+// placeOf is the place of a copy of a version's files in the data directory. Jobs that were
+// sent have a directory of their own for what they write.
+func (s *Service) placeOf(name string, v Version, copied string) place {
+	at := place{root: s.store.fs.Path(copied), main: v.Main}
+	if v.Path != "" {
+		at.from = homeOf(v.Path)
+		at.home = at.from
+		return at
+	}
+	at.home = s.store.fs.Path(path.Join(dirOf(name), "home"))
+	return at
+}
+
+// compiled reads a job and compiles it. What is wrong with it is an InvalidError.
+func (s *Service) compiled(name string, at place) (*Assembly, error) {
+	var a *Assembly
+	j, err := s.loadFrom(at.root, at.main, at.home)
+	if err == nil {
+		a, err = Assemble(s.ctx, j, AssembleOptions{Functions: s.o.Functions})
+	}
+	told := func(l Findings) Findings {
+		if at.home == "" {
+			return l
 		}
-		home = s.store.fs.Path(work)
-	} else {
-		home = homeOf(home)
+		return shown(l, at.root, at.from)
 	}
-	return s.loadFrom(root, v.Main, home)
+	if err != nil {
+		return nil, &InvalidError{name, told(loadFindings(err))}
+	}
+	a.Warnings = told(a.Warnings)
+	return a, nil
 }
 
 // loadFrom reads a job. home is where its data is, if its files are a copy.
@@ -269,14 +296,31 @@ func (s *Service) loadFrom(root, main, home string) (*project.Job, error) {
 	return j, err
 }
 
-// shown makes the files of findings what the user calls them.
+// shown makes the files of findings what the user calls them: root is where a copy of them
+// lies, and home where they come from, "" if they were sent.
 func shown(l Findings, root, home string) Findings {
+	names := []string{root}
+	if wd, err := os.Getwd(); err == nil { // messages name files from there if they are below
+		if rel, err := filepath.Rel(wd, root); err == nil {
+			names = append(names, rel)
+		}
+	}
+	prefix, whole := "", "."
+	if home != "" {
+		prefix, whole = home+string(filepath.Separator), home
+	}
+	var pairs []string
+	for _, n := range names {
+		pairs = append(pairs, n+string(filepath.Separator), prefix)
+	}
+	for _, n := range names {
+		pairs = append(pairs, n, whole)
+	}
+	replace := strings.NewReplacer(pairs...)
 	out := slices.Clone(l)
-	replace := strings.NewReplacer(root+"/", home, root, ".")
 	for i := range out {
 		f := &out[i]
-		f.File, f.Text, f.Message = replace.Replace(f.File), replace.Replace(f.Text), replace.Replace(f.Message)
-		f.Hint = replace.Replace(f.Hint)
+		f.File, f.Text, f.Message, f.Hint = replace.Replace(f.File), replace.Replace(f.Text), replace.Replace(f.Message), replace.Replace(f.Hint)
 	}
 	return out
 }
@@ -286,7 +330,7 @@ func (s *Service) spec(a *Assembly, rec record, version int) job.LiveSpec {
 	spec := a.Spec
 	spec.Name, spec.Version = rec.Name, version
 	spec.Start, spec.StartAt, spec.DiscardState = rec.Start, rec.At, rec.Discard
-	spec.Log = s.log.With("job", rec.Name, "version", version)
+	spec.Log = s.log // the runner says which job and version
 	spec.Now = s.now
 	return spec
 }

@@ -24,8 +24,8 @@ func op(method, path, id, tag, summary string, errs ...int) huma.Operation {
 		BodyReadTimeout: -1, MaxBodyBytes: maxRequestBytes}
 }
 
-// jobName is the part of a path that names a job.
-type jobName struct {
+// JobName is the part of a path that names a job.
+type JobName struct {
 	Job string `path:"job" pattern:"^[a-z0-9][a-z0-9-]{0,62}$" maxLength:"63" example:"downtime" doc:"The name of a job."`
 }
 
@@ -48,7 +48,7 @@ type deployedAnswer struct {
 }
 
 type deployInput struct {
-	jobName
+	JobName
 	DryRun      bool   `query:"dry_run" doc:"Only say what is wrong; nothing changes."`
 	Discard     bool   `query:"discard_state" doc:"Steps whose state cannot be kept start empty."`
 	Start       string `query:"start" doc:"Start the job if it does not run: now, last, beginning, time (with at), or no. Default no."`
@@ -84,17 +84,17 @@ func (s *Server) jobRoutes() {
 		out.Body.Jobs = s.svc.Jobs()
 		return out, nil
 	})
-	huma.Register(s.api, op("GET", "/jobs/{job}", "get-job", tag, "A job", 404), func(_ context.Context, in *jobName) (*jobAnswer, error) {
+	huma.Register(s.api, op("GET", "/jobs/{job}", "get-job", tag, "A job", 404), func(_ context.Context, in *JobName) (*jobAnswer, error) {
 		return s.job(s.svc.Job(in.Job))
 	})
 	huma.Register(s.api, op("PUT", "/jobs/{job}", "deploy-job", tag, "Deploy a job: make it, or go over to a new version", 409, 412, 413), s.deploy)
 	remove := op("DELETE", "/jobs/{job}", "delete-job", tag, "Stop a job and remove it with its state", 404)
 	remove.DefaultStatus = http.StatusNoContent
-	huma.Register(s.api, remove, func(ctx context.Context, in *jobName) (*struct{}, error) {
+	huma.Register(s.api, remove, func(ctx context.Context, in *JobName) (*struct{}, error) {
 		return nil, s.problem(s.svc.Delete(ctx, in.Job))
 	})
 	huma.Register(s.api, op("POST", "/jobs/{job}:start", "start-job", tag, "Start a job", 404, 409), func(ctx context.Context, in *struct {
-		jobName
+		JobName
 		Body *startBody
 	}) (*jobAnswer, error) {
 		o := service.StartOptions{}
@@ -107,10 +107,10 @@ func (s *Server) jobRoutes() {
 		}
 		return s.job(s.svc.Start(ctx, in.Job, o))
 	})
-	huma.Register(s.api, op("POST", "/jobs/{job}:stop", "stop-job", tag, "Stop a job after a last checkpoint", 404), func(ctx context.Context, in *jobName) (*jobAnswer, error) {
+	huma.Register(s.api, op("POST", "/jobs/{job}:stop", "stop-job", tag, "Stop a job after a last checkpoint", 404), func(ctx context.Context, in *JobName) (*jobAnswer, error) {
 		return s.job(s.svc.Stop(ctx, in.Job))
 	})
-	huma.Register(s.api, op("POST", "/jobs/{job}:checkpoint", "checkpoint-job", tag, "Make a checkpoint now", 404, 409), func(ctx context.Context, in *jobName) (*checkpointAnswer, error) {
+	huma.Register(s.api, op("POST", "/jobs/{job}:checkpoint", "checkpoint-job", tag, "Make a checkpoint now", 404, 409), func(ctx context.Context, in *JobName) (*checkpointAnswer, error) {
 		c, epoch, err := s.svc.Checkpoint(ctx, in.Job)
 		if err != nil {
 			return nil, s.problem(err)
@@ -120,7 +120,7 @@ func (s *Server) jobRoutes() {
 		return out, nil
 	})
 	huma.Register(s.api, op("POST", "/jobs/{job}:rollback", "rollback-job", tag, "Put an older version into force again, as a new version", 404, 409), func(ctx context.Context, in *struct {
-		jobName
+		JobName
 		Body *struct {
 			Version int  `json:"version,omitempty" minimum:"1" doc:"Default: the one before."`
 			Discard bool `json:"discard_state,omitempty"`
@@ -133,7 +133,7 @@ func (s *Server) jobRoutes() {
 		return s.deployed(s.svc.Rollback(ctx, in.Job, version, discard))
 	})
 	huma.Register(s.api, op("POST", "/jobs/{job}:reload", "reload-job", tag, "Read the files of a job that lies on the service's machine again", 404, 409), func(ctx context.Context, in *struct {
-		jobName
+		JobName
 		Discard bool `query:"discard_state"`
 	}) (*deployedAnswer, error) {
 		return s.deployed(s.svc.Reload(ctx, in.Job, in.Discard))

@@ -11,7 +11,7 @@ import (
 )
 
 type versionInput struct {
-	jobName
+	JobName
 	Version int `path:"version" minimum:"1"`
 }
 
@@ -42,7 +42,7 @@ type redriveAnswer struct {
 // lookRoutes are the routes that look at jobs.
 func (s *Server) lookRoutes() {
 	const tag = "Look"
-	huma.Register(s.api, op("GET", "/jobs/{job}/versions", "list-versions", tag, "The versions of a job, newest first", 404), func(_ context.Context, in *jobName) (*struct {
+	huma.Register(s.api, op("GET", "/jobs/{job}/versions", "list-versions", tag, "The versions of a job, newest first", 404), func(_ context.Context, in *JobName) (*struct {
 		Body struct {
 			Versions []service.Version `json:"versions"`
 		}
@@ -71,7 +71,7 @@ func (s *Server) lookRoutes() {
 		}
 		return out, nil
 	})
-	huma.Register(s.api, op("GET", "/jobs/{job}/history", "get-history", tag, "The runs of a job that have ended, newest first", 404), func(_ context.Context, in *jobName) (*struct {
+	huma.Register(s.api, op("GET", "/jobs/{job}/history", "get-history", tag, "The runs of a job that have ended, newest first", 404), func(_ context.Context, in *JobName) (*struct {
 		Body struct {
 			Runs []service.Past `json:"runs"`
 		}
@@ -88,14 +88,14 @@ func (s *Server) lookRoutes() {
 		out.Body.Runs = orEmpty(list)
 		return out, nil
 	})
-	huma.Register(s.api, op("GET", "/jobs/{job}/stats", "get-stats", tag, "What a job has done and is doing", 404), func(_ context.Context, in *jobName) (*statsAnswer, error) {
+	huma.Register(s.api, op("GET", "/jobs/{job}/stats", "get-stats", tag, "What a job has done and is doing", 404), func(_ context.Context, in *JobName) (*statsAnswer, error) {
 		v, err := s.svc.Stats(in.Job)
 		if err != nil {
 			return nil, s.problem(err)
 		}
 		return &statsAnswer{v}, nil
 	})
-	huma.Register(s.api, op("GET", "/jobs/{job}/topology", "get-topology", tag, "The plan of a job as a graph", 404), func(_ context.Context, in *jobName) (*struct{ Body service.Topology }, error) {
+	huma.Register(s.api, op("GET", "/jobs/{job}/topology", "get-topology", tag, "The plan of a job as a graph", 404), func(_ context.Context, in *JobName) (*struct{ Body service.Topology }, error) {
 		v, err := s.svc.Topology(in.Job)
 		if err != nil {
 			return nil, s.problem(err)
@@ -103,7 +103,7 @@ func (s *Server) lookRoutes() {
 		return &struct{ Body service.Topology }{v}, nil
 	})
 	huma.Register(s.api, op("GET", "/jobs/{job}/metrics", "get-series", tag, "Rates of the last seconds, a point a second", 404), func(_ context.Context, in *struct {
-		jobName
+		JobName
 		Since int `query:"since" minimum:"1" maximum:"3600" default:"60" doc:"Seconds."`
 	}) (*struct{ Body service.Series }, error) {
 		v, err := s.svc.Series(in.Job, in.Since)
@@ -113,7 +113,7 @@ func (s *Server) lookRoutes() {
 		return &struct{ Body service.Series }{v}, nil
 	})
 	huma.Register(s.api, op("GET", "/jobs/{job}/why", "why", tag, "Where the rows of an output went", 404, 409), func(_ context.Context, in *struct {
-		jobName
+		JobName
 		Output string `query:"output" doc:"May be left out if there is one."`
 	}) (*struct{ Body service.Why }, error) {
 		v, err := s.svc.Why(in.Job, in.Output)
@@ -135,7 +135,7 @@ func orEmpty[T any](list []T) []T {
 }
 
 func (s *Server) letters(_ context.Context, in *struct {
-	jobName
+	JobName
 	Name  string `query:"name" doc:"Of the error; all if absent."`
 	After int64  `query:"after" minimum:"0" doc:"Those with larger ids."`
 	Limit int    `query:"limit" minimum:"0" maximum:"1000" default:"100"`
@@ -153,7 +153,7 @@ func (s *Server) letters(_ context.Context, in *struct {
 }
 
 func (s *Server) redrive(ctx context.Context, in *struct {
-	jobName
+	JobName
 	Body struct {
 		IDs  []int64 `json:"ids,omitempty" maxItems:"1000"`
 		Name string  `json:"name,omitempty" doc:"In place of ids: all of an error."`

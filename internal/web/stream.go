@@ -33,14 +33,14 @@ type EndEvent struct {
 var rowEvents = map[string]any{"rows": RowsEvent{}, "dropped": DroppedEvent{}, "end": EndEvent{}}
 
 type tapInput struct {
-	jobName
+	JobName
 	Step  string `path:"step" maxLength:"256" doc:"A WITH step, an output or an input."`
 	Rate  int    `query:"rate" minimum:"0" maximum:"100000" default:"100" doc:"Rows a second at most; 0 is no limit."`
 	Limit int    `query:"limit" minimum:"0" doc:"End after as many rows; 0 is no limit."`
 }
 
 type resultsInput struct {
-	jobName
+	JobName
 	Output string `path:"output" maxLength:"256"`
 	Last   int    `query:"last" minimum:"0" maximum:"500" default:"20" doc:"How many of the rows that were are given first."`
 	Live   bool   `query:"live" default:"true" doc:"Go on with new rows; else the stream ends behind the last ones."`

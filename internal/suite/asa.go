@@ -11,6 +11,7 @@ import (
 	"weir/internal/connect"
 	"weir/internal/project"
 	"weir/internal/testkit"
+	"weir/internal/vec"
 )
 
 // asaConfig is a testConfig.json, or a folder of asa.unittest: tests whose results go
@@ -179,8 +180,10 @@ func (a *asaReader) place(raw string) project.Place {
 	if a.f == nil {
 		return project.Place{File: a.c.path}
 	}
-	if i := strings.Index(a.f.text, raw); i >= 0 && raw != "" {
-		return a.f.place(i)
+	for _, form := range []string{string(vec.AppendJSONString(nil, raw)), raw} {
+		if i := strings.Index(a.f.text, form); i >= 0 && raw != "" {
+			return a.f.place(i)
+		}
 	}
 	return project.Place{File: a.f.name}
 }

@@ -163,6 +163,8 @@ func environment(j *jobInfo, mocks []mock, steps []string) (plan.Env, error) {
 		own.Functions = append(own.Functions, project.Function{Name: m.name, Aggregate: m.aggregate, Script: m.script, Place: m.place})
 	}
 	env, notes := own.Env(loadFunction)
+	// Azure projects often lack the definitions of inputs that their tests have files for.
+	env.AnyInput = env.AnyInput || j.Kind != project.Weir
 	for _, f := range own.Functions {
 		if f.Refused != "" && calls(&own, f) {
 			notes = append(notes, project.Note{Place: f.Place, Text: f.Refused, Hint: fmt.Sprintf("replace it in the test: functions: {%s: {returns: 1}}", f.Name)})

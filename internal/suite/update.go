@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"weir/internal/testkit"
 	"weir/internal/vec"
@@ -26,6 +27,9 @@ type edit struct {
 	start, end int
 	text       string
 }
+
+// lastByte is the offset of the last byte that is replaced.
+func (e edit) lastByte() int { return max(e.start, e.end-1) }
 
 // Update gives the files whose expected rows differ from what came, with those that came.
 // Rows that are right stay as they are written, with all comments; of a row that differs
@@ -109,10 +113,10 @@ func (f *textFile) applied(edits []edit) (text, diff string) {
 	for i := 0; i < len(edits); {
 		// Edits of the same lines are shown together.
 		first := f.lineStart(edits[i].start)
-		last := f.lineEnd(edits[i].end)
+		last := f.lineEnd(edits[i].lastByte())
 		k := i + 1
 		for k < len(edits) && f.lineStart(edits[k].start) < last {
-			last = max(last, f.lineEnd(edits[k].end))
+			last = max(last, f.lineEnd(edits[k].lastByte()))
 			k++
 		}
 		var part strings.Builder
@@ -123,11 +127,24 @@ func (f *textFile) applied(edits []edit) (text, diff string) {
 		}
 		part.WriteString(f.text[from:last])
 		out.WriteString(f.text[at:first] + part.String())
-		fmt.Fprintf(&shown, "%s:%d\n%s%s", f.name, f.place(first).Line, prefixed("-", f.text[first:last]), prefixed("+", part.String()))
+		shown.WriteString(f.hunk(first, f.text[first:last], part.String()))
 		at, i = last, k
 	}
 	out.WriteString(f.text[at:])
 	return out.String(), shown.String()
+}
+
+// hunk shows the lines of a part of f that change.
+func (f *textFile) hunk(at int, before, after string) string {
+	was, is := strings.SplitAfter(before, "\n"), strings.SplitAfter(after, "\n")
+	line := f.place(at).Line
+	for len(was) > 0 && len(is) > 0 && was[0] == is[0] {
+		was, is, line = was[1:], is[1:], line+1
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1] == is[len(is)-1] {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	return fmt.Sprintf("%s:%d\n%s%s", f.name, line, prefixed("-", strings.Join(was, "")), prefixed("+", strings.Join(is, "")))
 }
 
 func prefixed(mark, text string) string {
@@ -157,6 +174,15 @@ func (d *difference) edits(f *textFile, day vec.Time) []edit {
 	}
 	if d.e.list == nil || len(d.pairs) == 0 {
 		return list
+	}
+	if d.e.exact {
+		// Rows that only changed places are to keep what is written beside them.
+		again := &difference{e: d.e, got: d.got, matched: make([]int, len(d.got))}
+		for i := range again.matched {
+			again.matched[i] = -1
+		}
+		again.anyOrder()
+		d = again
 	}
 	u := &rewriter{f: f, d: d, day: day}
 	if d.e.list.flow {
@@ -383,7 +409,7 @@ func (u *rewriter) fresh(s slot) string {
 var plainText = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$./ -]*$`)
 
 // words are plain texts that YAML, old or new, takes for something else.
-var words = []string{"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+var words = []string{"null", "true", "false", "yes", "no", "on", "off"}
 
 func keyText(name string) string {
 	if _, other := find(words, name); plainText.MatchString(name) && !other && !strings.HasSuffix(name, " ") {
@@ -395,7 +421,21 @@ func keyText(name string) string {
 // scalarText is a value as YAML has it in braces. old is what stands there now: a time keeps
 // its form.
 func scalarText(v testkit.Value, day vec.Time, old *node) string {
-	if v.Kind != testkit.String {
+	switch v.Kind {
+	case testkit.String:
+	case testkit.Array, testkit.Object:
+		parts := make([]string, len(v.Items))
+		for i := range v.Items {
+			parts[i] = scalarText(v.Items[i], day, nil)
+			if v.Kind == testkit.Object {
+				parts[i] = keyText(v.Names[i]) + ": " + parts[i]
+			}
+		}
+		if v.Kind == testkit.Array {
+			return "[" + strings.Join(parts, ", ") + "]"
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	default:
 		return v.Raw
 	}
 	if t, ok := momentOf(v.Text); ok && (old == nil || old.plain) {
@@ -403,6 +443,9 @@ func scalarText(v testkit.Value, day vec.Time, old *node) string {
 			day = vec.MaxTime - vec.Day // a full time
 		}
 		return shortTime(t, day)
+	}
+	if _, err := time.ParseDuration(v.Text); err == nil && v.Text != "0" {
+		return v.Text
 	}
 	if old == nil || old.plain {
 		return keyText(v.Text)

@@ -1,10 +1,12 @@
 package suite
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -128,10 +130,13 @@ func (f *textFile) err() error {
 	if len(f.notes) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(f.notes, func(a, b project.Note) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
 	return &Findings{Notes: f.notes[:min(len(f.notes), maxFindings)], Text: f.text}
 }
 
-// Findings are what is wrong in a test file, in the order in which it was found.
+// Findings are what is wrong in a test file, in the order of places.
 type Findings struct {
 	Notes []project.Note
 	Text  string // of the file, for carets
@@ -296,6 +301,9 @@ func (f *textFile) node(n ast.Node, depth int) *node {
 	case *ast.SequenceNode:
 		f.list(out, n, depth)
 	case *ast.MappingNode:
+		if len(n.Values) == 1 && f.joined(out, n.Values[0]) {
+			break
+		}
 		out.kind, out.flow = objectNode, n.IsFlowStyle
 		for _, v := range n.Values {
 			f.member(out, v, depth)
@@ -304,6 +312,9 @@ func (f *textFile) node(n ast.Node, depth int) *node {
 			out.start = out.keys[0].start
 		}
 	case *ast.MappingValueNode:
+		if f.joined(out, n) {
+			break
+		}
 		out.kind = objectNode
 		f.member(out, n, depth)
 		if len(out.keys) > 0 {
@@ -320,6 +331,23 @@ func (f *textFile) node(n ast.Node, depth int) *node {
 		out.end = f.scalarEnd(out)
 	}
 	return out
+}
+
+// joined tells whether a pair is no pair: a plain text such as 12:00:11, whose colon is not
+// followed by a blank, is one text, which the parser takes apart in brackets within braces.
+func (f *textFile) joined(out *node, v *ast.MappingValueNode) bool {
+	at := f.offset(v.Key.GetToken())
+	rest := f.text[at:]
+	end := strings.IndexAny(rest, ",[]{}\"'\n\r ")
+	if end < 0 {
+		end = len(rest)
+	}
+	word := strings.TrimSuffix(rest[:end], ":")
+	if word == "" || !strings.Contains(word, ":") {
+		return false
+	}
+	out.kind, out.text, out.plain, out.start = textNode, word, true, at
+	return true
 }
 
 func (f *textFile) list(out *node, n *ast.SequenceNode, depth int) {

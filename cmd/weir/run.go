@@ -26,6 +26,7 @@ type runCmd struct {
 	functionFlags  `embed:""`
 	levelFlag      `embed:""`
 	overlayFlag    `embed:""`
+	liveFlags      `embed:""`
 	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
 	Results        string   `placeholder:"DIR" help:"Write the rows of each output to DIR/ALIAS.json, an object a line."`
 	OutputFormat   string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
@@ -44,6 +45,7 @@ func (runCmd) Help() string {
 	return `Examples:
   weir run downtime.saql -i downtime=events.jsonl
   weir run ./my-azure-project --results results
+  weir run ./downtime --live
   weir generate downtime | weir run downtime.saql -i -
   weir run -q "SELECT status, COUNT(*) AS n FROM log TIMESTAMP BY time GROUP BY status, TumblingWindow(minute, 1)" -i access.csv.gz
   weir run job.saql -i a=a.jsonl -i b=b.csv -o alerts=alerts.jsonl --late 5s --policy drop
@@ -86,7 +88,12 @@ func (r *runCmd) Run(ctx context.Context, con *console) error {
 	if r.Query == "" && r.File == "" && project.Holds(".") {
 		r.File = "."
 	}
-	if r.Query == "" && isJob(r.File) {
+	switch {
+	case r.Live:
+		return r.runLive(ctx, con)
+	case r.check() != nil:
+		return r.check()
+	case r.Query == "" && isJob(r.File):
 		return r.runJob(ctx, con)
 	}
 	file, src, err := r.text(con)

@@ -53,6 +53,9 @@ func (s Sinks) twice(t *testing.T) {
 // drop closes with rows that were written, and prepared, and not committed.
 func (s Sinks) drop(t *testing.T) {
 	for _, prepared := range []bool{false, true} {
+		if prepared && s.Early {
+			return // the runner prepares only what its manifest has
+		}
 		r := s.runner(t)
 		must(t, r.open())
 		list := story()

@@ -321,7 +321,7 @@ func TestRetryAfter(t *testing.T) {
 		}
 		return n == 1
 	}
-	o := openOutput(t, disk.NewMem(1), s.URL, map[string]any{"attempts": int64(5)})
+	o := openOutput(t, disk.NewMem(1), s.URL, nil)
 	now := time.Unix(1000, 0)
 	o.Sink.(*sink).target.now = func() time.Time { return now }
 	if err := o.epoch(1, rows(1, 1)); err == nil || !strings.Contains(err.Error(), "429") {

@@ -24,6 +24,7 @@ type Reader struct {
 	batch Batch
 	recs  []Record
 	ready chan struct{}
+	ended bool // Close was called
 }
 
 // Read makes a reader that begins with the record of a sequence number, which may be one
@@ -58,6 +59,9 @@ func (r *Reader) Seq() int64 { return r.seq }
 // ErrGone says that they have been forgotten meanwhile; *DamageError that they cannot be
 // read.
 func (r *Reader) Next() (*Batch, error) {
+	if r.ended {
+		return nil, fmt.Errorf("read: %w", fs.ErrClosed)
+	}
 	for {
 		ok, err := r.position()
 		if err != nil || !ok {
@@ -193,6 +197,7 @@ func (r *Reader) Close() error {
 	delete(r.p.ready, r.ready)
 	r.p.mu.Unlock()
 	r.closeFile()
+	r.ended = true
 	return nil
 }
 

@@ -18,9 +18,12 @@ func TestJavaScriptPage(t *testing.T) { typePage(t, "../../docs/functions-javasc
 // TestRunningPage types what the page about weir run says.
 func TestRunningPage(t *testing.T) { typePage(t, "../../docs/running.md", 5) }
 
+// TestJobsPage types what the page about jobs says.
+func TestJobsPage(t *testing.T) { typePage(t, "../../docs/jobs.md", 8) }
+
 // typePage types what the console blocks of a page say and compares what comes out. A block
-// of SQL that starts with "-- NAME", or of JavaScript with "// NAME", is a file of that
-// name. With WEIR_UPDATE set the outputs in the page are replaced by what comes out.
+// of SQL that starts with "-- NAME", of JavaScript or JSON with "// NAME", or of YAML with
+// "# NAME" is a file of that name. With WEIR_UPDATE set the outputs in the page are replaced by what comes out.
 func typePage(t *testing.T, page string, least int) {
 	readme, err := os.ReadFile(page)
 	if err != nil {
@@ -40,8 +43,10 @@ func typePage(t *testing.T, page string, least int) {
 			switch lang {
 			case "sql":
 				writeReadmeFile(t, dir, block, "-- ")
-			case "js":
+			case "js", "json":
 				writeReadmeFile(t, dir, block, "// ")
+			case "yaml":
+				writeReadmeFile(t, dir, block, "# ")
 			case "console":
 				n := 0
 				block, n = runReadme(t, dir, block)
@@ -75,6 +80,12 @@ func writeReadmeFile(t *testing.T, dir string, block []string, mark string) {
 	name, ok := strings.CutPrefix(strings.TrimSpace(block[0]), mark)
 	if !ok {
 		return
+	}
+	if strings.Contains(name, " ") {
+		return // a comment, and no name
+	}
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(block[1:], "")), 0o644); err != nil {
 		t.Fatal(err)

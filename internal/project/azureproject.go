@@ -456,6 +456,7 @@ func (r *reader) takeScript(f *Function, path string, at *node) bool {
 		r.fail(at, "", "function %q: cannot read %s: %s", f.Name, r.shortName(path), reason(err))
 		return false
 	}
+	f.shown = s.name
 	f.File, f.Script = path, strings.TrimPrefix(s.text, "\ufeff")
 	if abs, err := filepath.Abs(path); err == nil {
 		f.File = abs

@@ -358,6 +358,7 @@ func (r *reader) functionOf(m *member) (Function, bool) {
 			r.fail(n.get("file"), nearFile(file), "%s: cannot read %s: %s", what, r.shortName(file), reason(err))
 			return f, false
 		}
+		f.shown = s.name
 		f.File, f.Script = file, strings.TrimPrefix(s.text, "\ufeff")
 	}
 	return f, true

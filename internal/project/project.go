@@ -127,6 +127,8 @@ type Function struct {
 	Place     Place
 	// Refused says why it cannot run here (C#, a machine-learning service); "" if it can.
 	Refused string
+
+	shown string // File as messages say it
 }
 
 // Note is a finding about a file of the job other than its query.

@@ -143,9 +143,9 @@ func (j *Job) Env(load Loader) (plan.Env, []Note) {
 func (f Function) broken(err error) Note {
 	n := Note{Place: f.Place, Width: max(1, utf8.RuneCountInString(f.Name)), Text: fmt.Sprintf("function %q does not load: %v", f.Name, err)}
 	if f.File != "" {
-		n.Place, n.Width = Place{File: f.File}, 0
+		n.Place, n.Width = Place{File: f.shown}, 0
 		if e, ok := errors.AsType[*fn.ScriptError](err); ok && e.Line > 0 {
-			n.Place, n.Width = Place{File: f.File, Line: e.Line, Col: e.Column}, 1
+			n.Place, n.Width = Place{File: f.shown, Line: e.Line, Col: e.Column}, 1
 		}
 	}
 	return n
@@ -153,8 +153,8 @@ func (f Function) broken(err error) Note {
 
 // Refusals are the inputs, outputs and functions that the query uses and that cannot be used
 // here, each with what to do. A job that has some can be checked and tested, with others in
-// their places, and not run. With live, endpoints without a
-// connector are among them; a run over samples does not need one.
+// their places, and not run. With live, endpoints without a connector are among them; a run
+// over samples does not need one.
 func (j *Job) Refusals(live bool) []Note {
 	u := usesOf(j.Query)
 	var notes []Note

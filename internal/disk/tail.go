@@ -101,11 +101,30 @@ func (t *Tail) Append(p []byte) error {
 
 // Cut takes away what was appended since a mark.
 func (t *Tail) Cut(m Mark) error {
+	if m.size <= t.synced {
+		t.synced, m.sum = m.size, 0
+	}
 	t.size, t.sum, t.ragged = m.size, m.sum, true
 	return t.level()
 }
 
-// Mark is a place in a Tail that Cut goes back to, valid until the next Sync.
+// Park closes the file and keeps all that is known of it.
+func (t *Tail) Park() error {
+	f := t.f
+	t.f = nil
+	return f.Close()
+}
+
+// Unpark goes on with the file, opened again; it is only to be used if Parked.
+func (t *Tail) Unpark(f File) error {
+	t.f = f
+	return t.level()
+}
+
+// Parked reports whether the file is closed.
+func (t *Tail) Parked() bool { return t.f == nil }
+
+// Mark is a place in a Tail that Cut goes back to.
 type Mark struct {
 	size int64
 	sum  uint32
@@ -113,6 +132,9 @@ type Mark struct {
 
 // Mark is the end as it is now.
 func (t *Tail) Mark() Mark { return Mark{t.size, t.sum} }
+
+// Size is the number of bytes up to the place.
+func (m Mark) Size() int64 { return m.size }
 
 // Sync makes all that was appended durable. A file system that failed to do so may have
 // dropped the data and say nothing the next time; so after an error Sync reads what is not
@@ -163,4 +185,9 @@ func (t *Tail) rewrite() error {
 }
 
 // Close closes the file as it is.
-func (t *Tail) Close() error { return t.f.Close() }
+func (t *Tail) Close() error {
+	if t.f == nil {
+		return nil
+	}
+	return t.f.Close()
+}

@@ -155,4 +155,3 @@ func appendTo(name string, b []byte) error {
 	_, err = f.Write(b)
 	return err
 }
-

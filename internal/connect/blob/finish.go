@@ -1,0 +1,319 @@
+package blob
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"weir/internal/connect"
+	"weir/internal/disk"
+	"weir/internal/vec"
+)
+
+// Line is a line of the manifest: a finished file.
+type Line struct {
+	Name     string `json:"name"`
+	Rows     int64  `json:"rows"`
+	Bytes    int64  `json:"bytes"`
+	SHA256   string `json:"sha256"`
+	First    string `json:"first"` // time of the first row
+	Last     string `json:"last"`
+	Epoch    int64  `json:"epoch"` // the last one with rows of it
+	Finished string `json:"finished"`
+}
+
+// due are the files that are complete: no row can come to them any more, or they are as
+// full as they may get.
+func (s *sink) due() []int64 {
+	var ids []int64
+	for _, id := range s.sorted() {
+		f := s.ledger.files[id]
+		old := s.s.maxAge > 0 && s.mark != vec.MinTime && s.mark-f.From >= vec.Time(s.s.maxAge/100)
+		if f.Full || s.mark >= f.Last || old {
+			ids = append(ids, id)
+		}
+	}
+	if over := len(s.ledger.files) - len(ids) - s.s.maxFiles; over > 0 && s.s.template.sequence {
+		var rest []int64
+		for _, id := range s.sorted() {
+			if !slices.Contains(ids, id) {
+				rest = append(rest, id)
+			}
+		}
+		slices.SortFunc(rest, func(a, b int64) int {
+			x, y := s.ledger.files[a], s.ledger.files[b]
+			if x.Epoch != y.Epoch {
+				return int(x.Epoch - y.Epoch)
+			}
+			return int(a - b)
+		})
+		ids = append(ids, rest[:over]...)
+		slices.Sort(ids)
+	}
+	return ids
+}
+
+// finish gives files their final names, after what was begun before. Each step can be done
+// again: the record Finish is durable before the first, Finished comes after the last.
+func (s *sink) finish(ids []int64) error {
+	if len(s.ledger.Finish) == 0 {
+		if len(ids) == 0 {
+			return nil
+		}
+		if err := s.syncFiles(); err != nil {
+			return err
+		}
+		r := &record{Finish: ids, Manifest: s.ledger.Manifest}
+		if err := s.put(r, true); err != nil {
+			return err
+		}
+		s.ledger.apply(r)
+		s.synced = s.ledger.Epoch
+		for _, id := range ids {
+			f := s.files[id]
+			s.shut(f)
+			if s.byStem[f.Stem] == f {
+				delete(s.byStem, f.Stem)
+			}
+		}
+		ids = nil
+	}
+	var lines [][]byte
+	dirs := map[string]bool{}
+	for _, id := range s.ledger.Finish {
+		line, err := s.finishFile(s.ledger.files[id])
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(line)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, append(b, '\n'))
+		dirs[path.Dir(line.Name)] = true
+	}
+	for dir := range dirs {
+		if err := s.d.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	if err := s.own.SyncDir("."); err != nil {
+		return err
+	}
+	size, err := s.writeManifest(lines)
+	if err != nil {
+		return err
+	}
+	r := &record{Finished: true, Manifest: size}
+	if err := s.put(r, false); err != nil {
+		return err
+	}
+	done := s.ledger.Finish
+	s.ledger.apply(r)
+	for _, id := range done {
+		delete(s.files, id)
+	}
+	ids = slices.DeleteFunc(ids, func(id int64) bool { return s.ledger.files[id] == nil })
+	return s.finish(ids)
+}
+
+// finishFile closes a file, packs it and gives it its name. What was done before is not
+// done again: of the file in progress, the packed one and the final one, one is there.
+func (s *sink) finishFile(f *fileState) (Line, error) {
+	from, err := s.closed(f)
+	if err != nil {
+		return Line{}, err
+	}
+	line := Line{Name: f.Name, Rows: f.Rows, First: f.From.String(), Last: f.To.String(), Epoch: f.Epoch,
+		Finished: s.env.Now().UTC().Format(time.RFC3339Nano)}
+	if from != "" {
+		if err := s.d.MkdirAll(path.Dir(f.Name)); err != nil {
+			return line, err
+		}
+		_, err := s.d.Stat(f.Name)
+		if err == nil && !s.s.replace {
+			return line, connect.Permanent(fmt.Errorf("%s has come while its rows were collected, and finished files are not overwritten: move it away, or set exists: replace", s.d.Path(f.Name)))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return line, err
+		}
+		if err := s.d.Rename(path.Join(ownName(s.env.Job, s.env.Output), from), f.Name); err != nil {
+			return line, err
+		}
+	}
+	line.Bytes, line.SHA256, err = digest(s.d, f.Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return line, connect.Permanent(fmt.Errorf("%s is gone, and so are the rows that were to be in it: "+
+			"put back %s, or begin anew with --discard-state", s.d.Path(f.Name), s.own.Path(partName(f.ID))))
+	}
+	return line, err
+}
+
+// closed is the name of the file in our own directory that is to get the final name, ended
+// and packed and durable; "" if it has it already.
+func (s *sink) closed(f *fileState) (string, error) {
+	part, packed := partName(f.ID), packedName(f.ID)
+	_, err := s.own.Stat(part)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := s.own.Stat(packed); errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		} else if err != nil {
+			return "", err
+		}
+		return packed, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	h, err := s.own.Edit(part)
+	if err != nil {
+		return "", err
+	}
+	defer h.Close()
+	t, err := disk.NewTail(h, f.Size)
+	if err != nil {
+		return "", s.lost(&file{fileState: f}, err)
+	}
+	if s.env.Format.Array && !s.csv {
+		if err := t.Append([]byte("]\n")); err != nil {
+			return "", err
+		}
+	}
+	if err := h.Sync(); err != nil {
+		return "", err
+	}
+	if c := s.env.Format.Compression; c == "" || c == "none" {
+		return part, nil
+	}
+	if err := s.pack(packed, io.NewSectionReader(h, 0, t.Size())); err != nil {
+		return "", err
+	}
+	if err := s.own.Remove(part); err != nil {
+		return "", err
+	}
+	return packed, s.own.SyncDir(".")
+}
+
+// pack writes a packed file and makes it durable, with its name.
+func (s *sink) pack(name string, from io.Reader) error {
+	out, err := s.own.Create(name)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	var w io.WriteCloser
+	if s.env.Format.Compression == "gzip" {
+		w = gzip.NewWriter(out)
+	} else if w, err = zstd.NewWriter(out, zstd.WithEncoderConcurrency(1)); err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, from); err != nil {
+		w.Close()
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if err := out.Sync(); err != nil {
+		return err
+	}
+	return s.own.SyncDir(".")
+}
+
+// digest is the size and checksum of a file.
+func digest(d disk.FS, name string) (int64, string, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return 0, "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return n, hex.EncodeToString(h.Sum(nil)), err
+}
+
+// manifestSize is the length of the manifest, 0 if there is none.
+func (s *sink) manifestSize() (int64, error) {
+	if s.s.manifest == "" {
+		return 0, nil
+	}
+	info, err := s.d.Stat(s.s.manifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return info.Size, err
+}
+
+// writeManifest puts lines behind what the manifest has, once: what a try before this one
+// has written there is cut off.
+func (s *sink) writeManifest(lines [][]byte) (int64, error) {
+	if s.s.manifest == "" {
+		return 0, nil
+	}
+	if err := s.d.MkdirAll(path.Dir(s.s.manifest)); err != nil {
+		return 0, err
+	}
+	f, err := s.d.Edit(s.s.manifest)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if err := s.mine(f); err != nil {
+		return 0, err
+	}
+	t, err := disk.NewTail(f, s.ledger.Manifest)
+	if errors.Is(err, disk.ErrChanged) {
+		return 0, s.foreign()
+	}
+	if err == nil {
+		err = t.Append(bytes.Join(lines, nil))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = s.d.SyncDir(path.Dir(s.s.manifest))
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", s.d.Path(s.s.manifest), err)
+	}
+	return t.Size(), nil
+}
+
+func (s *sink) foreign() error {
+	return connect.Permanent(fmt.Errorf("%s was changed by somebody else: every output needs a manifest of its own (manifest: another-name.jsonl), or none (manifest: none)",
+		s.d.Path(s.s.manifest)))
+}
+
+// mine makes sure that no line of somebody else stands where ours are to go.
+func (s *sink) mine(f disk.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Size <= s.ledger.Manifest {
+		return err
+	}
+	b := make([]byte, info.Size-s.ledger.Manifest)
+	if _, err := f.ReadAt(b, s.ledger.Manifest); err != nil && err != io.EOF {
+		return err
+	}
+	for text := range bytes.Lines(b) {
+		var line Line
+		if json.Unmarshal(text, &line) != nil {
+			continue // half of one of ours
+		}
+		if !slices.ContainsFunc(s.ledger.Finish, func(id int64) bool { return s.ledger.files[id].Name == line.Name }) {
+			return s.foreign()
+		}
+	}
+	return nil
+}

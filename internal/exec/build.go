@@ -112,8 +112,9 @@ type Graph struct {
 	pushes  int // batches so far
 	passed  int // rows passed on since the last count of what is held
 	live    map[*plan.Node][]bool
-	stamps  int           // Stamp nodes so far
-	memory  *state.Memory // for the next image; nil: none is free
+	stamps  int              // Stamp nodes so far
+	ids     *plan.Identities // once they are asked for
+	memory  *state.Memory    // for the next image; nil: none is free
 	// partition is where the rows at hand come from.
 	partition int
 	partCount []int   // per input: its partitions
@@ -155,7 +156,7 @@ type clocked interface{ Watermark() vec.Time }
 
 // Build makes a graph from a plan.
 func Build(p *plan.Plan, o Options) (*Graph, error) {
-	g := &Graph{plan: p, opts: o, live: liveColumns(p), references: make([]*refInput, len(p.Inputs)),
+	g := &Graph{plan: p, opts: o, live: plan.LiveColumns(p), references: make([]*refInput, len(p.Inputs)),
 		sources: make([][]*vertex, len(p.Inputs)), rows: make([][]int32, len(p.Inputs))}
 	g.Counts.Rows = make([]int64, len(p.Outputs))
 	g.Counts.Inputs = make([]InputCounts, len(p.Inputs))
@@ -357,143 +358,6 @@ func (w *write) Push(_ int, b *vec.Batch, _ Emit) error {
 
 func (w *write) Advance(int, vec.Time, Emit) error { return nil }
 
-// liveColumns tells for each node which of its columns a consumer reads. The operators
-// that pass rows through copy only those.
-func liveColumns(p *plan.Plan) map[*plan.Node][]bool {
-	live := map[*plan.Node][]bool{}
-	for _, n := range p.Nodes {
-		live[n] = make([]bool, len(n.Cols))
-	}
-	for i := len(p.Nodes) - 1; i >= 0; i-- {
-		n := p.Nodes[i]
-		for port, in := range n.In {
-			markPort(n, port, live[n], live[in])
-		}
-	}
-	return live
-}
-
-// markPort marks the columns of the input at a port that n reads, given the live columns of n.
-func markPort(n *plan.Node, port int, own, in []bool) {
-	switch op := n.Op.(type) {
-	case *plan.Join:
-		markOut(op.Out, port, withExpr(own, op.On), in)
-		markCols(op.Keys[port], in)
-		for _, u := range op.Until {
-			if port == 0 {
-				in[u.Col] = true
-			}
-		}
-	case *plan.Lookup:
-		markOut(op.Out, port, withExpr(own, op.On), in)
-		markCols(op.Keys[port], in)
-		if op.Spatial != nil {
-			in[[2]int{op.Spatial.Left, op.Spatial.Right}[port]] = true
-		}
-	default:
-		markRead(n, own, in)
-	}
-}
-
-// markOut marks the columns of an input that the live columns of a node come from.
-func markOut(out []plan.Out, port int, own, in []bool) {
-	for i, o := range out {
-		if o.Port == port && own[i] {
-			in[o.Col] = true
-		}
-	}
-}
-
-func markCols(cols []int, in []bool) {
-	for _, c := range cols {
-		in[c] = true
-	}
-}
-
-// withExpr is own with the columns that e reads.
-func withExpr(own []bool, e *plan.Expr) []bool {
-	own = slices.Clone(own)
-	markExpr(e, own)
-	return own
-}
-
-// markRead marks the columns of an only input that n reads, given the live columns of n.
-func markRead(n *plan.Node, own, in []bool) {
-	through := func() {
-		for c := range in {
-			if c < len(own) && own[c] {
-				in[c] = true
-			}
-		}
-	}
-	switch op := n.Op.(type) {
-	case *plan.Stamp:
-		through()
-		markExpr(op.By, in)
-		for _, e := range op.Over {
-			markExpr(e, in)
-		}
-	case *plan.Filter:
-		through()
-		markExpr(op.Pred, in)
-	case *plan.Project:
-		for _, e := range op.Exprs {
-			markExpr(e, in)
-		}
-	case *plan.Order:
-		through()
-	case *plan.Group:
-		for _, c := range op.Keys {
-			in[c] = true
-		}
-		for _, a := range op.Aggs {
-			for _, c := range a.Args {
-				in[c] = true
-			}
-		}
-		for _, w := range op.Windows {
-			for _, c := range w.Over {
-				in[c] = true
-			}
-		}
-	case *plan.Top:
-		through()
-		markCols(op.By, in)
-	case *plan.Apply:
-		markOut(op.Out, 0, own, in)
-		markExpr(op.Arg, in)
-	case *plan.History:
-		markOut(op.Out, 0, own, in)
-		for _, c := range op.Calls {
-			markCols(c.Args, in)
-			markCols(c.Keys, in)
-			markCols(c.Agg.Args, in)
-			markExpr(c.When, in)
-		}
-	case *plan.Match:
-		markCols(op.Keys, in)
-		for _, r := range op.Refs {
-			in[r.Col] = true
-		}
-	case *plan.Write:
-		for c := range in {
-			in[c] = true
-		}
-	}
-}
-
-func markExpr(e *plan.Expr, in []bool) {
-	if e == nil {
-		return
-	}
-	if e.Op == plan.OpCol {
-		in[e.Col] = true
-	}
-	for _, a := range e.Args {
-		markExpr(a, in)
-	}
-}
-
 // TimeColumns tells for each input which of its fields the timestamps of events depend on.
 func TimeColumns(p *plan.Plan) [][]bool {
 	need := make([][]bool, len(p.Inputs))
@@ -506,9 +370,9 @@ func TimeColumns(p *plan.Plan) [][]bool {
 			continue
 		}
 		src := n.In[0].Op.(*plan.Source)
-		markExpr(op.By, need[src.Input])
+		plan.MarkExpr(op.By, need[src.Input])
 		for _, e := range op.Over {
-			markExpr(e, need[src.Input])
+			plan.MarkExpr(e, need[src.Input])
 		}
 	}
 	return need
@@ -524,7 +388,7 @@ func UsedColumns(p *plan.Plan) [][]bool {
 			used[i][c] = len(in.Table) > 0
 		}
 	}
-	live := liveColumns(p)
+	live := plan.LiveColumns(p)
 	for _, n := range p.Nodes {
 		if src, ok := n.Op.(*plan.Source); ok {
 			for c, l := range live[n] {

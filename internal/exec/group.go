@@ -140,7 +140,7 @@ func newGroupOp(g *Graph, n *plan.Node, op *plan.Group) *grouping {
 	ordered := isOrdered(n.In[0], g.opts.Sample)
 	if g.opts.DropErrors {
 		o.live = make([]bool, len(n.In[0].Cols))
-		markRead(n, nil, o.live)
+		plan.MarkRead(n, nil, o.live)
 		for i, acc := range o.newAccs() {
 			o.misfits = append(o.misfits, newMisfitFinder(acc, op.Aggs[i]))
 		}

@@ -92,7 +92,7 @@ type historyKeys struct {
 func newHistory(g *Graph, n *plan.Node, op *plan.History, live []bool) *history {
 	h := &history{g: g, node: n, op: op, live: live, results: make([]vec.Vec, len(op.Calls)), seen: vec.MinTime, newest: vec.MinTime}
 	h.reads = make([]bool, len(n.In[0].Cols))
-	markRead(n, live, h.reads)
+	plan.MarkRead(n, live, h.reads)
 	c := g.compiler()
 	for i := range op.Calls {
 		call := &op.Calls[i]

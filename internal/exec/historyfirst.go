@@ -99,7 +99,14 @@ func (u *firstUnit) restore(r *state.Reader) {
 		return
 	}
 	u.enter(vec.Time(r.Int()))
-	for range r.Count() {
+	n := r.Uint()
+	if len(u.s.keys) == 0 && n > 1 || len(u.s.keys) > 0 && n > uint64(r.Rest()) {
+		r.Fail() // a key takes a byte, but where there are no key columns
+	}
+	for range n {
+		if r.Err() != nil {
+			return
+		}
 		g, _ := u.s.table.loadKey(r, &u.s.scratch)
 		if r.Err() != nil {
 			return

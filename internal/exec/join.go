@@ -47,16 +47,10 @@ type join struct {
 
 func newJoin(g *Graph, n *plan.Node, op *plan.Join, live []bool) *join {
 	o := &join{g: g, node: n, op: op, live: live, keys: newKeyTable(op.Keys[0], n.In[0].Cols)}
+	kept := plan.KeptColumns(n, live)
 	for port := range o.sides {
 		o.ports[port] = vec.MinTime
-		kept := make([]bool, len(n.In[port].Cols))
-		markOut(op.Out, port, withExpr(live, op.On), kept)
-		if port == 0 {
-			for _, u := range op.Until {
-				kept[u.Col] = true
-			}
-		}
-		o.sides[port].init(kept, port == 0 && op.Hi > 0 || port == 1 && op.Lo <= 0)
+		o.sides[port].init(kept[port], port == 0 && op.Hi > 0 || port == 1 && op.Lo <= 0)
 	}
 	if op.Outer {
 		o.sides[0].waits = []bool{}

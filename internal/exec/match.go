@@ -143,7 +143,7 @@ func newMatch(g *Graph, n *plan.Node, op *plan.Match) *match {
 func usesClassifier(op *plan.Match) bool {
 	read := make([]bool, len(op.Refs)+1)
 	for _, e := range op.Measures {
-		markExpr(e, read)
+		plan.MarkExpr(e, read)
 	}
 	return read[len(op.Refs)]
 }

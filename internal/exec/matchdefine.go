@@ -74,7 +74,7 @@ func newDefinition(op *plan.Match, v int, e *plan.Expr) *definition {
 // refsIn are the refs that e reads.
 func refsIn(op *plan.Match, e *plan.Expr) []int {
 	read := make([]bool, len(op.Refs))
-	markExpr(e, read)
+	plan.MarkExpr(e, read)
 	var refs []int
 	for i, r := range read {
 		if r {

@@ -22,7 +22,7 @@ func (m *measures) init(op *plan.Match) {
 	m.exprs = newCompiler().all(op.Measures)
 	m.reads = make([]bool, len(op.Refs)+1)
 	for _, e := range op.Measures {
-		markExpr(e, m.reads)
+		plan.MarkExpr(e, m.reads)
 	}
 	m.refs.Cols = make([]vec.Vec, len(op.Refs)+1)
 	m.out.Cols = make([]vec.Vec, len(op.Measures))

@@ -49,7 +49,7 @@ func (p *pairs) init(g *Graph, right *plan.Node, outs []plan.Out, on *plan.Expr,
 	}
 	p.on = g.compiler().truth(on)
 	p.reads = make([]bool, len(outs))
-	markExpr(on, p.reads)
+	plan.MarkExpr(on, p.reads)
 	p.tried.Cols = make([]vec.Vec, len(outs))
 }
 

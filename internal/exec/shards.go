@@ -68,7 +68,7 @@ func shardKeys(op *plan.Group) []int {
 func newSharded(g *Graph, n *plan.Node, op *plan.Group) (Operator, error) {
 	s := &sharded{g: g, node: n, op: op, by: shardKeys(op), sel: make([][]int32, g.opts.Shards),
 		parts: make([]vec.Batch, g.opts.Shards), live: make([]bool, len(n.In[0].Cols))}
-	markRead(n, nil, s.live)
+	plan.MarkRead(n, nil, s.live)
 	for range g.opts.Shards {
 		sh := newGroupOp(g, n, op)
 		sh.res.ranked = true

@@ -24,8 +24,7 @@ type top struct {
 }
 
 func newTop(n *plan.Node, op *plan.Top, live []bool) *top {
-	o := &top{op: op, cols: n.Cols, keptRows: keptRows{live: slices.Clone(live)}, arena: [2]*vec.Arena{{}, {}}}
-	markCols(op.By, o.live)
+	o := &top{op: op, cols: n.Cols, keptRows: keptRows{live: plan.KeptColumns(n, live)[0]}, arena: [2]*vec.Arena{{}, {}}}
 	o.rows.Reset(len(live))
 	o.spare.Reset(len(live))
 	return o

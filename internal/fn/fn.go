@@ -68,6 +68,9 @@ type Scalar struct {
 	Result func(args []Types) Types // static type, without NULL unless it may come from non-NULL arguments
 	Doc    Doc
 	Eval   func(c *Call, out *vec.Vec, args []*vec.Vec, n int)
+	// Source identifies the script of a user function: functions of the same source compute the
+	// same. The others have none.
+	Source string
 	// Before12 is the function at the levels 1.0 and 1.1, if it is another (saql.md 3.9).
 	Before12 *Scalar
 	// Check, if set, looks at the constant arguments of a call when it is compiled:
@@ -136,7 +139,8 @@ type Agg struct {
 	Result  func(args []Types) Types
 	Doc     Doc
 	New     func(AggSpec) Acc
-	InOrder bool // the result depends on the order of rows (Collect, UDA)
+	Source  string // as of Scalar
+	InOrder bool   // the result depends on the order of rows (Collect, UDA)
 	// Ordered aggregates have an ORDER BY: its keys stand behind the other arguments.
 	Ordered bool
 	// WithTime aggregates get T of the row as a datetime behind all other arguments.

@@ -38,6 +38,7 @@ func Aggregate(src Source) (*fn.Agg, error) {
 	}
 	return &fn.Agg{
 		Name:      "UDA." + src.Name,
+		Source:    src.identity(),
 		Params:    []fn.Param{{Name: "value", Types: fn.Any}},
 		Result:    func([]fn.Types) fn.Types { return src.result() },
 		Doc:       fn.Doc{Summary: "UDA." + src.Name + " is an aggregate of the job in JavaScript.", Section: "10.4"},

@@ -25,6 +25,8 @@
 package udf
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"runtime"
@@ -58,6 +60,13 @@ type Source struct {
 	// BitAsInt makes JavaScript's Boolean a bigint: compatibility levels below 1.2.
 	BitAsInt bool
 	Limits   Limits
+}
+
+// identity is the same for sources that compute the same.
+func (s *Source) identity() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %v %v\n%s", s.Name, s.Returns, s.BitAsInt, s.Script)
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 func (s *Source) limits() Limits {
@@ -157,6 +166,7 @@ func Scalar(src Source) (*fn.Scalar, error) {
 	p.give(e)
 	return &fn.Scalar{
 		Name:     "UDF." + src.Name,
+		Source:   src.identity(),
 		Params:   []fn.Param{{Name: "value", Types: fn.Any}},
 		Variadic: true,
 		KeepNull: true,

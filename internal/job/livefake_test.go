@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"weir/internal/connect"
 	"weir/internal/vec"
@@ -18,6 +20,7 @@ type memSource struct {
 	parts  []*memPart
 	marks  bool // give every event as a message
 	ready  bool // signal new events
+	clock  bool // say that all that arrived until now has been read
 	opened int
 	fault  func(op string) error // nil: none
 	done   map[string]connect.Position
@@ -210,6 +213,9 @@ func (r *memReader) Read(_ context.Context, limit int, until connect.Position) (
 		default:
 		}
 	}
+	if r.s.clock && r.at == len(r.p.events) {
+		c.Clock = timeOf(time.Now())
+	}
 	c.End = r.p.ended && r.at == len(r.p.events)
 	return c, nil
 }
@@ -283,7 +289,7 @@ func (s *memSink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
 		for _, row := range s.write(b) {
 			if s.t.reject != nil {
 				if e := s.t.reject(row); e != nil {
-					e.Row = []byte(row)
+					e.Row = []byte(strings.TrimSpace(row))
 					if err := s.env.Reject(*e); err != nil {
 						return err
 					}

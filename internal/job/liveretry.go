@@ -65,6 +65,7 @@ func (l *Live) insist(ctx context.Context, what string, retries *int64, blocked 
 			l.log.Warn("it does not work, the job waits and loses nothing", "what", what, "error", err, "tries", failures)
 		}
 		l.board.degrade(what, err)
+		l.publish(false)
 		if !l.pause(ctx, pauseAfter(failures)) {
 			return errStopped
 		}

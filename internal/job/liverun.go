@@ -286,11 +286,9 @@ type ask struct {
 	done chan error
 }
 
-// do has f done by the goroutine of Run between two epochs, and gives its answer.
+// do has f done by the goroutine of Run between two epochs, and gives its answer. Before the
+// first epoch, and while an output does not answer, it waits.
 func (l *Live) do(ctx context.Context, f func() error) error {
-	if !l.running.Load() {
-		return ErrNotRunning
-	}
 	a := ask{f, make(chan error, 1)}
 	select {
 	case l.asks <- a:

@@ -1,11 +1,14 @@
 package job
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"weir/internal/codec"
 	"weir/internal/plan"
@@ -14,9 +17,12 @@ import (
 
 // TapLimits bound what a tap takes. Zeros are defaults.
 type TapLimits struct {
-	Rows      int // rows that wait to be read; beyond it the oldest go. DefaultTapRows
+	Rows      int // rows that wait to be read; others are dropped, the oldest first. DefaultTapRows
 	PerSecond int // rows taken in a second; 0 is no limit
 }
+
+// tapPatience is how long Tap waits for the job to be between two epochs.
+const tapPatience = 5 * time.Second
 
 // DefaultTapRows is TapLimits.Rows unless it is set.
 const DefaultTapRows = 1000
@@ -67,7 +73,16 @@ func (l *Live) Tap(name string, limits TapLimits) (*Tapping, error) {
 		limits.Rows = DefaultTapRows
 	}
 	t := &Tapping{live: l, limits: limits, signal: make(chan struct{}, 1), point: tapPoint{name: name}}
-	err := l.do(context.Background(), func() error { return l.attach(t) })
+	ctx, cancel := context.WithTimeout(context.Background(), tapPatience)
+	defer cancel()
+	err := l.do(ctx, func() error { return l.attach(t) })
+	if err != nil {
+		t.end() // it may be attached later
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		s := l.Stats()
+		return nil, fmt.Errorf("the job is %s and has no time for a tap (%s); try again", s.State, s.Reason)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +97,9 @@ func (l *Live) attach(t *Tapping) error {
 	l.taps.mu.Lock()
 	l.taps.list = append(l.taps.list, t)
 	l.taps.mu.Unlock()
+	if t.isClosed() {
+		t.Close()
+	}
 	l.retap()
 	return nil
 }
@@ -223,17 +241,25 @@ func (t *Tapping) take(b *vec.Batch) {
 	if n == 0 {
 		return
 	}
-	shown := vec.Batch{N: b.N, Time: b.Time, Cols: b.Cols}
-	if t.point.output < 0 {
-		shown.Cols = make([]vec.Vec, len(t.cols))
-		for i, c := range t.cols {
-			shown.Cols[i] = b.Cols[c]
+	shown := vec.Batch{N: n, Time: b.Time[:min(n, len(b.Time))]}
+	first := make([]int32, n)
+	for i := range first {
+		first[i] = int32(i)
+	}
+	cols := t.cols
+	if t.point.output >= 0 {
+		cols = nil
+		for c := range b.Cols {
+			cols = append(cols, c)
 		}
 	}
+	shown.Cols = make([]vec.Vec, len(cols))
+	for i, c := range cols {
+		shown.Cols[i].Gather(&b.Cols[c], first)
+	}
 	t.text = t.encode.Encode(t.text[:0], &shown)
-	lines := strings.SplitAfterN(string(t.text), "\n", n+1)
-	for _, line := range lines[:min(n, len(lines))] {
-		t.rows = append(t.rows, []byte(strings.TrimSuffix(line, "\n")))
+	for line := range bytes.Lines(t.text) {
+		t.rows = append(t.rows, bytes.Clone(bytes.TrimSuffix(line, []byte("\n"))))
 	}
 	if over := len(t.rows) - t.limits.Rows; over > 0 {
 		t.rows, t.dropped = t.rows[over:], t.dropped+int64(over)
@@ -284,6 +310,12 @@ func (t *Tapping) Close() {
 		}
 	}
 	l.mu.Unlock()
+}
+
+func (t *Tapping) isClosed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.closed
 }
 
 // end lets no more rows in.

@@ -149,6 +149,8 @@ func (t *testCmd) unreadable(con *console, err error) error {
 			project.RenderNotes(con.err, f.Notes, map[string]string{f.Notes[0].File: f.Text}, con.errColor)
 		} else if p, ok := asProblem(e); ok {
 			p.Render(con.err, con.errColor)
+		} else if _, ok := errors.AsType[*suite.QueryError](e); ok {
+			fmt.Fprintln(con.err, e)
 		} else {
 			plain = append(plain, e)
 		}

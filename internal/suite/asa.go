@@ -114,6 +114,9 @@ func (s *Suite) testConfig(path string, j *project.Job) error {
 	if err := a.findJob(word(v, "Script"), j); err != nil {
 		return err
 	}
+	if ok, err := s.whole(c.job); !ok {
+		return err
+	}
 	cases, _ := look(v, "TestCases")
 	if cases.Kind != testkit.Array {
 		return fmt.Errorf("%s: TestCases is a list of test cases", path)

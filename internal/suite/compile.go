@@ -123,10 +123,23 @@ func compile(j *jobInfo, mocks []mock, steps []string) (*engine, error) {
 
 func bracketed(name string) string { return "[" + strings.ReplaceAll(name, "]", "]]") + "]" }
 
-// queryError is a query that does not compile.
-type queryError struct{ text string }
+// QueryError is a query that does not compile: its findings, drawn.
+type QueryError struct{ text string }
 
-func (e *queryError) Error() string { return e.text }
+func (e *QueryError) Error() string { return e.text }
+
+// whole gives the error of a query that does not parse: nothing can be said of its tests.
+// It is given once.
+func (s *Suite) whole(j *jobInfo) (ok bool, err error) {
+	if !j.broken {
+		return true, nil
+	}
+	if !s.told[j] {
+		s.told[j] = true
+		_, err = compile(j, nil, nil)
+	}
+	return false, err
+}
 
 // failed says why a query does not compile, in the words of weir check. Findings behind own
 // are about a step that cannot be looked at.
@@ -142,7 +155,7 @@ func (e *engine) failed(list diag.List, own int, steps []string) error {
 		}
 		diag.Render(&b, e.file, e.text, d, false)
 	}
-	return &queryError{strings.TrimRight(b.String(), "\n")}
+	return &QueryError{strings.TrimRight(b.String(), "\n")}
 }
 
 func (m *mock) replaces(f project.Function) bool {
@@ -171,7 +184,7 @@ func environment(j *jobInfo, mocks []mock, steps []string) (plan.Env, error) {
 		}
 	}
 	if len(notes) > 0 {
-		return env, &queryError{(&Findings{Notes: notes}).Error()}
+		return env, &QueryError{(&Findings{Notes: notes}).Error()}
 	}
 	for _, step := range steps {
 		env.Outputs = append(env.Outputs, stepOutput(step))

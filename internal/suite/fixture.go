@@ -70,6 +70,9 @@ func (s *Suite) fixtures(dir string, j *project.Job) error {
 	} else if info, err = s.fixtureJob(dir); err != nil {
 		return err
 	}
+	if ok, err := s.whole(info); !ok {
+		return err
+	}
 	c := &asaConfig{path: dir, dir: dir, job: info, script: info.QueryFile}
 	a := &asaReader{s: s, f: newTextFile(dir, dir, ""), c: c}
 	var tests []*Test

@@ -53,6 +53,11 @@ func (s *Suite) readTests(path string, j *project.Job) error {
 	if err := r.findJob(root, j); err != nil {
 		return err
 	}
+	if r.info != nil {
+		if ok, err := s.whole(r.info); !ok {
+			return err
+		}
+	}
 	if n := root.get("functions"); n != nil && r.info != nil {
 		r.mocks = r.functions(n, nil)
 	}

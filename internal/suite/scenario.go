@@ -128,6 +128,7 @@ type jobInfo struct {
 	outputs []string
 	steps   []string
 	inputs  []string // streams and reference data
+	broken  bool     // the query does not parse
 }
 
 // systemStreams are the streams that every job has.
@@ -140,8 +141,8 @@ func inspect(j *project.Job) *jobInfo {
 	for _, in := range j.Inputs {
 		info.inputs = append(info.inputs, in.Name)
 	}
-	script, _ := saql.Parse(j.Query)
-	info.script = script
+	script, found := saql.Parse(j.Query)
+	info.script, info.broken = script, found.HasErrors()
 	for _, st := range script.Stmts {
 		q, ok := st.(*saql.Query)
 		if !ok {

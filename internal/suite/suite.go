@@ -25,7 +25,8 @@ type Suite struct {
 	jobs    map[string]*jobInfo       // by path
 	infos   map[*project.Job]*jobInfo // what their queries name
 	asa     map[string]*asaConfig     // by path
-	walked  map[string]bool           // job folders that have been read
+	walked  map[string]bool           // folders of cases that have been read
+	told    map[*jobInfo]bool         // queries that do not parse, of which has been told
 	errs    []error
 }
 
@@ -55,7 +56,7 @@ type Test struct {
 
 // Load reads the tests of files and directories. The error has all that is wrong with them.
 func Load(paths []string, o Options) (*Suite, error) {
-	s := &Suite{o: o, jobs: map[string]*jobInfo{}, infos: map[*project.Job]*jobInfo{}, asa: map[string]*asaConfig{}, walked: map[string]bool{}}
+	s := &Suite{o: o, jobs: map[string]*jobInfo{}, infos: map[*project.Job]*jobInfo{}, walked: map[string]bool{}, told: map[*jobInfo]bool{}}
 	for _, p := range paths {
 		s.keep(s.path(p))
 	}

@@ -103,6 +103,9 @@ func (t *testCmd) once(con *console) (*suite.Suite, error) {
 	var results []*suite.Result
 	for r := range runTests(s, o, bar) {
 		results = append(results, r)
+		if t.Update {
+			continue // what is right after the update is not shown
+		}
 		bar.clear()
 		if err := out.show(r); err != nil {
 			return s, err
@@ -110,11 +113,11 @@ func (t *testCmd) once(con *console) (*suite.Suite, error) {
 	}
 	bar.clear()
 	if t.Update {
-		if err := t.update(con, s, results); err != nil {
+		if err := out.update(results); err != nil {
 			return s, err
 		}
 	}
-	return s, out.end(s, results)
+	return s, out.end(results)
 }
 
 // load reads all tests; every file that cannot be read is named.
@@ -176,6 +179,7 @@ type testOutput struct {
 	enc     *json.Encoder
 	failed  int
 	skipped int
+	updated int
 	broken  bool
 	said    map[string]bool // queries that do not compile, which have been shown
 }
@@ -223,7 +227,7 @@ func (o *testOutput) show(r *suite.Result) error {
 }
 
 // end writes the reports and the last line.
-func (o *testOutput) end(s *suite.Suite, results []*suite.Result) error {
+func (o *testOutput) end(results []*suite.Result) error {
 	if o.t.JUnit != "" {
 		f, err := createFile("--junit", o.t.JUnit)
 		if err != nil {
@@ -245,6 +249,9 @@ func (o *testOutput) end(s *suite.Suite, results []*suite.Result) error {
 	if o.skipped > 0 {
 		line += fmt.Sprintf(", %d skipped", o.skipped)
 	}
+	if o.updated > 0 {
+		line += fmt.Sprintf(", %d updated", o.updated)
+	}
 	if _, err := fmt.Fprintln(o.con.out, line); err != nil {
 		return err
 	}
@@ -261,8 +268,8 @@ func (o *testOutput) status() error {
 	return nil
 }
 
-// update rewrites test files and shows what changed.
-func (t *testCmd) update(con *console, s *suite.Suite, results []*suite.Result) error {
+// update rewrites test files, and shows what changed and what is still wrong.
+func (o *testOutput) update(results []*suite.Result) error {
 	changes, err := suite.Update(results)
 	if err != nil {
 		return usage("--update: %w", err)
@@ -271,9 +278,17 @@ func (t *testCmd) update(con *console, s *suite.Suite, results []*suite.Result) 
 		if err := os.WriteFile(c.Path, []byte(c.Text), 0o644); err != nil {
 			return usage("--update: %w", err)
 		}
-		fmt.Fprint(con.out, c.Diff)
+		if !o.t.JSON {
+			fmt.Fprint(o.con.out, c.Diff)
+		}
 		for _, r := range c.Results {
 			r.OK, r.Failures = true, nil
+			o.updated++
+		}
+	}
+	for _, r := range results {
+		if err := o.show(r); err != nil {
+			return err
 		}
 	}
 	return nil

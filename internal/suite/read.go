@@ -229,6 +229,7 @@ func (r *fileReader) tests(n *node) {
 
 // test reads one test.
 func (r *fileReader) test(n *node) *Test {
+	before := len(r.f.notes)
 	r.known(n, testKeys)
 	sc := &scenario{job: r.info, day: r.day, place: r.f.place(n.start), sample: true,
 		policies:   policies{late: r.info.Late, outOfOrder: r.info.OutOfOrder, drop: r.info.Drop},
@@ -259,7 +260,9 @@ func (r *fileReader) test(n *node) *Test {
 	get("shuffle", func(v *node) { sc.shuffle = r.shuffle(sc, v) })
 	sc.mocks = r.mocks
 	get("functions", func(v *node) { sc.mocks = r.functions(v, r.mocks) })
-	r.complete(sc, n)
+	if len(r.f.notes) == before {
+		r.complete(sc, n)
+	}
 	return t
 }
 

@@ -122,7 +122,22 @@ func (f *textFile) place(offset int) project.Place {
 
 // fail adds an error about the text at an offset.
 func (f *textFile) fail(offset int, hint, format string, args ...any) {
-	f.notes = append(f.notes, project.Note{Place: f.place(offset), Text: fmt.Sprintf(format, args...), Hint: hint})
+	f.notes = append(f.notes, project.Note{Place: f.place(offset), Width: f.width(offset), Text: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// width is how much of a line the word or text at an offset takes, in code points.
+func (f *textFile) width(offset int) int {
+	rest := f.text[min(offset, len(f.text)):]
+	if rest == "" {
+		return 1
+	}
+	if rest[0] == '"' || rest[0] == '\'' {
+		rest = rest[:f.scalarEnd(&node{start: offset, kind: textNode})-offset]
+		rest, _, _ = strings.Cut(rest, "\n")
+	} else if end := strings.IndexAny(rest, " ,[]{}\r\n"); end >= 0 {
+		rest = strings.TrimSuffix(rest[:end], ":")
+	}
+	return max(1, utf8.RuneCountInString(rest))
 }
 
 // err is what was found, nil if nothing was.

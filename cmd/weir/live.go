@@ -110,7 +110,7 @@ func (r *runCmd) openLive(ctx context.Context, con *console, j *project.Job, a *
 	case start.From == job.StartLast && len(kept) == 0:
 		return nil, usage("--from last: there is no state in %s to go on from", dir)
 	case start.From != job.StartLast && len(kept) > 0 && !r.DiscardState:
-		return nil, usage("the job has state in %s and goes on where it was; --from %s needs --discard-state to forget that", dir, r.From)
+		fmt.Fprintln(con.err, con.paint(con.errColor, dim, fmt.Sprintf("the job has state in %s and goes on where it was; --from %s is where it would begin without", dir, r.From)))
 	}
 	fs, err := disk.At(dir)
 	if err != nil {

@@ -59,11 +59,16 @@ func (p *play) run(t testing.TB) *play {
 		p.drops = append(p.drops, fmt.Sprintf("%s %d: %v", f.name(input), f.at[input]+row, reason))
 	}
 	build := func() (*exec.Graph, error) { return exec.Build(compiled, o) }
+	again := func() (*exec.Graph, error) {
+		o := o
+		o.Shards = f.r.IntN(5)
+		return exec.Build(compiled, o)
+	}
 	g, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.err = f.run(g, build)
+	p.err = f.run(g, again)
 	p.counts = f.graph.Counts
 	return p
 }

@@ -59,6 +59,20 @@ func restored(p *plan.Plan, shards int, b []byte, events []twinEvent) error {
 	return newFeeder(p, names, lists, true, twinWay{cut: 3}).run(g, nil)
 }
 
+// kept is restored for a graph of another plan.
+func kept(p *plan.Plan, shards int, b []byte, events []twinEvent) error {
+	g, err := exec.Build(p, exec.Options{Late: 5 * vec.Second, OutOfOrder: 3 * vec.Second, Shards: shards})
+	if err != nil {
+		return err
+	}
+	if _, err := g.RestoreKept(b); err != nil {
+		return err
+	}
+	names := []string{"a", "b"}[:len(p.Inputs)]
+	lists := [][]twinEvent{events, events}[:len(p.Inputs)]
+	return newFeeder(p, names, lists, true, twinWay{cut: 3}).run(g, nil)
+}
+
 // snapshots gives snapshots of a query on its way.
 func snapshots(t testing.TB, p *plan.Plan, shards int, events []twinEvent) [][]byte {
 	var out [][]byte
@@ -104,8 +118,9 @@ func FuzzRestore(f *testing.F) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		restored(p, int(shards%3), b, events)
+		kept(p, int(shards%3), b, events)
 		runtime.ReadMemStats(&after)
-		if took, most := after.TotalAlloc-before.TotalAlloc, uint64(8<<20+4096*len(b)); took > most {
+		if took, most := after.TotalAlloc-before.TotalAlloc, uint64(8<<20+8192*len(b)); took > most {
 			t.Errorf("%d bytes taken for %d bytes of snapshot", took, len(b))
 		}
 	})
@@ -139,6 +154,9 @@ func TestRestoreDamaged(t *testing.T) {
 			}
 			if restored(p, 1+i%2, b, events) == nil {
 				fine++
+			}
+			if r.IntN(4) == 0 {
+				kept(p, 1+i%2, b, events)
 			}
 		}
 		if fine == 300 {

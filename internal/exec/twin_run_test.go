@@ -190,7 +190,11 @@ func (rd *twinRound) engine(p *plan.Plan, w twinWay) (out twinOutcome, err error
 	if err != nil {
 		return out, err
 	}
-	err = f.run(g, func() (*exec.Graph, error) { return exec.Build(p, o) })
+	err = f.run(g, func() (*exec.Graph, error) {
+		o := o
+		o.Shards = f.r.IntN(5) // a snapshot of any number of shards goes on with any other
+		return exec.Build(p, o)
+	})
 	slices.Sort(out.drops)
 	dropped := int64(0)
 	for _, n := range f.graph.Counts.Dropped {
@@ -279,10 +283,17 @@ func (f *feeder) reload(again func() (*exec.Graph, error)) error {
 	if err != nil {
 		return err
 	}
-	if err := g.Restore(snap); err != nil {
+	if f.r.IntN(3) > 0 {
+		err = g.Restore(snap)
+	} else {
+		var report exec.Reloaded
+		if report, err = g.RestoreKept(snap); err == nil && len(report.New)+len(report.Dropped) > 0 {
+			err = fmt.Errorf("the same plan keeps %q, begins %q and drops %q", report.Kept, report.New, report.Dropped)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	g.Counts = f.graph.Counts
 	f.graph = g
 	return nil
 }

@@ -210,6 +210,9 @@ func (p *Plan) whatOf(n *Node) string {
 	switch op := n.Op.(type) {
 	case *Stamp:
 		text, _, _ = strings.Cut(text, ";")
+		if src, ok := n.In[0].Op.(*Source); ok {
+			text = "time of input " + quote(p.Inputs[src.Input].Name) + strings.TrimPrefix(text, "time")
+		}
 	case *Group:
 		in := x.columns(n.In[0])
 		for _, w := range op.Windows {

@@ -38,8 +38,7 @@ type StateError struct {
 }
 
 func (e *StateError) Error() string {
-	return fmt.Sprintf("the state of %s cannot be kept: %s; start it empty with --discard-state, or give the changed step another name beside the old one",
-		strings.Join(e.Steps, ", "), e.Reason)
+	return fmt.Sprintf("the state of %s cannot be kept: %s; --discard-state lets it begin empty", strings.Join(e.Steps, ", "), e.Reason)
 }
 
 // Reload goes over to another version of the job between two epochs, whole or not at all:
@@ -149,12 +148,17 @@ func (l *Live) succeed(next *successor, report *ReloadReport, o ReloadOptions) e
 			report.Inputs = append(report.Inputs, p.Inputs[i].Name)
 		}
 	}
+	if !o.DiscardState {
+		if err := lostSteps(l.spec.Plan, p); err != nil {
+			return err
+		}
+	}
 	g, err := l.build(next.spec, next.inputs)
 	if err != nil {
 		return err
 	}
 	next.graph = g
-	kept, err := carry(g, l.graph.Freeze().Bytes(), samePlan(l.spec.Plan, p), o.DiscardState)
+	kept, err := carry(g, l.graph.Snapshot(), o.DiscardState)
 	if err != nil {
 		return err
 	}
@@ -273,28 +277,40 @@ func (l *Live) reopen(old *successor) error {
 	return nil
 }
 
-// samePlan reports whether two plans have the same operators: what differs is around them.
-func samePlan(a, b *plan.Plan) bool {
-	if a.Src != b.Src || a.Level != b.Level || len(a.Nodes) != len(b.Nodes) {
-		return false
+// carry brings the state of a graph, of whatever version, into a new one. Unless discard is
+// set, a step that would lose its state is a *StateError.
+func carry(g *exec.Graph, image []byte, discard bool) (ReloadReport, error) {
+	kept, err := g.RestoreKept(image)
+	if err != nil {
+		return ReloadReport{}, err
 	}
-	for i := range a.Inputs {
-		if i >= len(b.Inputs) || !strings.EqualFold(a.Inputs[i].Name, b.Inputs[i].Name) || len(a.Inputs[i].Fields) != len(b.Inputs[i].Fields) {
-			return false
+	report := ReloadReport{Kept: kept.Kept, New: kept.New, Dropped: kept.Dropped}
+	var lost []string
+	for _, name := range kept.New {
+		if slices.Contains(kept.Dropped, name) && !slices.Contains(lost, name) {
+			lost = append(lost, name)
 		}
 	}
-	return len(a.Inputs) == len(b.Inputs)
+	if len(lost) > 0 && !discard {
+		return report, &StateError{lost, "it computes something else now"}
+	}
+	return report, nil
 }
 
-// carry brings the state of a graph into that of another version.
-func carry(g *exec.Graph, image []byte, same, discard bool) (ReloadReport, error) {
-	if same {
-		return ReloadReport{}, g.Restore(image)
+// lostSteps refuses a plan in which a step would lose its state.
+func lostSteps(old, new *plan.Plan) error {
+	var e StateError
+	var reasons []string
+	for _, c := range plan.Diff(old, new) {
+		if c.Fate == plan.Lost {
+			e.Steps, reasons = append(e.Steps, c.Step), append(reasons, c.String())
+		}
 	}
-	if !discard {
-		return ReloadReport{}, &StateError{Reason: "the query has changed"}
+	if len(reasons) == 0 {
+		return nil
 	}
-	return ReloadReport{}, nil
+	e.Reason = strings.Join(reasons, "; ")
+	return &e
 }
 
 func isState(err error) bool {

@@ -174,13 +174,15 @@ func (l *Live) Run(ctx context.Context) error {
 	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	l.ctx, l.work = ctx, work
-	var late *time.Timer
-	unhook := context.AfterFunc(ctx, func() { late = time.AfterFunc(graceful, stopWork) })
+	finished, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		endLate(ctx, finished, stopWork)
+	}()
 	err := guarded(l.all)
-	if !unhook() && late != nil {
-		late.Stop()
-	}
 	l.shut()
+	close(finished)
+	<-watched
 	stopWork()
 	state, reason := Completed, ""
 	switch {
@@ -197,6 +199,23 @@ func (l *Live) Run(ctx context.Context) error {
 		err = failed
 	}
 	return err
+}
+
+// endLate ends the calls of sources and sinks that still do not answer a while after the job
+// was told to stop.
+func endLate(ctx context.Context, finished <-chan struct{}, stop func()) {
+	select {
+	case <-ctx.Done():
+	case <-finished:
+		return
+	}
+	t := time.NewTimer(graceful)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		stop()
+	case <-finished:
+	}
 }
 
 // all is Run from the first file to the last.

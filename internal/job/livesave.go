@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"weir/internal/connect"
+	"weir/internal/exec"
 )
 
 // saved is the end of writing a checkpoint.
@@ -18,6 +19,7 @@ type saved struct {
 	pause    time.Duration
 	took     time.Duration
 	done     map[string]connect.Position
+	image    *exec.Image
 }
 
 // save starts a checkpoint: sinks are synced and the graph is frozen at once, all else happens
@@ -46,7 +48,7 @@ func (l *Live) save() error {
 			r.size, err = l.checkpoints.write(s)
 			return err
 		})
-		r.took = l.now().Sub(began)
+		r.took, r.image = l.now().Sub(began), image
 		s.Image = nil
 		out <- r
 	}(l.saving)
@@ -66,6 +68,7 @@ func (l *Live) await() error {
 // good, and the manifest with it.
 func (l *Live) saved(s saved) error {
 	l.saving = nil
+	l.graph.Release(s.image)
 	for _, w := range l.savers {
 		w <- s.err
 	}
@@ -194,13 +197,12 @@ func (s *snapshot) inputsOf(l *Live) []*liveInput {
 
 // restore brings a new graph to where the checkpoint is.
 func (l *Live) restore(s *snapshot) error {
-	same := s.Query == l.spec.Plan.Src && len(s.Inputs) == len(l.spec.Plan.Inputs)
-	report, err := carry(l.graph, s.Image, same, false)
-	if err == nil && !same {
-		l.log.Info("the query has changed since the last checkpoint", "kept", report.Kept, "new", report.New, "gone", report.Dropped)
-	}
+	report, err := carry(l.graph, s.Image, false)
 	if err != nil && !isState(err) {
 		return fmt.Errorf("the checkpoint of epoch %d: %w", s.Epoch, err)
+	}
+	if err == nil && len(report.New)+len(report.Dropped) > 0 {
+		l.log.Info("the query has changed since the last checkpoint", "kept", report.Kept, "new", report.New, "gone", report.Dropped)
 	}
 	return err
 }

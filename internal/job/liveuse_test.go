@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -470,9 +471,10 @@ func TestLiveRedrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newLiveCase(t, plainQuery)
 		c.spec.Outputs[0].OnError = OnErrorDeadLetter
-		picky := true
+		var picky atomic.Bool
+		picky.Store(true)
 		c.target.reject = func(row string) *connect.RowError {
-			if picky && strings.Contains(row, "7") {
+			if picky.Load() && strings.Contains(row, "7") {
 				return &connect.RowError{Name: "X", Reason: "no sevens"}
 			}
 			return nil
@@ -481,7 +483,7 @@ func TestLiveRedrive(t *testing.T) {
 		c.source.add("p", memEvent{`{"n":`, moment(1)}, event(7, 7), event(8, 8))
 		l, stop := c.start(t)
 		time.Sleep(time.Second)
-		picky = false
+		picky.Store(false)
 		if err := l.Redrive(t.Context(), []Redriven{{1, []byte(`{"n":100}`)}, {ID: 2}}); err != nil {
 			t.Fatal(err)
 		}
@@ -667,6 +669,80 @@ func TestLiveReload(t *testing.T) {
 		}
 		if rows, err := tap.Next(t.Context()); err != nil || len(rows.Rows) == 0 {
 			t.Errorf("the tap has %d rows, error %v", len(rows.Rows), err)
+		}
+	})
+}
+
+// TestLiveReloadQuery: steps that have not changed keep their state, those that cannot are
+// named, and then nothing has changed.
+func TestLiveReloadQuery(t *testing.T) {
+	const counts = `WITH w AS (SELECT k, COUNT(*) AS c FROM e TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 10)) `
+	f := func(name string, change func(l *Live, c *liveCase, spec LiveSpec), rows int) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c := newLiveCase(t, counts+`SELECT k, c INTO o FROM w`)
+			c.spec.Outputs[0].ID, c.spec.Inputs[0].ID = "1", "1"
+			l, stop := c.start(t)
+			c.source.add("p", texts(0, 25)...)
+			time.Sleep(time.Second)
+			change(l, c, c.spec)
+			c.source.add("p", texts(25, 35)...)
+			c.source.end()
+			time.Sleep(2 * time.Second)
+			if s := l.Stats(); s.State != Completed {
+				t.Errorf("%s: %s, %s", name, s.State, s.Reason)
+			}
+			mustStop(t, stop)
+			if got := len(c.target.all()); got != rows {
+				t.Errorf("%s: %d rows: %s", name, got, strings.Join(c.target.all(), ""))
+			}
+		})
+	}
+	f("a filter behind", func(l *Live, c *liveCase, spec LiveSpec) {
+		spec.Plan = compile(t, counts+`SELECT k, c, 'new' AS v INTO o FROM w WHERE k <> 'k0'`)
+		if r, err := l.Reload(context.Background(), spec, ReloadOptions{}); err != nil || len(r.Kept) == 0 || len(r.Outputs) != 1 {
+			t.Errorf("%+v, error %v", r, err)
+		}
+	}, 7+8)
+	f("another window", func(l *Live, c *liveCase, spec LiveSpec) {
+		spec.Plan = compile(t, strings.Replace(counts, "10", "5", 1)+`SELECT k, c INTO o FROM w`)
+		_, err := l.Reload(context.Background(), spec, ReloadOptions{})
+		var lost *StateError
+		if !errors.As(err, &lost) || len(lost.Steps) != 1 || lost.Steps[0] != "w" || !strings.Contains(err.Error(), "--discard-state") {
+			t.Errorf("error %v", err)
+		}
+	}, 19)
+	f("another window, without state", func(l *Live, c *liveCase, spec LiveSpec) {
+		spec.Plan = compile(t, strings.Replace(counts, "10", "5", 1)+`SELECT k, c INTO o FROM w`)
+		if _, err := l.Reload(context.Background(), spec, ReloadOptions{DiscardState: true}); err != nil {
+			t.Errorf("error %v", err)
+		}
+	}, 7+22)
+}
+
+// TestLiveOtherQuery: a job that is started with another query keeps what it can, or says what
+// it cannot.
+func TestLiveOtherQuery(t *testing.T) {
+	const query = `SELECT k, COUNT(*) AS c INTO o FROM e TIMESTAMP BY at GROUP BY k, TumblingWindow(second, 10)`
+	synctest.Test(t, func(t *testing.T) {
+		c := newLiveCase(t, query)
+		_, stop := c.start(t)
+		c.source.add("p", texts(0, 25)...)
+		time.Sleep(time.Second)
+		mustStop(t, stop)
+		c.spec.Plan = compile(t, strings.Replace(query, "10", "20", 1))
+		if _, err := c.run(t); err == nil || !isState(err) {
+			t.Errorf("error %v", err)
+		}
+		c.spec.Plan = compile(t, query+`; SELECT n INTO o2 FROM e TIMESTAMP BY at WHERE n > 24`)
+		c.spec.Outputs = append(c.spec.Outputs, LiveOutput{Name: "o2", Open: (&memTarget{}).open})
+		c.source.add("p", texts(25, 35)...)
+		c.source.end()
+		if _, err := c.run(t); err != nil {
+			t.Fatal(err)
+		}
+		if got := len(c.target.all()); got != 19 {
+			t.Errorf("%d rows", got)
 		}
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,11 +96,23 @@ var simStart = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of the clock of a 
 
 // simFaults are the faults of a run; nil is a calm one.
 type simFaults struct {
-	*rand.Rand
+	mu   sync.Mutex
+	rand *rand.Rand
 	seen map[string]int
 }
 
-func (f *simFaults) note(kind string) { f.seen[kind]++ }
+func (f *simFaults) note(kind string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen[kind]++
+}
+
+// IntN is a number below n.
+func (f *simFaults) IntN(n int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rand.IntN(n)
+}
 
 // simRun is a run of a world.
 type simRun struct {
@@ -108,7 +122,8 @@ type simRun struct {
 	source *memSource
 	target map[string]*memTarget                 // by output
 	fault  func(op string) (before, after error) // of all outputs
-	dead   bool                                  // the process has died in a call of an output
+	calls  int                                   // of outputs until it dies in one
+	dead   atomic.Bool                           // the process has died in a call of an output
 	live   *Live
 }
 
@@ -157,10 +172,10 @@ func (r *simRun) faults() {
 			return errors.New("the source does not answer")
 		}
 	}
-	calls := f.IntN(400)
+	r.calls = 1 + f.IntN(400)
 	wild := f.IntN(2) == 0
 	r.fault = func(op string) (before, after error) {
-		if r.dead {
+		if r.dead.Load() {
 			return errDead, nil
 		}
 		if op == "write" { // an error of Write leaves nothing behind
@@ -170,8 +185,8 @@ func (r *simRun) faults() {
 				}
 			}()
 		}
-		if calls--; calls == 0 {
-			r.dead = true
+		if r.calls--; r.calls == 0 {
+			r.dead.Store(true)
 			if f.IntN(2) == 0 {
 				f.note("death before " + op)
 				return errDead, nil
@@ -284,19 +299,20 @@ func (r *simRun) order() {
 
 func (r *simRun) down() bool {
 	_, err := r.disk.Stat(".")
-	return errors.Is(err, disk.ErrPower) || r.dead
+	return errors.Is(err, disk.ErrPower) || r.dead.Load()
 }
 
 // revive turns the power on again.
 func (r *simRun) revive() {
-	if r.dead {
+	if r.dead.Load() {
 		if r.f.IntN(2) == 0 {
 			r.disk.Crash()
 		} else {
 			r.disk.Kill()
 		}
 	}
-	r.dead = false
+	r.dead.Store(false)
+	r.calls = 1 + r.f.IntN(800)
 	r.disk.Limit(-1)
 	r.disk.Restart()
 	if r.f.IntN(2) == 0 {
@@ -444,7 +460,7 @@ func TestSimulation(t *testing.T) {
 		})
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, seed)
-			got := w.run(t, &simFaults{rand.New(rand.NewPCG(seed, 2)), seen})
+			got := w.run(t, &simFaults{rand: rand.New(rand.NewPCG(seed, 2)), seen: seen})
 			if d := w.differ(results[seed], got); d != "" {
 				t.Errorf("seed %d (go test ./internal/job -run Simulation -rounds 1 -seed %d): %s\n%s", seed, seed, w.query, d)
 			}

@@ -15,10 +15,10 @@ type faults struct {
 	word string
 	done bool
 	// left counts statements until one fails; 0: none does.
-	left    int
-	down    bool // nobody can connect
-	wasHit  bool
-	history []string
+	left   int
+	down   bool // nobody can connect
+	wasHit bool
+	seen   func(text string) // told of every statement with arguments, before it runs
 }
 
 // set disturbs the next statement that begins with a word: it is carried out or not, and the
@@ -127,6 +127,9 @@ type faultyStmt struct {
 }
 
 func (s *faultyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	if s.f.seen != nil {
+		s.f.seen(s.text)
+	}
 	fail, done := s.f.before(s.text)
 	if fail && !done {
 		return nil, errLost

@@ -253,3 +253,34 @@ func passingError(t testing.TB, err error) {
 		t.Fatalf("the error is %v; it must be one that may go away", err)
 	}
 }
+
+// speed writes rows of four columns and logs how many a second.
+func (b *base) speed(t *testing.T) {
+	for _, mode := range []string{modeInsert, modeUpsert} {
+		b.drop("t")
+		b.exec(t, b.sql(`CREATE TABLE t (k <bigint> PRIMARY KEY, s <text>, f <double>, d <time>)`))
+		more := map[string]any{"table": "t", "mode": mode}
+		if mode == modeUpsert {
+			more["key"] = []string{"k"}
+		}
+		p := b.start(t, output{more: more, cols: []string{"k", "s", "f", "d"}, name: mode})
+		const epochs, rows = 10, 5000
+		took := time.Duration(0)
+		for e := range epochs {
+			var list [][]any
+			for i := range rows {
+				list = append(list, []any{e*rows + i, "a text of usual length", 1.5, vec.FromCivil(2026, 1, 1) + vec.Time(i)*vec.Second})
+			}
+			batch := batchOf(list...)
+			start := time.Now()
+			if err := p.sink.Write(context.Background(), int64(e)+1, batch); err != nil {
+				t.Fatal(err)
+			}
+			p.prepare(int64(e) + 1)
+			p.commit(int64(e) + 1)
+			took += time.Since(start)
+		}
+		b.check(t, "SELECT COUNT(*) FROM t", fmt.Sprint(epochs*rows))
+		t.Logf("%s %s: %.0f rows/s, %.1f ms an epoch of %d rows", b.dialect.name, mode, epochs*rows/took.Seconds(), took.Seconds()*1000/epochs, rows)
+	}
+}

@@ -116,3 +116,5 @@ func (b *base) suiteRows() ([]connecttest.Row, error) {
 func TestSQLiteSuite(t *testing.T) { newSQLite(t).suite(t, nil) }
 
 func TestSQLite(t *testing.T) { newSQLite(t).cases(t) }
+
+func TestSQLiteSpeed(t *testing.T) { newSQLite(t).speed(t) }

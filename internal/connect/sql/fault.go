@@ -19,7 +19,7 @@ func commonFault(err error) fault {
 	switch {
 	case errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid), errors.As(err, &verify):
 		return fault{kind: permanent, hint: "the certificate of the server is not trusted: name its authority by ca:, or set tls: require if the network is trusted"}
-	case errors.As(err, &record), strings.Contains(err.Error(), "refused TLS"), strings.Contains(err.Error(), "does not support TLS"):
+	case errors.As(err, &record), strings.Contains(err.Error(), "refused TLS"), strings.Contains(err.Error(), "does not support TLS"), strings.Contains(err.Error(), "does not support encryption"):
 		return fault{kind: permanent, hint: "the server offers no encryption: switch it on there, or set tls: disable if the network is trusted"}
 	}
 	return fault{kind: again}

@@ -50,7 +50,7 @@ type Sink struct {
 	bad     map[int]*verdict
 	cuts    map[int]bool
 	careful bool
-	skipped int64 // rows of the open transaction whose key was there
+	skipped int64 // rows of the open transaction whose key was there, and which the database left out
 
 	skippedRows atomic.Int64
 	skipLogged  time.Time
@@ -379,6 +379,11 @@ func (s *Sink) commit(ctx context.Context, epoch int64) error {
 
 // finished ends an epoch that is in the database.
 func (s *Sink) finished(epoch int64) {
+	for _, v := range s.bad {
+		if v.name == "" {
+			s.skipped++
+		}
+	}
 	if s.skipped > 0 {
 		total := s.skippedRows.Add(s.skipped)
 		if now := s.env.Now(); now.Sub(s.skipLogged) >= time.Minute {

@@ -218,8 +218,7 @@ func (s *Sink) put(ctx context.Context, run []*row) error {
 	half := len(run) / 2
 	if half == 0 {
 		if f.kind == duplicate && s.mode == modeIgnore {
-			s.skipped++
-			s.refuse(run[0], refusal{}) // to be left out, and not to be told of
+			s.refuse(run[0], refusal{}) // to be left out and counted, and not to be told of
 			s.bad[run[0].at].told = true
 		} else {
 			s.refuse(run[0], refusal{f.name, s.outside(f.column), s.clean.clean(err.Error())})

@@ -18,6 +18,7 @@ type faults struct {
 	left   int
 	down   bool // nobody can connect
 	wasHit bool
+	text   func(text string) // told of every statement
 	seen   func(text string) // told of every statement with arguments, before it runs
 }
 
@@ -51,6 +52,9 @@ var errLost = errors.New("connection reset by peer")
 func (f *faults) before(text string) (fail, done bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.text != nil {
+		f.text(text)
+	}
 	if f.word != "" && strings.HasPrefix(text, f.word) {
 		f.word = ""
 		return true, f.done

@@ -84,7 +84,7 @@ func postgresConnector(c connect.Config, roots *x509.CertPool) (driver.Connector
 		mode := map[string]string{tlsVerify: "verify-full", tlsRequire: "require", tlsDisable: "disable"}[tlsMode(c, c.Text("host"))]
 		// A value is quoted as libpq has it: it may have any character.
 		pair := func(key, value string) string {
-			return key + "='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "' "
+			return key + "='" + quoted.Replace(value) + "' "
 		}
 		dsn = pair("host", c.Text("host")) + pair("port", fmt.Sprint(or(portOf(c), "5432"))) + pair("sslmode", mode)
 		for key, value := range map[string]string{"dbname": c.Text("database"), "user": c.Text("user"), "password": c.Secret("password").Expose()} {

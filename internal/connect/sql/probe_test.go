@@ -29,13 +29,12 @@ type probe struct {
 
 // output is the settings of a sink under test.
 type output struct {
-	more    map[string]any
-	cols    []string // names; nil: rows have their own
-	types   []vec.Kinds
-	name    string
-	wrap    func(driver.Connector) driver.Connector
-	job     string
-	created bool // nothing is done with the database before the first epoch
+	more  map[string]any
+	cols  []string // names; nil: rows have their own
+	types []vec.Kinds
+	name  string
+	wrap  func(driver.Connector) driver.Connector
+	job   string
 }
 
 // start opens a sink and asks for its last epoch, as the runner does.

@@ -120,7 +120,7 @@ func (r *rows) read(columns int) *rowReader {
 	if r.onDsk > 0 {
 		in = io.MultiReader(bufio.NewReaderSize(io.NewSectionReader(r.file, 0, r.onDsk), 1<<16), in)
 	}
-	return &rowReader{in: in, columns: columns, own: r.own}
+	return &rowReader{in: in, left: r.onDsk + int64(len(r.mem)), columns: columns, own: r.own}
 }
 
 // memory reads a slice.
@@ -138,6 +138,7 @@ func (m *memory) Read(p []byte) (int, error) {
 // rowReader reads rows again.
 type rowReader struct {
 	in      io.Reader
+	left    int64 // bytes
 	columns int
 	own     bool
 	at      int
@@ -150,7 +151,12 @@ func (r *rowReader) next() (*row, int, error) {
 		return nil, 0, err
 	}
 	size := int(binary.LittleEndian.Uint32(head[:])) - 8
-	body := make([]byte, max(size, 0))
+	r.left -= int64(len(head))
+	if size < 0 || int64(size) > r.left {
+		return nil, 0, errDamaged
+	}
+	r.left -= int64(size)
+	body := make([]byte, size)
 	if _, err := io.ReadFull(r.in, body); err != nil {
 		return nil, 0, errors.Join(errDamaged, err)
 	}

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -17,7 +18,8 @@ type secrets []string
 func secretsOf(d *dialect, c connect.Config) secrets {
 	var s secrets
 	add := func(text string) {
-		for _, form := range []string{text, url.QueryEscape(text), url.PathEscape(text), url.UserPassword("", text).String()[1:]} {
+		for _, form := range []string{text, url.QueryEscape(text), url.PathEscape(text), url.UserPassword("", text).String()[1:],
+			quoted.Replace(text), fmt.Sprintf("%q", text)[1 : len(fmt.Sprintf("%q", text))-1]} {
 			if form != "" && !slices.Contains(s, form) {
 				s = append(s, form)
 			}
@@ -32,6 +34,9 @@ func secretsOf(d *dialect, c connect.Config) secrets {
 	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
 	return s
 }
+
+// quoted writes a text as it stands in the quotes of a connection string of libpq.
+var quoted = strings.NewReplacer(`\`, `\\`, `'`, `\'`)
 
 // clean puts *** in the place of every secret.
 func (s secrets) clean(text string) string {

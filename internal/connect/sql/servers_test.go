@@ -22,7 +22,7 @@ func newServer(t testing.TB, d *dialect, variable string) *base {
 	if dsn == "" {
 		t.Fatalf("%s is not set: run this test by \"make servers\"", variable)
 	}
-	b := &base{dialect: d, config: map[string]any{"dsn": secret(dsn)}, control: os.Getenv(variable + "_CONTROL")}
+	b := &base{dialect: d, config: map[string]any{"dsn": secret(dsn)}}
 	b.open(t)
 	return b
 }
@@ -30,8 +30,9 @@ func newServer(t testing.TB, d *dialect, variable string) *base {
 // ctl stops, kills or starts the server.
 func (b *base) ctl(t testing.TB, what string) {
 	t.Helper()
-	if out, err := exec.Command(b.control, what).CombinedOutput(); err != nil {
-		t.Fatalf("%s %s: %v\n%s", b.control, what, err, out)
+	control := os.Getenv(map[*dialect]string{postgresDialect: "WEIR_TEST_POSTGRES_CONTROL", mysqlDialect: "WEIR_TEST_MARIADB_CONTROL"}[b.dialect])
+	if out, err := exec.Command(control, what).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", control, what, err, out)
 	}
 }
 

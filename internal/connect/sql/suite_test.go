@@ -17,7 +17,6 @@ type base struct {
 	config  map[string]any // of the connection
 	db      *dbsql.DB      // of the test itself
 	path    string
-	control string // a program that stops, kills and starts the server
 }
 
 // secret hides a connection string, as a Config has it.
@@ -112,9 +111,3 @@ func (b *base) suiteRows() ([]connecttest.Row, error) {
 	}
 	return got, err
 }
-
-func TestSQLiteSuite(t *testing.T) { newSQLite(t).suite(t, nil) }
-
-func TestSQLite(t *testing.T) { newSQLite(t).cases(t) }
-
-func TestSQLiteSpeed(t *testing.T) { newSQLite(t).speed(t) }

@@ -21,15 +21,24 @@ func TestRunningPage(t *testing.T) { typePage(t, "../../docs/running.md", 5) }
 // TestJobsPage types what the page about jobs says.
 func TestJobsPage(t *testing.T) { typePage(t, "../../docs/jobs.md", 8) }
 
+// TestTestingPage types what the page about tests says, beside the job of its example.
+func TestTestingPage(t *testing.T) { typePage(t, "../../docs/testing.md", 6, "../../testdata/jobs/downtime") }
+
 // typePage types what the console blocks of a page say and compares what comes out. A block
 // of SQL that starts with "-- NAME", of JavaScript or JSON with "// NAME", or of YAML with
-// "# NAME" is a file of that name. With WEIR_UPDATE set the outputs in the page are replaced by what comes out.
-func typePage(t *testing.T, page string, least int) {
+// "# NAME" is a file of that name; the directories with lie beside them. With WEIR_UPDATE set
+// the outputs in the page are replaced by what comes out.
+func typePage(t *testing.T, page string, least int, with ...string) {
 	readme, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	for _, w := range with {
+		if err := os.CopyFS(filepath.Join(dir, filepath.Base(w)), os.DirFS(w)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var out strings.Builder
 	commands := 0
 	block, lang := []string(nil), ""

@@ -42,6 +42,9 @@ func write(t *testing.T, archive string) {
 	put()
 }
 
+// wholeOnly is the plain way alone.
+var wholeOnly = []testkit.Way{testkit.Whole}
+
 func load(paths ...string) (*Suite, error) {
 	return Load(paths, Options{Load: func(path string) (*project.Job, error) {
 		return project.Load(path, project.Options{})
@@ -56,7 +59,7 @@ func run(t *testing.T, o RunOptions, path string) (string, []*Result) {
 		return err.Error() + "\n", nil
 	}
 	if len(o.Ways) == 0 {
-		o.Ways = []testkit.Way{testkit.Whole}
+		o.Ways = wholeOnly
 	}
 	s.KeepOnly()
 	var b strings.Builder

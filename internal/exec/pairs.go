@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"weir/internal/fn"
 	"weir/internal/plan"
 	"weir/internal/vec"
@@ -56,10 +58,23 @@ func (p *pairs) init(g *Graph, right *plan.Node, outs []plan.Out, on *plan.Expr,
 // labels are the names of the columns of the pairs that are tried.
 func (p *pairs) labels() []string {
 	names := make([]string, len(p.outs))
+	var sides [2]string
+	switch op := p.g.at.node.Op.(type) {
+	case *plan.Join:
+		sides = op.Sides
+	case *plan.Lookup:
+		sides = op.Sides
+	}
 	for c, reads := range p.reads {
-		if reads {
-			names[c] = p.g.label(p.g.at.node.In[p.outs[c].Port], p.outs[c].Col)
+		if !reads {
+			continue
 		}
+		port := p.outs[c].Port
+		name := p.g.label(p.g.at.node.In[port], p.outs[c].Col)
+		if slices.Contains(names[:c], name) && sides[port] != "" {
+			name = sides[port] + "." + name
+		}
+		names[c] = name
 	}
 	return names
 }

@@ -207,9 +207,11 @@ func (r *eventRun) step(i int) error {
 	return r.reload()
 }
 
-// reload goes on in a new graph that has read the state of the old one.
+// reload goes on in a new graph that has read the state of the old one: with one shard, then
+// two, then three, for any number of them must read what any other has written.
 func (r *eventRun) reload() error {
 	snap := r.graph.Snapshot()
+	r.o.Shards = r.o.Shards%3 + 1
 	g, err := r.build()
 	if err != nil {
 		return err

@@ -104,7 +104,13 @@ func (f *findings) job(path string) error {
 		return err
 	}
 	file, text := j.Text()
-	return f.query(compile(file, text, env))
+	q := compile(file, text, env)
+	if q.plan != nil && f.c.Live {
+		if err := f.notes(j.Undefined(q.plan), render); err != nil {
+			return err
+		}
+	}
+	return f.query(q)
 }
 
 // verdict is the last line.

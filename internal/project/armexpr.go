@@ -11,7 +11,6 @@ import (
 type armScope struct {
 	parameters map[string]*node // by folded name; nil: it has no value
 	variables  map[string]*node
-	from       *armScope // the scope of the values of variables; itself unless nested
 }
 
 // errNoValue says that an expression cannot be worked out from the files alone.

@@ -115,8 +115,29 @@ func (r *reader) azureEntry(a *azureEndpoint, input bool) *entry {
 	if e.azure == "" {
 		e.azure = "endpoint of Azure"
 	}
+	e.advised = a.advised(e)
 	e.missing = r.advice(e, a)
 	return e
+}
+
+// advised are settings that advice gives with a connector, by "connector.setting": what is
+// known from the original.
+func (a *azureEndpoint) advised(e *entry) map[string]string {
+	m := map[string]string{"http.path": yamlText("/" + e.name)}
+	if container := a.properties.word("container"); container != "" && !e.input {
+		m["blob.path"] = yamlText("./" + container + "/" + strings.TrimPrefix(a.properties.word("pathPattern"), "/"))
+		m["blob.date_format"] = yamlText(a.properties.word("dateFormat"))
+		m["blob.time_format"] = yamlText(a.properties.word("timeFormat"))
+	}
+	return m
+}
+
+// yamlText is a text as a value of YAML; "" stays empty.
+func yamlText(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strconv.Quote(s)
 }
 
 // advice says what stands in the way of an endpoint of Azure, and the lines of the overlay
@@ -176,6 +197,10 @@ func (e *entry) lines(spec *connect.Spec, has func(string) bool) string {
 		b.WriteString("\n    type: " + spec.Name)
 	}
 	for _, f := range fieldsOf(spec, e.input) {
+		if known := e.advised[spec.Name+"."+f.Name]; has == nil && known != "" {
+			b.WriteString("\n    " + f.Name + ": " + known)
+			continue
+		}
 		if has == nil && f.Required || has != nil && !has(f.Name) && (f.Required || e.settings.get(f.Name) != nil) {
 			b.WriteString("\n    " + strings.TrimPrefix(example(f), "write "))
 		}
@@ -343,10 +368,8 @@ func (r *reader) secret(e *entry, a *azureEndpoint) {
 // azureFunction is a function in the form that projects and templates have in common.
 type azureFunction struct {
 	name    string
-	kind    string // Scalar, Aggregate
 	binding string // JavaScript, C#, machine learning, as folded gives it
 	set     *node  // where class, method and file stand
-	at      *node
 }
 
 // refuse says why a function that is not JavaScript cannot run here.

@@ -54,7 +54,7 @@ var azureKinds = []azureKind{
 	{name: "Service Bus topic", types: []string{"microsoftservicebustopic"}, projects: []string{"servicebustopic"},
 		properties: []string{"ServiceBusTopicProperties"}, where: []string{"topicName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", output: []string{"http", "blob"}},
 	{name: "Azure Function", types: []string{"microsoftazurefunction"}, projects: []string{"azurefunction", "azurefunctions"},
-		properties: []string{"AzureFunctionProperties"}, where: []string{"functionName", "functionAppName"}, secret: "ApiKey", output: []string{"http"}},
+		properties: []string{"AzureFunctionProperties"}, where: []string{"functionName", "functionAppName"}, secret: "ApiKey", connect: connectFunction, output: []string{"http"}},
 	{name: "Power BI", types: []string{"powerbi"}, projects: []string{"powerbi"},
 		properties: []string{"PowerBIProperties", "PowellBIProperties"}, where: []string{"table", "dataset"}, output: []string{"http", "blob"}},
 	{name: "Data Explorer", types: []string{"microsoftkustoclustersdatabases"}, projects: []string{"dataexplorer", "azuredataexplorer", "kusto"},
@@ -109,6 +109,33 @@ func connectSQLServer(r *reader, e *entry, p *node) {
 // connectPostgres maps to the connector for PostgreSQL.
 func connectPostgres(r *reader, e *entry, p *node) {
 	r.connectDatabase(e, p, "postgres", ".postgres.database.azure.com")
+}
+
+// connectFunction maps to posts at the function's own address: JSON arrays, the key in a header,
+// as the original sends them (jobmodel.md 8).
+func connectFunction(_ *reader, e *entry, p *node) {
+	if _, ok := connect.Find("http"); !ok {
+		return // this program is built without it
+	}
+	app, name := p.look("functionAppName"), p.look("functionName")
+	if !app.scalar() || !name.scalar() || isPlaceholder(app.text) || isPlaceholder(name.text) {
+		return
+	}
+	e.settingText("type", "http", nil)
+	e.settingText("url", "https://"+app.text+".azurewebsites.net/api/"+name.text, app)
+	if name.open {
+		e.settings.get("url").open = true
+	}
+	key := p.look("apiKey")
+	if !key.scalar() {
+		key = &node{kind: textNode, open: true, src: e.src, span: e.span}
+	}
+	e.settingText("api_key", key.text, key)
+	for setting, of := range map[string]string{"batch_rows": "maxBatchCount", "batch_bytes": "maxBatchSize"} {
+		if v := p.look(of); v.scalar() && isUnits(v.text) && !strings.Contains(v.text, "/") {
+			e.set(setting, &node{kind: numberNode, text: v.text, src: v.src, span: v.span})
+		}
+	}
 }
 
 // connectDatabase takes server, database, user, password and table. A short server name gets

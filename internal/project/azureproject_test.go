@@ -253,3 +253,48 @@ func TestInlineQuery(t *testing.T) {
 	f("|\n    SELECT 'two\n    lines'\n", "SELECT 'two\nlines'\n")
 	f("SELECT a FROM b", "SELECT a FROM b")
 }
+
+// TestMapped: what talks to the very service of the original is mapped, the rest is not.
+func TestMapped(t *testing.T) {
+	job := func(outputs string) string {
+		return `{"properties": {"transformation": {"properties": {"query": "SELECT a INTO o FROM i"}}, "outputs": [{"name": "o", "properties": {"datasource": ` + outputs + `}}]}}`
+	}
+	f := func(source string, o Options, kind, missing string, settings ...string) {
+		t.Helper()
+		j := load(t, filepath.Join(write(t, "j.json", job(source)), "j.json"), o)
+		out := j.Outputs[0]
+		if got := ""; out.Connector != nil || kind != "" {
+			if out.Connector != nil {
+				got = out.Connector.Name
+			}
+			if got != kind {
+				t.Errorf("%s: %q, want %q; %s", source, got, kind, out.Missing)
+				return
+			}
+		}
+		if !strings.Contains(out.Missing, missing) || (missing == "") != (out.Missing == "") {
+			t.Errorf("%s: missing %q, want %q", source, out.Missing, missing)
+		}
+		for i := 0; i < len(settings); i += 2 {
+			got := out.Config.Text(settings[i])
+			if settings[i] == "password" || settings[i] == "api_key" {
+				got = out.Config.Secret(settings[i]).Expose()
+			}
+			if got != settings[i+1] {
+				t.Errorf("%s: %s is %q, want %q", source, settings[i], got, settings[i+1])
+			}
+		}
+	}
+	sql := func(more string) string {
+		return `{"type": "Microsoft.Sql/Server/Database", "properties": {"server": "shop", "database": "d", "user": "u", "table": "t"` + more + `}}`
+	}
+	f(sql(`, "password": "p"`), env(), "sqlserver", "", "host", "shop.database.windows.net", "table", "t", "password", "p")
+	f(sql(``), env("Outputs_o_DataSource_Password", "from-env"), "sqlserver", "", "password", "from-env")
+	f(sql(``), env(), "", "leaves out part of what that needs\nwrite into weir.overlay.yaml:\noutputs:\n  o:\n    password: ${env:NAME}")
+	f(sql(`, "password": "<password>"`), env(), "", "leaves out part")
+	f(`{"type": "Microsoft.DBForPostgreSQL/servers/databases", "properties": {"server": "pg.example.org", "database": "d", "user": "u", "table": "t", "password": "p"}}`, env(), "postgres", "", "host", "pg.example.org")
+	f(`{"type": "Microsoft.AzureFunction", "properties": {"functionAppName": "shop", "functionName": "take", "apiKey": "k", "maxBatchCount": 7}}`, env(), "http", "",
+		"url", "https://shop.azurewebsites.net/api/take", "api_key", "k")
+	f(`{"type": "Microsoft.Storage/Blob", "properties": {"container": "c", "pathPattern": "p/{date}"}}`, env(), "", "is written to Blob Storage (c), which this program does not connect to")
+	f(`{"type": "Something.New"}`, env(), "", "which this program does not connect to")
+}

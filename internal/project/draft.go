@@ -35,6 +35,8 @@ type entry struct {
 	// azure is the kind in the words of an Azure project, and refused and missing what is
 	// to be said of it; "" for our own.
 	azure, refused, missing string
+	// advised are settings for the lines that missing gives, by "connector.setting".
+	advised map[string]string
 	// sample is the format of the sample, if the project says it.
 	sample *connect.Format
 }

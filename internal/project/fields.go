@@ -225,6 +225,9 @@ func (r *reader) pairs(n *node, f connect.Field) (any, bool) {
 		if m.value.open {
 			return nil, false
 		}
+		if f.Name == "headers" && !m.value.outside { // they may hold keys
+			m.value.src.hide(m.value.span)
+		}
 		out[m.name] = m.value.text
 	}
 	return out, true

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -46,5 +47,38 @@ func FuzzLoad(f *testing.F) {
 		}
 		j.Text()
 		j.Refusals(true)
+	})
+}
+
+// FuzzParse: the parsers take any text, and say a place that is in it.
+func FuzzParse(f *testing.F) {
+	f.Add(fullYAML)
+	f.Add(template)
+	f.Add("a:\n- b: |\n    c\n  d: >-\n   e\n? [x]\n: 'y\n")
+	f.Add(`<P><Script Include="q"/><Configure Include="a&amp;b"><SubType>X</SubType></Configure></P>`)
+	f.Add("{\"a\\u00e9\\ud83d\\ude00\": [1e5, -0.5, \"[concat('a', 'b')]\", // c\n null,]}")
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<14 {
+			return
+		}
+		r := &reader{}
+		for _, parse := range []func(*source) *node{r.yaml, r.json} {
+			if n := parse(r.source("f", "f", text)); n == nil && len(r.notes) == 0 {
+				t.Error("a text was refused without a word")
+			} else if n != nil {
+				steps := 1000
+				(&armScope{parameters: map[string]*node{}, variables: map[string]*node{}}).evaluate(n, &steps)
+				r.resolve(n)
+				r.hideSecrets(n, false)
+			}
+		}
+		p := &azureProject{src: &source{text: text}}
+		_ = p.readXML() // an error or not: no panic
+		for _, n := range r.sorted() {
+			if n.Line < 0 || n.Col < 0 || n.Width < 0 {
+				t.Errorf("%+v", n)
+			}
+		}
+		RenderNotes(io.Discard, r.sorted(), r.texts(), false)
 	})
 }

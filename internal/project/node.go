@@ -109,15 +109,6 @@ func (n *node) scalar() bool {
 	return n != nil && (n.kind == textNode || n.kind == numberNode || n.kind == boolNode)
 }
 
-// names are the keys of an object.
-func (n *node) names() []string {
-	var list []string
-	for _, m := range n.members {
-		list = append(list, m.name)
-	}
-	return list
-}
-
 // quoted is a scalar as messages quote it.
 func (n *node) quoted() string {
 	if n.outside {

@@ -22,7 +22,7 @@ func (r *reader) overlay(job string) *node {
 		}
 	}
 	name := r.shortName(path)
-	s, err := r.open(path, name, maxFileBytes)
+	s, err := r.open(path, name, maxYAMLBytes)
 	if err != nil {
 		r.failFile(name, nearFile(path), "cannot read the overlay: %s", reason(err))
 		return nil

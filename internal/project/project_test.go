@@ -46,6 +46,14 @@ func init() {
 			return nil
 		},
 		Example: "NAME:\n  type: probe\n  address: here\n"})
+	// What Azure's services are mapped to, as far as that is of concern here.
+	database := []connect.Field{{Name: "host", Type: connect.Text, Output: true}, {Name: "port", Type: connect.Int, Output: true}, {Name: "database", Type: connect.Text, Output: true},
+		{Name: "user", Type: connect.Text, Output: true}, {Name: "password", Type: connect.Secret, Output: true}, {Name: "table", Type: connect.Text, Required: true, Output: true}}
+	for _, name := range []string{"sqlserver", "postgres"} {
+		connect.Register(&connect.Spec{Name: name, Sink: sink, Fields: database})
+	}
+	connect.Register(&connect.Spec{Name: "http", Sink: sink, Fields: []connect.Field{{Name: "url", Type: connect.Text, Required: true}, {Name: "api_key", Type: connect.Secret},
+		{Name: "batch_rows", Type: connect.Int}, {Name: "batch_bytes", Type: connect.Size}}})
 	connect.Register(&connect.Spec{Name: "drain", Summary: "It only writes.", Sink: sink})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"weir/internal/connect"
 	"weir/internal/diag"
 	"weir/internal/fn"
 	"weir/internal/plan"
@@ -188,6 +189,27 @@ func (j *Job) Refusals(live bool) []Note {
 		if used && f.Refused != "" {
 			add(f.Place, f.Name, f.Refused)
 		}
+	}
+	return notes
+}
+
+// Undefined are the outputs of a plan that the job does not define. A run over samples needs no
+// definition; live, somebody has to say where the rows go.
+func (j *Job) Undefined(p *plan.Plan) []Note {
+	var notes []Note
+	for _, out := range p.Outputs {
+		if slices.ContainsFunc(j.Outputs, func(o Output) bool { return strings.EqualFold(o.Name, out.Name) }) {
+			continue
+		}
+		text := fmt.Sprintf("output %q of the query is not defined", out.Name)
+		if names := typeNames(isSink); len(names) > 0 {
+			spec, ok := connect.Find("file") // the plainest
+			if !ok || !isSink(spec) {
+				spec, _ = connect.Find(names[0])
+			}
+			text += fmt.Sprintf("\nwrite into %s where its rows go:\n%s", overlayName, newEntry(out.Name, false, nil, diag.Span{}).lines(spec, nil))
+		}
+		notes = append(notes, Note{Place: Place{File: j.File}, Text: text})
 	}
 	return notes
 }

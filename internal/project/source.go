@@ -17,7 +17,10 @@ import (
 
 // Limits of what is read. A job is a handful of small files; what is beyond these is no job.
 const (
-	maxFileBytes  = 8 << 20  // of a file that describes a job
+	maxFileBytes  = 8 << 20  // of a file of an Azure project
+	maxYAMLBytes  = 256 << 10
+	maxYAMLLines  = 10_000 // the time to parse some texts grows with the square of their lines
+	maxYAMLKeys   = 64     // of the form "? key", of which that is most true
 	maxQueryBytes = 1 << 20  // of a query or a script (saql.md 14.1)
 	maxValueBytes = 64 << 10 // of a file that ${file:..} names
 	maxDepth      = 64       // of lists and objects within each other
@@ -161,12 +164,6 @@ func (r *reader) warn(n *node, hint, format string, args ...any) {
 // failFile adds an error about a file as a whole.
 func (r *reader) failFile(name, hint, format string, args ...any) {
 	r.notes = append(r.notes, Note{Place: Place{File: name}, Text: r.discreet(fmt.Sprintf(format, args...)), Hint: r.discreet(hint)})
-}
-
-// warnFile adds a warning about a file as a whole.
-func (r *reader) warnFile(name, hint, format string, args ...any) {
-	r.failFile(name, hint, format, args...)
-	r.notes[len(r.notes)-1].Severity = diag.SeverityWarning
 }
 
 // discreet takes what came from the environment or from files out of a message.

@@ -10,7 +10,7 @@ import (
 
 // weirYAML reads our own job file.
 func (r *reader) weirYAML(path string) *draft {
-	s, err := r.open(path, r.shortName(path), maxFileBytes)
+	s, err := r.open(path, r.shortName(path), maxYAMLBytes)
 	if err != nil {
 		r.failFile(r.shortName(path), nearFile(path), "cannot read the job: %s", reason(err))
 		return nil

@@ -27,8 +27,8 @@ func (r *reader) yaml(s *source) *node {
 		r.failFile(s.name, "save it as UTF-8", "the file is not valid UTF-8")
 		return nil
 	}
-	if at, ok := tooDeep(s.text); ok {
-		r.say(s, diag.Span{Start: at, End: at + 1}, diag.SeverityError, fmt.Sprintf("lists and objects are more than %d deep", maxDepth), "")
+	if at, what := tooMuch(s.text); what != "" {
+		r.say(s, diag.Span{Start: at, End: at + 1}, diag.SeverityError, what, "")
 		return nil
 	}
 	y.lines = lineOffsets(s.text)
@@ -81,12 +81,21 @@ func lineOffsets(text string) []int {
 	return list
 }
 
-// tooDeep finds where a text opens more lists and objects than a settings file has, so that
-// the parser, which calls itself, is not asked to.
-func tooDeep(text string) (at int, ok bool) {
-	flow := 0
+// tooMuch finds where a text has more lines, keys or lists within each other than a settings
+// file has, so that the parser, which calls itself, is not asked to. what is "" if it has not.
+func tooMuch(text string) (at int, what string) {
+	tooDeep := fmt.Sprintf("lists and objects are more than %d deep", maxDepth)
+	flow, lines, keys := 0, 0, 0
 	for start := 0; start < len(text); {
 		line, _, _ := strings.Cut(text[start:], "\n")
+		if lines++; lines > maxYAMLLines {
+			return start, fmt.Sprintf("a job file has at most %d lines", maxYAMLLines)
+		}
+		if strings.HasPrefix(strings.TrimLeft(line, " "), "?") {
+			if keys++; keys > maxYAMLKeys {
+				return start, "a key is a text on one line, without ?"
+			}
+		}
 		blocks := 0
 		for i := 0; i < len(line); i++ {
 			switch c := line[i]; {
@@ -98,18 +107,18 @@ func tooDeep(text string) (at int, ok bool) {
 				blocks++
 			}
 			if flow > maxDepth || blocks > maxDepth {
-				return start + i, true
+				return start + i, tooDeep
 			}
 		}
 		if indent := len(line) - len(strings.TrimLeft(line, " ")); indent > 16*maxDepth && strings.TrimSpace(line) != "" {
-			return start + indent, true
+			return start + indent, tooDeep
 		}
 		if strings.TrimSpace(line) == "" || line[0] != ' ' {
 			flow = min(flow, maxDepth/2) // a bracket in a text may have been counted
 		}
 		start += len(line) + 1
 	}
-	return 0, false
+	return 0, ""
 }
 
 // syntax reports a text that is no YAML.

@@ -142,63 +142,65 @@ const longSlack = 64
 func cutLines(data []byte, last bool, max, limit int) Piece {
 	from := skipSpace(data, 0)
 	first := bytes.IndexByte(data[from:min(len(data), from+limit+longSlack)], '\n')
-	if first < 0 {
-		switch {
-		case len(data)-from >= limit+longSlack:
-			return Piece{End: from + limit + longSlack, Long: true}
-		case last:
-			return Piece{End: len(data)}
-		}
-		first = bytes.LastIndexByte(data[:from], '\n') // empty lines
-		return Piece{End: first + 1}
+	if first < 0 && len(data)-from >= limit+longSlack {
+		return Piece{End: from + limit + longSlack, Long: true}
 	}
-	near := data[:min(len(data), max)]
-	if i := bytes.LastIndexByte(near, '\n'); i >= 0 {
+	if i := bytes.LastIndexByte(data[:min(len(data), max)], '\n'); i >= 0 {
 		return Piece{End: i + 1}
 	}
-	return Piece{End: from + first + 1}
+	switch {
+	case first >= 0:
+		return Piece{End: from + first + 1}
+	case last:
+		return Piece{End: len(data)}
+	}
+	return Piece{End: bytes.LastIndexByte(data[:from], '\n') + 1} // empty lines
 }
 
 // objects cuts between the events of a stream.
 func (c *Cutter) objects(data []byte, last bool, max int) Piece {
-	f := c.f // what is found behind the last whole event is looked at again
-	pos := 0
-	for pos < max {
+	f := c.f // what is found behind the last cut is looked at again
+	pos, cut := 0, 0
+	for cut < max {
 		fr := f.next(data, pos, last)
 		switch {
 		case fr.kind == frameWait:
 			// White space, commas and brackets up to the event that is not whole yet.
-			if fr.next > pos && pos > 0 {
-				c.f, pos = f, fr.next
+			if cut > 0 && cut == pos {
+				c.f, cut = f, fr.next
 			}
-			return Piece{End: pos}
-		case fr.kind == frameEnd:
-			c.f = f
-			return Piece{End: len(data)}
-		case f.ended:
+			return Piece{End: cut}
+		case fr.kind == frameEnd, f.ended:
 			c.f = f
 			return Piece{End: len(data)}
 		case f.resync:
 			c.f = f
 			return Piece{End: fr.next, Extra: min(1, len(data)-fr.next), Broken: true}
 		}
-		c.f, pos = f, fr.next
+		pos = fr.next
+		if fr.kind == frameBad {
+			// A number or a word is over when something follows that cannot belong to it.
+			if pos == len(data) || !isSpace(data[pos]) && data[pos] != ',' {
+				continue
+			}
+			pos++
+		}
+		c.f, cut = f, pos
 	}
-	return Piece{End: pos}
+	return Piece{End: cut}
 }
 
 // rows cuts between rows of CSV.
 func (c *Cutter) rows(data []byte, last bool, max int) Piece {
 	limit := c.csv.o.MaxEvent
+	pos := 0
 	// Without quotes a row is a line.
 	near := data[:min(len(data), max)]
-	if bytes.IndexByte(near, '"') < 0 {
+	if !c.head && bytes.IndexByte(near, '"') < 0 {
 		if first := bytes.IndexByte(near, '\n'); first >= 0 && first <= limit {
-			c.head = false
-			return Piece{End: bytes.LastIndexByte(near, '\n') + 1}
+			pos = bytes.LastIndexByte(near, '\n') + 1
 		}
 	}
-	pos := 0
 	for pos < max {
 		c.csv.skip = false
 		fr := c.csv.next(data, pos, last)
@@ -215,7 +217,7 @@ func (c *Cutter) rows(data []byte, last bool, max int) Piece {
 				break
 			}
 			c.head = false
-			return Piece{End: fr.start + limit + longSlack, Long: true}
+			return Piece{End: min(fr.start+limit+longSlack, len(data)), Long: true}
 		}
 		c.head = false
 		pos = fr.next

@@ -263,6 +263,13 @@ func (t *text) upTo(end spot) (connect.Chunk, error) {
 			more = 0
 		}
 		p = t.cutter.Cut(t.buf[:size+more], end.ended, size)
+		if p.End != size && !p.Long {
+			// That a quote is not closed shows in much more of the text.
+			if err := t.fill(size + moreThanEvent); err != nil {
+				return connect.Chunk{}, err
+			}
+			p = t.cutter.Cut(t.buf, t.eof, size)
+		}
 		if !p.Long && p.End != size {
 			return connect.Chunk{}, changed
 		}
@@ -333,6 +340,11 @@ func (t *text) take(p codec.Piece, last bool) (connect.Chunk, bool, error) {
 		}
 	}
 	t.fresh, t.anew = p.Broken, p.Broken
+	if last && len(t.buf) == 0 {
+		if err := t.fill(1); err != nil {
+			return connect.Chunk{}, false, err
+		}
+	}
 	if last && t.eof && len(t.buf) == 0 {
 		t.spot.ended, c.Last = true, true
 	}

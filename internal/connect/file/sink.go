@@ -74,6 +74,7 @@ type sink struct {
 	intent  *entry
 	epoch   int64 // that the rows below are of
 	buf     []byte
+	limit   int        // of buf
 	spilled *disk.Tail // what came before buf
 	names   []string   // of the header, for rows that are records
 	open    bool       // the file ends in the midst of a line
@@ -87,7 +88,7 @@ func openSink(d disk.FS, name string, env connect.SinkEnv) (_ connect.Sink, err 
 	if c := env.Format.Compression; c != "" && c != "none" {
 		return nil, connect.Permanent(fmt.Errorf("a file that grows is not compressed (%s): use an output of type blob", c))
 	}
-	s := &sink{d: d, name: name, env: env, csv: env.Format.Type == "csv"}
+	s := &sink{d: d, name: name, env: env, csv: env.Format.Type == "csv", limit: maxBuffered}
 	kind := codec.JSONLines
 	if s.csv {
 		kind = codec.CSV
@@ -335,7 +336,7 @@ func (s *sink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
 		s.buf = append(s.buf, '\n')
 	}
 	s.buf = s.enc.Encode(s.buf, b)
-	if len(s.buf) > maxBuffered {
+	if len(s.buf) > s.limit {
 		if err := s.spill(); err != nil {
 			s.buf = s.buf[:was]
 			return fmt.Errorf("%s: %w", s.env.State.Path(spillName), err)

@@ -22,7 +22,9 @@ func TestRunningPage(t *testing.T) { typePage(t, "../../docs/running.md", 5) }
 func TestJobsPage(t *testing.T) { typePage(t, "../../docs/jobs.md", 8) }
 
 // TestTestingPage types what the page about tests says, beside the job of its example.
-func TestTestingPage(t *testing.T) { typePage(t, "../../docs/testing.md", 6, "../../testdata/jobs/downtime") }
+func TestTestingPage(t *testing.T) {
+	typePage(t, "../../docs/testing.md", 6, "../../testdata/jobs/downtime")
+}
 
 // typePage types what the console blocks of a page say and compares what comes out. A block
 // of SQL that starts with "-- NAME", of JavaScript or JSON with "// NAME", or of YAML with

@@ -31,6 +31,7 @@ type jobCmd struct {
 	Rm          jobRmCmd          `cmd:"" help:"Stop a job and remove it with its state."`
 	Deadletters jobDeadlettersCmd `cmd:"" help:"Events and rows that did not go where they should have."`
 	History     jobHistoryCmd     `cmd:"" help:"Runs and versions of a job."`
+	Events      jobEventsCmd      `cmd:"" help:"What was done to jobs, and what happened to them."`
 }
 
 // jobArg names a job of a service.
@@ -532,4 +533,34 @@ func (c *jobHistoryCmd) Run(ctx context.Context, con *console) error {
 		}
 	}
 	return rows.close()
+}
+
+type jobEventsCmd struct {
+	serverFlags `embed:""`
+	Job         string `arg:"" optional:"" placeholder:"JOB" help:"Of one job only."`
+	Follow      bool   `short:"f" help:"Go on with new ones."`
+}
+
+// Run shows the events that the service remembers.
+func (c *jobEventsCmd) Run(ctx context.Context, con *console) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	q := url.Values{"live": {strconv.FormatBool(c.Follow)}}
+	if c.Job != "" {
+		q.Set("job", c.Job)
+	}
+	return api.stream(ctx, apiPath("events", "?"+q.Encode()), func(e streamed) error {
+		if !con.outTTY {
+			_, err := fmt.Fprintln(con.out, string(e.Data))
+			return err
+		}
+		var v service.Event
+		if err := json.Unmarshal(e.Data, &v); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(con.out, "%s  %-20s %s: %s\n", v.Time.Local().Format("15:04:05"), v.Job, v.Kind, v.Text)
+		return err
+	})
 }

@@ -21,9 +21,6 @@ import (
 	"weir/internal/web"
 )
 
-// defaultListen is where the service answers unless it is told otherwise.
-const defaultListen = "127.0.0.1:8484"
-
 // lookEvery is how often the directory of jobs is looked at.
 const lookEvery = 2 * time.Second
 

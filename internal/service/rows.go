@@ -102,52 +102,55 @@ func (r *Results) Next() (rows Rows, wait <-chan struct{}, ok bool) {
 	return rows, q.signal, !q.ended || len(rows.Rows) > 0
 }
 
-// watchRows keeps the last rows of each output while the job runs. It is asked again after a
-// reload, which may have brought new outputs.
+// watchRows keeps the last rows of each output while the job runs. It is called before the run,
+// so that the first rows are seen, and after a reload, which may have brought new outputs.
 func (m *managed) watchRows(r *running) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r.live == nil {
-		return
-	}
+	live := r.live
+	var names []string
 	for _, o := range r.assembly.Spec.Outputs {
 		if r.rows[o.Name] == nil {
-			ring := newRowRing()
-			r.rows[o.Name] = ring
-			r.watch.Go(func() { m.watchOutput(r, o.Name, ring) })
+			names = append(names, o.Name)
 		}
+	}
+	m.mu.Unlock()
+	if live == nil {
+		return
+	}
+	for _, name := range names {
+		tap, err := live.Tap(name, ringLimits)
+		if err != nil {
+			continue // the run has ended meanwhile, or a step has the name
+		}
+		ring := newRowRing()
+		m.mu.Lock()
+		r.rows[name] = ring
+		m.mu.Unlock()
+		r.watch.Go(func() { m.watchOutput(r, name, tap, ring) })
 	}
 }
 
-// watchOutput reads a tap on an output until the run ends or the output is gone. A tap ends
-// when a reload opens its output anew, and is then opened again.
-func (m *managed) watchOutput(r *running, output string, ring *rowRing) {
+// ringLimits are the limits of the taps that fill rings.
+var ringLimits = job.TapLimits{Rows: ringRows, PerSecond: ringPerSecond}
+
+// watchOutput fills a ring until the run ends or the output is gone.
+func (m *managed) watchOutput(r *running, output string, tap *job.Tapping, ring *rowRing) {
 	defer ring.end()
+	defer tap.Close()
 	for {
-		m.mu.Lock()
-		live := r.live
-		m.mu.Unlock()
-		if live == nil {
-			break
+		rows, err := tap.Next(r.watching)
+		if len(rows.Rows) > 0 || rows.Dropped > 0 {
+			ring.add(rows)
 		}
-		tap, err := live.Tap(output, job.TapLimits{Rows: ringRows, PerSecond: ringPerSecond})
 		if err != nil {
-			break
-		}
-		for err == nil {
-			var rows job.TapRows
-			if rows, err = tap.Next(r.watching); len(rows.Rows) > 0 || rows.Dropped > 0 {
-				ring.add(rows)
-			}
-		}
-		tap.Close()
-		if r.watching.Err() != nil {
 			break
 		}
 	}
 	m.mu.Lock()
-	delete(r.rows, output)
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	if r.rows[output] == ring {
+		delete(r.rows, output)
+	}
 }
 
 // Results reads the rows of an output of a running job: the last n of those that are kept,

@@ -27,17 +27,27 @@ func (s *Service) Tap(name, step string, limits job.TapLimits) (*Tap, error) {
 		return nil, m.noSuch("step, input or output", step, known...)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taps >= maxTaps {
+	many := s.taps >= maxTaps
+	if !many {
+		s.taps++
+	}
+	s.mu.Unlock()
+	if many {
 		return nil, fmt.Errorf("%w: %d taps are open, the most there may be; close one", ErrBusy, maxTaps)
 	}
 	limits.Rows = min(limits.Rows, maxTapRows)
 	t, err := live.Tap(known[at], limits)
 	if err != nil {
+		s.untap()
 		return nil, err
 	}
-	s.taps++
 	return &Tap{s: s, t: t}, nil
+}
+
+func (s *Service) untap() {
+	s.mu.Lock()
+	s.taps--
+	s.mu.Unlock()
 }
 
 // Tap is a look at rows. One goroutine uses it.
@@ -52,9 +62,7 @@ func (t *Tap) Next(ctx context.Context) (job.TapRows, error) { return t.t.Next(c
 // Close ends the tap. Once.
 func (t *Tap) Close() {
 	t.t.Close()
-	t.s.mu.Lock()
-	t.s.taps--
-	t.s.mu.Unlock()
+	t.s.untap()
 }
 
 // tappable are the names that a tap can have.

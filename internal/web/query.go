@@ -10,14 +10,14 @@ import (
 	"weir/internal/service"
 )
 
-// queryBody is a query without its job.
-type queryBody struct {
+// QueryBody is a query without its job.
+type QueryBody struct {
 	Query     string   `json:"query" maxLength:"1048576"`
 	Level     string   `json:"level,omitempty" enum:"1.0,1.1,1.2" doc:"The compatibility level; default 1.2."`
 	Reference []string `json:"reference,omitempty" doc:"Inputs that hold reference data."`
 }
 
-func (b queryBody) query() service.Query {
+func (b QueryBody) query() service.Query {
 	return service.Query{Text: b.Query, Level: b.Level, Reference: b.Reference}
 }
 
@@ -50,7 +50,7 @@ func (s *Server) queryRoutes() {
 		out.Body.Diagnostics = orEmpty(found)
 		return out, nil
 	})
-	huma.Register(s.api, op("POST", "/query:explain", "explain-query", tag, "Say how a query is computed"), func(_ context.Context, in *struct{ Body queryBody }) (*textAnswer, error) {
+	huma.Register(s.api, op("POST", "/query:explain", "explain-query", tag, "Say how a query is computed"), func(_ context.Context, in *struct{ Body QueryBody }) (*textAnswer, error) {
 		out := &textAnswer{}
 		var found service.Findings
 		out.Body.Text, found = s.svc.ExplainQuery(in.Body.query())
@@ -84,7 +84,7 @@ func (s *Server) check(ctx context.Context, in *struct {
 
 func (s *Server) run(ctx context.Context, in *struct {
 	Body struct {
-		queryBody
+		QueryBody
 		Inputs     map[string]string `json:"inputs" doc:"The events of each input as text: JSON, or CSV."`
 		Steps      bool              `json:"steps,omitempty" doc:"Give the rows of each WITH step too."`
 		Late       *float64          `json:"late_seconds,omitempty" doc:"Switches the time policies on; negative is no limit."`

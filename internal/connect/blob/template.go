@@ -336,8 +336,8 @@ func (t *template) stem(dst []byte, at vec.Time, get func(k *token) vec.Value) (
 	return dst, nil
 }
 
-// name is the name for a stem and a number. reserved are names that are taken. It is an
-// error if it gets too long.
+// name is the name for a stem and a number. reserved are files that are no files of rows: no
+// name is theirs, leads below them or stands above them. It is an error if it gets too long.
 func name(stem string, n int64, reserved ...string) (string, error) {
 	s := strings.ReplaceAll(stem, string(hole), strconv.FormatInt(n, 10))
 	parts := strings.Split(s, "/")
@@ -349,14 +349,15 @@ func name(stem string, n int64, reserved ...string) (string, error) {
 			return "", fmt.Errorf("the name %.60q... is too long: %d bytes, %d are allowed", p, len(p), maxPart)
 		}
 	}
-	s = strings.Join(parts, "/")
-	for _, r := range reserved {
-		if strings.EqualFold(s, r) {
-			last := parts[len(parts)-1]
-			parts[len(parts)-1] = string(appendHex(nil, last[0])) + last[1:]
-			s = strings.Join(parts, "/")
+	for i := range parts {
+		for _, r := range reserved {
+			head := strings.Join(parts[:i+1], "/")
+			if strings.EqualFold(head, r) || i == len(parts)-1 && len(r) > len(head) && strings.EqualFold(head+"/", r[:len(head)+1]) {
+				parts[i] = string(appendHex(nil, parts[i][0])) + parts[i][1:]
+			}
 		}
 	}
+	s = strings.Join(parts, "/")
 	if len(s) > maxName {
 		return "", fmt.Errorf("the name %.60q... is too long: %d bytes, %d are allowed", s, len(s), maxName)
 	}

@@ -10,7 +10,7 @@ RACE = ./internal/job ./internal/codec ./internal/exec ./cmd/weir
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
-.PHONY: test lint race fuzz bench bench-duckdb weir
+.PHONY: test lint race servers fuzz bench bench-duckdb weir
 
 weir:
 	go build -o bin/weir ./cmd/weir
@@ -29,6 +29,11 @@ lint:
 
 race:
 	go test -race $(RACE)
+
+# The tests that need database servers: a private PostgreSQL and MariaDB, which the script
+# starts on loopback and removes. It installs Debian's packages if they are missing.
+servers:
+	scripts/servers.sh run go test -count=1 -tags servers -run 'Postgres|MariaDB|Servers' ./internal/connect/sql
 
 # Each fuzz target for a short time. A finding lands in testdata/fuzz of its package:
 # commit it with the fix.

@@ -48,6 +48,9 @@ type dialect struct {
 	write func(w *statement, n int) string
 	// args are the parameters of the statement; nil: the values, row by row.
 	args func(cols []*column, rows [][]any) []any
+	// bulk, if set, writes rows in a faster way than statements. It reports false, and has done
+	// nothing, if it is not for these columns or this connection.
+	bulk func(ctx context.Context, conn *dbsql.Conn, w *statement, rows [][]any) (bool, error)
 	// null is the parameter for NULL of a column; nil: nil.
 	null func(c *column) any
 	// fault says what an error of the driver means.

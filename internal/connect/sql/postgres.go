@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"crypto/x509"
+	dbsql "database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -20,7 +21,8 @@ import (
 )
 
 // postgresDialect is PostgreSQL 12 and later. A statement takes a column of values as one
-// array, so that its text is the same for any number of rows.
+// array, so that its text is the same for any number of rows. Inserts go by COPY as long as no
+// row is refused.
 var postgresDialect = &dialect{
 	name:    "postgres",
 	aliases: []string{"postgresql"},
@@ -63,6 +65,7 @@ key: [TeamId, Time]
 	},
 	write: writePostgres,
 	args:  argsPostgres,
+	bulk:  copyPostgres,
 	fault: postgresFault,
 }
 
@@ -269,6 +272,28 @@ func argsPostgres(cols []*column, rows [][]any) []any {
 		}
 	}
 	return args
+}
+
+// copyPostgres sends rows by COPY, which is about twice as fast as statements.
+func copyPostgres(ctx context.Context, conn *dbsql.Conn, w *statement, rows [][]any) (done bool, err error) {
+	names := make([]string, len(w.cols))
+	for i, c := range w.cols {
+		// COPY casts nothing: the driver must know how the type lies in bytes.
+		if c.class == decimal || c.class == date || c.class == other || c.cast == "citext" {
+			return false, nil
+		}
+		names[i] = c.name
+	}
+	err = conn.Raw(func(driver any) error {
+		c, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return nil
+		}
+		done = true
+		_, err := c.Conn().CopyFrom(ctx, pgx.Identifier{w.table.name.schema, w.table.name.table}, names, pgx.CopyFromRows(rows))
+		return err
+	})
+	return done, err
 }
 
 // array is column i of rows; what is nil stays the NULL that the zero of V is.

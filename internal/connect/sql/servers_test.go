@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"weir/internal/connect"
+	"weir/internal/vec"
 )
 
 // newServer is a database server that scripts/servers.sh has started.
@@ -366,6 +367,52 @@ func TestPostgresTypes(t *testing.T) {
 	if got := p.refusals(); len(got) != 1 || !strings.HasPrefix(got[0], "DuplicateKey") {
 		t.Errorf("refused %q", got)
 	}
+}
+
+// TestPostgresCopy writes many rows by COPY, finds the one that is refused, and goes by
+// statements where COPY does not go.
+func TestPostgresCopy(t *testing.T) {
+	b := postgres(t)
+	for _, table := range []string{"v", "t", "weir_epochs"} {
+		_, _ = b.db.Exec("DROP VIEW IF EXISTS " + table)
+		b.drop(table)
+	}
+	b.exec(t, `CREATE TABLE t (n int PRIMARY KEY, s varchar(5), f real, d timestamptz(3), l timestamp, b boolean, j jsonb, x json CHECK (n <> 77))`)
+	p := b.start(t, output{more: map[string]any{"table": "t"}, cols: []string{"n", "s", "f", "d", "l", "b", "j", "x"}})
+	many := func(from int) (rows [][]any) {
+		for i := range 300 {
+			at := vec.FromCivil(2026, 1, 1) + vec.Time(i)*vec.Second + 1234567
+			rows = append(rows, []any{from + i, "é", 1.5, at, at, true, rec("a", i), arr(i)})
+		}
+		rows[3] = []any{from + 3, nil, nil, nil, nil, nil, nil, nil}
+		return rows
+	}
+	p.epoch(1, many(1000)...)
+	b.check(t, "SELECT n, s, f, (d AT TIME ZONE 'UTC')::text, l::text, b, j::text, x::text FROM t WHERE n IN (1003, 1004) ORDER BY n",
+		"1003|NULL|NULL|NULL|NULL|NULL|NULL|NULL", `1004|é|1.5|2026-01-01 00:00:04.123|2026-01-01 00:00:04.123456|true|{"a": 4}|[4]`)
+	for text := range p.sink.link.stmts {
+		if strings.HasPrefix(text, "INSERT INTO "+p.sink.table.quoted) {
+			t.Errorf("it did not go by COPY but by %s", text)
+		}
+	}
+	p.epoch(2, many(0)...) // has 77
+	p.epoch(3, many(2000)...)
+	b.check(t, "SELECT COUNT(*) FROM t", "899")
+	if got := p.refusals(); len(got) != 1 {
+		t.Errorf("refused %q", got)
+	}
+	b.exec(t, "CREATE VIEW v AS SELECT n, s FROM t")
+	p = b.start(t, output{more: map[string]any{"table": "v"}, cols: []string{"n", "s"}, name: "v"})
+	var rows [][]any
+	for i := range 100 {
+		rows = append(rows, []any{5000 + i, "s"})
+	}
+	p.epoch(1, rows...)
+	if !p.sink.noBulk {
+		t.Error("a view took COPY")
+	}
+	b.check(t, "SELECT COUNT(*) FROM t", "999")
+	b.exec(t, "DROP VIEW v")
 }
 
 // TestMariaDBTypes writes into types that other databases have not.

@@ -50,6 +50,7 @@ type Sink struct {
 	bad     map[int]*verdict
 	cuts    map[int]bool
 	careful bool
+	noBulk  bool  // the table does not take the fast way
 	skipped int64 // rows of the open transaction whose key was there, and which the database left out
 
 	skippedRows atomic.Int64

@@ -118,21 +118,22 @@ func (s *fakeSession) run(text string, args []any, inTran bool) tdsAnswer {
 	f := s.f
 	f.mu.Lock()
 	f.texts = append(f.texts, text)
-	fault := f.fault
+	var disturbed *tdsAnswer
+	if f.fault != nil {
+		disturbed = f.fault(text)
+	}
 	f.mu.Unlock()
 	if inTran != s.tran {
 		f.t.Errorf("%s: the connection says in a transaction: %v; the server: %v", text, inTran, s.tran)
 	}
-	if fault != nil {
-		if a := fault(text); a != nil {
-			if a.number == 0 && !a.drop { // it is done, and the answer is lost
-				s.do(text, args)
-				a.drop = true
-			}
-			return *a
-		}
+	if disturbed == nil {
+		return s.do(text, args)
 	}
-	return s.do(text, args)
+	if disturbed.number == 0 && !disturbed.drop { // it is done, and the answer is lost
+		s.do(text, args)
+		disturbed.drop = true
+	}
+	return *disturbed
 }
 
 // do carries a statement out.
@@ -315,10 +316,7 @@ func TestSQLServerSuite(t *testing.T) {
 
 func TestSQLServerTypes(t *testing.T) {
 	f, b := newFake(t)
-	f.table(nil, "i", "bigint", true, "f", "float", true, "s", "nvarchar", true, "b", "bit", true, "d", "datetime2", true, "o", "datetimeoffset", true, "m", "decimal", true, "u", "uniqueidentifier", true)
-	for i := range f.columns {
-		f.columns[i][4] = false
-	}
+	f.table(nil, "i", "bigint", false, "f", "float", false, "s", "nvarchar", false, "b", "bit", false, "d", "datetime2", false, "o", "datetimeoffset", false, "m", "decimal", false, "u", "uniqueidentifier", false)
 	p := b.start(t, output{more: map[string]any{"table": "t"}, cols: []string{"I", "F", "S", "B", "D", "O", "M", "U"}})
 	at := vec.FromCivil(2026, 3, 5) + 16*vec.Hour + 9999999
 	long := strings.Repeat("é", 5000)
@@ -336,7 +334,6 @@ func TestSQLServerRefused(t *testing.T) {
 	for _, doomed := range []bool{false, true} {
 		f, b := newFake(t)
 		f.table([]int{0}, "k", "bigint", true, "n", "int", false)
-		f.columns[0][4] = true
 		f.check = func(row []any) (int32, string) {
 			if row[1] == int64(13) {
 				return 547, "The INSERT statement conflicted with the CHECK constraint \"CK\"."
@@ -420,19 +417,19 @@ func TestSQLServerFaults(t *testing.T) {
 
 func TestSQLServerRefuses(t *testing.T) {
 	f, b := newFake(t)
-	f.tds.login = func(user, password string) int32 {
+	f.tds.lets(func(user, password string) int32 {
 		if user != "weir" || password != "CANARYpassw0rd" {
 			t.Errorf("the login is %s %s", user, password)
 		}
 		return 18456
-	}
+	})
 	more := map[string]any{"table": "t"}
 	_, err := b.opened(t, output{more: more, cols: []string{"n"}}).sink.Committed(context.Background())
 	permanentWith(t, err, "check user and password", "***")
 	if strings.Contains(err.Error(), "CANARY") {
 		t.Errorf("the error tells the password: %v", err)
 	}
-	f.tds.login = func(string, string) int32 { return 0 }
+	f.tds.lets(func(string, string) int32 { return 0 })
 	_, err = b.opened(t, output{more: more, cols: []string{"n"}}).sink.Committed(context.Background())
 	permanentWith(t, err, "there is no table t", "CREATE TABLE [t] ([n] nvarchar(max))")
 	f.table(nil, "n", "bigint", true)
@@ -471,6 +468,8 @@ func TestSQLServerParameters(t *testing.T) {
 	p.epoch(1, rows...)
 	f.check1(t, want...)
 	kinds := map[string]bool{}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, text := range f.texts {
 		if strings.HasPrefix(text, "INSERT INTO [dbo]") {
 			kinds[text] = true

@@ -49,7 +49,7 @@ type tdsAnswer struct {
 // tdsServer is a server on loopback.
 type tdsServer struct {
 	listener net.Listener
-	// login answers a login: the number of an error, 0 to let in.
+	// login answers a login: the number of an error, 0 to let in; guarded by mu.
 	login func(user, password string) int32
 	// open starts a connection; its result answers statements, and is told of the end.
 	open  func() tdsSession
@@ -75,6 +75,13 @@ func newTDS(t testing.TB, open func() tdsSession) *tdsServer {
 	go s.accept()
 	t.Cleanup(s.close)
 	return s
+}
+
+// lets sets who may log in.
+func (s *tdsServer) lets(login func(user, password string) int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.login = login
 }
 
 func (s *tdsServer) port() int64 { return int64(s.listener.Addr().(*net.TCPAddr).Port) }
@@ -169,7 +176,10 @@ func (s *tdsServer) serve(c net.Conn) error {
 			out = []byte{0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff, 16, 0, 0, 0, 0, 0, 2}
 		case tdsLogin:
 			user, password := loginNames(body)
-			if n := s.login(user, password); n != 0 {
+			s.mu.Lock()
+			login := s.login
+			s.mu.Unlock()
+			if n := login(user, password); n != 0 {
 				return reply(c, done(tdsError(nil, n, "Login failed for user '"+user+"' with '"+password+"'."), 2, 0))
 			}
 			session = s.open()

@@ -258,6 +258,11 @@ func (s *Sink) outside(column string) string {
 // insert runs the statements that write rows.
 func (s *Sink) insert(ctx context.Context, run []*row) error {
 	sh := run[0].shape
+	if s.dialect.bulk != nil && s.mode == modeInsert && !s.careful && !s.noBulk && len(run) >= minBulk {
+		if done, err := s.insertBulk(ctx, sh, run); done || err != nil {
+			return err
+		}
+	}
 	run = s.distinct(run)
 	for len(run) > 0 {
 		n := len(run)
@@ -277,6 +282,34 @@ func (s *Sink) insert(ctx context.Context, run []*row) error {
 	return nil
 }
 
+// minBulk is how many rows the fast way pays for.
+const minBulk = 50
+
+// insertBulk writes rows in the fast way of the database. What it does not take at all, such
+// as a view, goes by statements from then on.
+func (s *Sink) insertBulk(ctx context.Context, sh *shape, run []*row) (bool, error) {
+	ctx, cancel := s.statementTime(ctx)
+	defer cancel()
+	done, err := s.dialect.bulk(ctx, s.link.conn, sh.stmt, valuesOf(run))
+	if err != nil && s.dialect.fault(err).kind == permanent {
+		s.noBulk = true
+		return false, errRestart
+	}
+	if err != nil && ctx.Err() == context.DeadlineExceeded {
+		err = context.Cause(ctx)
+	}
+	return done, err
+}
+
+// valuesOf are the values of rows.
+func valuesOf(run []*row) [][]any {
+	values := make([][]any, len(run))
+	for i, r := range run {
+		values[i] = r.args
+	}
+	return values
+}
+
 // powerBelow is the largest power of two that is not above n. Statements of these sizes only
 // are made, so that few of them serve any number of rows.
 func powerBelow(n int) int {
@@ -290,11 +323,7 @@ func powerBelow(n int) int {
 // argsOf are the parameters of a statement.
 func (s *Sink) argsOf(sh *shape, run []*row) []any {
 	if s.dialect.args != nil {
-		values := make([][]any, len(run))
-		for i, r := range run {
-			values[i] = r.args
-		}
-		return s.dialect.args(sh.cols, values)
+		return s.dialect.args(sh.cols, valuesOf(run))
 	}
 	args := make([]any, 0, len(run)*len(sh.cols))
 	for _, r := range run {

@@ -39,6 +39,7 @@ type sink struct {
 	partAt int
 
 	last  int64 // epoch that is committed
+	noted int64 // epoch that the table has as the last one
 	epoch int64 // that the rows below are of
 	n     int64 // rows of it
 	buf   []byte
@@ -79,6 +80,7 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 	if s.last, err = s.store.committed(ctx, s.store.read, s.id); err != nil {
 		return fail(errors.Join(err, s.store.Close()))
 	}
+	s.noted = s.last
 	return s, nil
 }
 
@@ -386,6 +388,7 @@ func (s *sink) Commit(ctx context.Context, epoch int64) error {
 		if clashes > 0 {
 			s.env.Log.Error("documents were not inserted because another writer brought their ids at the same time", "table", s.path, "epoch", epoch, "rows", clashes)
 		}
+		s.noted = epoch
 	}
 	s.drop()
 	s.last = epoch
@@ -407,8 +410,19 @@ func (s *sink) forget(ctx context.Context) {
 	}
 }
 
-// Sync does nothing: a committed transaction is on the disk.
-func (s *sink) Sync(context.Context) error { return nil }
+// Sync implements connect.Sink. A committed transaction is on the disk; epochs without rows
+// are noted here, so that a target that lags behind can be told from one that was changed.
+func (s *sink) Sync(ctx context.Context) error {
+	if s.noted >= s.last {
+		return nil
+	}
+	none := func(func(put) error) error { return nil }
+	if _, err := s.store.commit(ctx, s.id, s.mode, s.last, s.env.Now(), none); err != nil {
+		return fmt.Errorf("write the table %s: %w", s.path, err)
+	}
+	s.noted = s.last
+	return nil
+}
 
 // Close implements connect.Sink.
 func (s *sink) Close() error {

@@ -134,7 +134,7 @@ const (
 	// readRows is how many changes are read at once.
 	readRows = 1000
 	// clockEvery is how often an idle reader asks for the time before which all is read.
-	clockEvery = 20 * time.Millisecond
+	clockEvery = 50 * time.Millisecond
 )
 
 // Ready implements connect.Reader.

@@ -115,6 +115,11 @@ func TestDocumentedJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	more, err := filepath.Glob("../../docs/connectors/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, more...)
 	found := 0
 	for _, file := range append(files, "../../README.md") {
 		b, err := os.ReadFile(file)

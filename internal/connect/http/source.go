@@ -55,7 +55,7 @@ func openSource(_ context.Context, c connect.Config, env connect.SourceEnv) (con
 	if err != nil {
 		return nil, fmt.Errorf("input %s: %w", env.Input, err)
 	}
-	if s.route, err = listen(c.Text("listen"), c.Text("path"), c.Text("cert"), c.Text("key"), s.in, logger); err != nil {
+	if s.route, err = listen(c.Text("listen"), c.Text("path"), c.Text("tls_cert"), c.Text("tls_key"), s.in, logger); err != nil {
 		return nil, fmt.Errorf("input %s: %w", env.Input, errors.Join(err, s.log.Close()))
 	}
 	return s, nil

@@ -803,7 +803,7 @@ func TestCheck(t *testing.T) {
 	f(true, map[string]any{"listen": "[::1]:80"}, "")
 	f(true, map[string]any{"listen": "8085"}, "no address with a port")
 	f(true, map[string]any{"path": "events"}, "no path")
-	f(true, map[string]any{"cert": "c.pem"}, "go together")
+	f(true, map[string]any{"tls_cert": "c.pem"}, "go together")
 	f(true, map[string]any{"max_body": int64(1)}, "the least is 1KiB")
 	f(true, map[string]any{"max_log": int64(1)}, "max_log")
 	f(false, nil, "")

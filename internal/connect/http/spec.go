@@ -52,51 +52,50 @@ const (
 
 var spec = &connect.Spec{
 	Name:    "http",
-	Summary: "events that are posted to us, and rows that are posted to others",
+	Summary: "Takes events that are posted to us; posts rows to others.",
 	Source:  openSource,
 	Sink:    openSink,
 	In:      "exactly once: an event that was answered with 202 is in the log; a retry with the same Idempotency-Key counts once",
 	Out:     "at least once, with an idempotency key",
 	Check:   check,
-	Example: `  downtime:
-    type: http
-    listen: 127.0.0.1:8085
-    path: /events
+	Example: `type: http
+url: https://example.com/rows
+token: ${env:ROWS_TOKEN}
 `,
 	Fields: []connect.Field{
 		{Name: "listen", Type: connect.Text, Default: "127.0.0.1:8085", Input: true,
-			Doc: "address and port to listen on; inputs with different paths may share it. Other than loopback needs a token. none: no listener of its own"},
-		{Name: "path", Type: connect.Text, Default: "/events", Input: true, Doc: "the path that events are posted to"},
+			Doc: "Address and port to listen on; inputs with different paths may share it. Other than loopback needs a token. `none`: no listener of its own."},
+		{Name: "path", Type: connect.Text, Default: "/events", Input: true, Doc: "The path that events are posted to."},
 		{Name: "token", Type: connect.Secret,
-			Doc: "the secret of `Authorization: Bearer`, which clients must send to an input, and an output sends"},
-		{Name: "cert", Type: connect.Path, Input: true, Doc: "TLS certificate chain, PEM"},
-		{Name: "key", Type: connect.Path, Input: true, Doc: "private key of the certificate, PEM"},
+			Doc: "The secret of `Authorization: Bearer`, which clients must send to an input, and an output sends."},
+		{Name: "tls_cert", Type: connect.Path, Input: true, Doc: "TLS certificate chain, PEM."},
+		{Name: "tls_key", Type: connect.Path, Input: true, Doc: "Private key of the certificate, PEM."},
 		{Name: "max_body", Type: connect.Size, Default: "4MiB", Input: true,
-			Doc: "the largest request, packed and unpacked; larger ones are answered with 413"},
-		{Name: "read_timeout", Type: connect.Duration, Default: "30s", Input: true, Doc: "how long a request may take to arrive"},
+			Doc: "The largest request, packed and unpacked; larger ones are answered with 413."},
+		{Name: "read_timeout", Type: connect.Duration, Default: "30s", Input: true, Doc: "How long a request may take to arrive."},
 		{Name: "lenient", Type: connect.Bool, Default: "false", Input: true,
-			Doc: "take requests that are no JSON too: each line becomes an event, and what cannot be read a dead letter. Without it they are answered with 400, and nothing of them is kept"},
+			Doc: "Take requests that are no JSON too: each line becomes an event, and what cannot be read a dead letter. Without it they are answered with 400, and nothing of them is kept."},
 		{Name: "retention", Type: connect.Duration, Default: "10m", Input: true,
-			Doc: "how long events are kept after the job is done with them, and idempotency keys are remembered, as far as max_log allows"},
+			Doc: "How long events are kept after the job is done with them, and idempotency keys are remembered, as far as max_log allows."},
 		{Name: "max_log", Type: connect.Size, Default: "4GiB", Input: true,
-			Doc: "how much may wait to be read; beyond it requests are answered with 503"},
+			Doc: "How much may wait to be read; beyond it requests are answered with 503."},
 		{Name: "fsync", Type: connect.Enum, Values: []string{"always", "interval", "none"}, Default: "always", Input: true,
-			Doc: "always: events are on the disk when the answer comes. interval: a loss of power may take the last 200 ms of answered events. none: it may take all that the system had not written yet"},
+			Doc: "`always`: events are on the disk when the answer comes. `interval`: a loss of power may take the last 200 ms of answered events. `none`: it may take all that the system had not written yet."},
 
-		{Name: "url", Type: connect.Text, Required: true, Output: true, Doc: "where rows are posted"},
-		{Name: "method", Type: connect.Enum, Values: []string{"POST", "PUT", "PATCH"}, Default: "POST", Output: true, Doc: "the method of requests"},
-		{Name: "headers", Type: connect.Map, Output: true, Doc: "further headers; they are not shown anywhere"},
-		{Name: "api_key", Type: connect.Secret, Output: true, Doc: "a secret that is sent in the header that api_key_header names"},
-		{Name: "api_key_header", Type: connect.Text, Default: "x-functions-key", Output: true, Doc: "the header of api_key"},
+		{Name: "url", Type: connect.Text, Required: true, Output: true, Doc: "Where rows are posted."},
+		{Name: "method", Type: connect.Enum, Values: []string{"POST", "PUT", "PATCH"}, Default: "POST", Output: true, Doc: "The method of requests."},
+		{Name: "headers", Type: connect.Map, Output: true, Doc: "Further headers; they are not shown anywhere."},
+		{Name: "api_key", Type: connect.Secret, Output: true, Doc: "A secret that is sent in the header that api_key_header names."},
+		{Name: "api_key_header", Type: connect.Text, Default: "x-functions-key", Output: true, Doc: "The header of api_key."},
 		{Name: "body", Type: connect.Enum, Values: []string{"array", "lines", "single"}, Default: "array", Output: true,
-			Doc: "array: a JSON array of rows; lines: a row a line; single: one row a request"},
-		{Name: "batch_rows", Type: connect.Int, Default: "100", Output: true, Doc: "the most rows of a request"},
-		{Name: "batch_bytes", Type: connect.Size, Default: "256KiB", Output: true, Doc: "the largest body of a request of several rows"},
-		{Name: "timeout", Type: connect.Duration, Default: "30s", Output: true, Doc: "how long a request may take"},
+			Doc: "`array`: a JSON array of rows. `lines`: a row a line. `single`: one row a request."},
+		{Name: "batch_rows", Type: connect.Int, Default: "100", Output: true, Doc: "The most rows of a request."},
+		{Name: "batch_bytes", Type: connect.Size, Default: "256KiB", Output: true, Doc: "The largest body of a request of several rows."},
+		{Name: "timeout", Type: connect.Duration, Default: "30s", Output: true, Doc: "How long a request may take."},
 		{Name: "attempts", Type: connect.Int, Default: "4", Output: true,
-			Doc: "how often a request is tried before the job counts as degraded; it is tried until it succeeds all the same"},
+			Doc: "How often a request is tried before the job counts as degraded; it is tried until it succeeds all the same."},
 		{Name: "egress", Type: connect.Enum, Values: []string{"any", "public"}, Default: "any", Output: true,
-			Doc: "public: connect to public addresses only, never to loopback, private or link-local ones"},
+			Doc: "`public`: connect to public addresses only, never to loopback, private or link-local ones."},
 	},
 }
 
@@ -127,8 +126,8 @@ func checkInput(c connect.Config) []connect.Problem {
 	if p := c.Text("path"); !strings.HasPrefix(p, "/") || strings.ContainsAny(p, "?#{} \t") {
 		add("path", fmt.Sprintf("%q is no path", p), "write path: /events")
 	}
-	if (c.Text("cert") == "") != (c.Text("key") == "") {
-		add("cert", "cert and key go together", "give both, or none for plain HTTP")
+	if (c.Text("tls_cert") == "") != (c.Text("tls_key") == "") {
+		add("tls_cert", "tls_cert and tls_key go together", "give both, or none for plain HTTP")
 	}
 	atLeast := func(field string, least int64, hint string) {
 		if c.Int(field) < least {

@@ -93,6 +93,11 @@ func (r *fileReader) findJob(root *node, j *project.Job) error {
 			return err
 		}
 		if info == nil {
+			if info, err = r.s.queryIn(filepath.Dir(r.f.path)); err != nil {
+				return err
+			}
+		}
+		if info == nil {
 			r.f.fail(root.start, "add job: with the path of weir.yaml or of a project, or query: with that of a query",
 				"no job stands in the directory of this file or above it")
 		}

@@ -24,7 +24,6 @@ type Suite struct {
 	engines engines
 	jobs    map[string]*jobInfo       // by path
 	infos   map[*project.Job]*jobInfo // what their queries name
-	asa     map[string]*asaConfig     // by path
 	walked  map[string]bool           // folders of cases that have been read
 	told    map[*jobInfo]bool         // queries that do not parse, of which has been told
 	errs    []error
@@ -299,6 +298,22 @@ func (s *Suite) jobAbove(dir string) (*jobInfo, error) {
 		}
 		full = filepath.Dir(full)
 	}
+}
+
+// queryIn is the job of the only query in a directory; nil if there is none, or several.
+func (s *Suite) queryIn(dir string) (*jobInfo, error) {
+	var found []string
+	for _, pattern := range []string{"*.saql", "*.asaql"} {
+		list, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, list...)
+	}
+	if len(found) != 1 {
+		return nil, nil
+	}
+	return s.job(found[0])
 }
 
 // Select leaves only the tests whose name or file matches.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weir/internal/connect"
+	intake "weir/internal/connect/http"
 	"weir/internal/disk"
 	"weir/internal/service"
 	"weir/internal/web"
@@ -80,6 +81,7 @@ func (s *serveCmd) Run(ctx context.Context, con *console) error {
 		return usage("--listen: %w", err)
 	}
 	server := web.New(svc, web.Options{Token: token, Hosts: s.hosts(), Version: programVersion(), Log: log,
+		Handlers:   map[string]http.Handler{"/in/": http.StripPrefix("/in", intake.Mounted())},
 		Collectors: []prometheus.Collector{web.LogMessages(lines.Counts)}})
 	if err := s.profiler(ctx); err != nil {
 		return errors.Join(err, l.Close())

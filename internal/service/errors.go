@@ -23,6 +23,9 @@ var ErrPrecondition = errors.New("the job is not as it was expected to be")
 // ErrBusy is the error of a limit that has been reached.
 var ErrBusy = errors.New("too many")
 
+// ErrGone is the error of a position of a feed whose changes are no longer kept.
+var ErrGone = errors.New("these changes are gone")
+
 // ErrClosed is the error of asking a service that ends.
 var ErrClosed = errors.New("the service is stopping")
 

@@ -96,6 +96,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, service.ErrPrecondition):
 		return http.StatusPreconditionFailed
+	case errors.Is(err, service.ErrGone):
+		return http.StatusGone
 	case errors.Is(err, service.ErrBusy):
 		return http.StatusTooManyRequests
 	case errors.Is(err, service.ErrClosed):

@@ -72,6 +72,7 @@ func New(svc *service.Service, o Options) *Server {
 	s.lookRoutes()
 	s.liveRoutes()
 	s.queryRoutes()
+	s.tableRoutes()
 	s.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
 	s.mux.Handle("GET /metrics", s.metrics())

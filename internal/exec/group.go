@@ -25,7 +25,6 @@ type grouping struct {
 	checked int64 // rowNo when groups were last looked through for those without state
 	looked  int64 // how many there were then
 	res     results
-	load    vec.Batch
 	// Where query errors drop rows: what finds them, per aggregate, and what is left.
 	misfits []*misfitFinder
 	live    []bool

@@ -173,3 +173,56 @@ func sorted(rows []string) []string {
 	slices.Sort(rows)
 	return rows
 }
+
+// TestAddPartition: a partition that comes while a job runs takes the watermark of the input
+// for its own, and is part of snapshots.
+func TestAddPartition(t *testing.T) {
+	o := exec.Options{Late: 5 * vec.Second, OutOfOrder: vec.Second, Drop: true, Partitions: []int{1}, Start: base}
+	s := newStory(t, `SELECT COUNT(*) AS n INTO out FROM a TIMESTAMP BY at GROUP BY TumblingWindow(second, 10)`, o)
+	s.feed(t, 0, 19) // the watermark is at 17
+	n, err := s.g.AddPartition(0)
+	if err != nil || n != 1 {
+		t.Fatalf("partition %d, error %v", n, err)
+	}
+	push := func(g *exec.Graph, partition int, seconds ...int) {
+		t.Helper()
+		var rows []partitionRow
+		for _, x := range seconds {
+			at := base + vec.Time(x)*vec.Second
+			rows = append(rows, partitionRow{at: at, arrival: at})
+		}
+		if err := g.PushPartition(0, partition, partitionBatch(s.p, rows)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push(s.g, 1, 16, 17) // the first one is behind what has been let through
+	if got := s.g.Counts.Dropped[exec.OutOfOrder]; got != 1 {
+		t.Errorf("%d events are out of order, want 1", got)
+	}
+	again := newStory(t, `SELECT COUNT(*) AS n INTO out FROM a TIMESTAMP BY at GROUP BY TumblingWindow(second, 10)`, o)
+	if err := again.g.Restore(s.g.Snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	if got := again.g.Partitions(0); got != 2 {
+		t.Errorf("the input has %d partitions after a restart, want 2", got)
+	}
+	push(again.g, 0, 25)
+	if len(again.rows["out"]) != 0 {
+		t.Errorf("a window has closed although partition 1 is behind: %q", again.rows["out"])
+	}
+	push(again.g, 1, 26)
+	if want := []string{"12:00:20 9"}; !slices.Equal(again.rows["out"], want) {
+		t.Errorf("rows %q, want %q", again.rows["out"], want)
+	}
+	if got := again.g.Counts.Inputs[0].Events; got != 23 {
+		t.Errorf("%d events are counted, want 23: counts survive restarts", got)
+	}
+	for again.g.Partitions(0) < exec.MaxPartitions {
+		if _, err := again.g.AddPartition(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := again.g.AddPartition(0); err == nil {
+		t.Error("there is no limit of partitions")
+	}
+}

@@ -229,3 +229,17 @@ func TestFixtures(t *testing.T) {
 		}
 	}
 }
+
+// TestFreezeCopiesWhole: what a pause costs does not depend on the number of keys but for the
+// bytes that are copied: nothing is taken per row or key, and the second image takes no
+// memory of its own.
+func TestFreezeCopiesWhole(t *testing.T) {
+	for _, x := range millions {
+		g := millionKeys(t, compile(t, x.query), 40_000)
+		g.Release(g.Freeze())
+		n := testing.AllocsPerRun(5, func() { g.Release(g.Freeze()) })
+		if n > 150 {
+			t.Errorf("%s: a freeze allocates %v times", x.name, n)
+		}
+	}
+}

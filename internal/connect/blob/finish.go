@@ -36,12 +36,16 @@ type Line struct {
 // due are the files that are complete: no row can come to them any more, or they are as
 // full as they may get.
 func (s *sink) due() []int64 {
+	if s.mark < s.next && len(s.ledger.files) <= s.s.maxFiles {
+		return nil
+	}
 	var ids []int64
+	s.next = vec.MaxTime
 	for _, id := range s.sorted() {
-		f := s.ledger.files[id]
-		old := s.s.maxAge > 0 && s.mark != vec.MinTime && s.mark-f.From >= vec.Time(s.s.maxAge/100)
-		if f.Full || s.mark >= f.Last || old {
+		if at := s.dueAt(s.ledger.files[id]); s.mark >= at {
 			ids = append(ids, id)
+		} else {
+			s.next = min(s.next, at)
 		}
 	}
 	if over := len(s.ledger.files) - len(ids) - s.s.maxFiles; over > 0 && s.s.template.sequence {
@@ -62,6 +66,17 @@ func (s *sink) due() []int64 {
 		slices.Sort(ids)
 	}
 	return ids
+}
+
+// dueAt is the watermark at which a file is complete.
+func (s *sink) dueAt(f *fileState) vec.Time {
+	switch {
+	case f.Full:
+		return vec.MinTime
+	case s.s.maxAge > 0:
+		return min(f.Last, f.From+vec.Time(s.s.maxAge/100))
+	}
+	return f.Last
 }
 
 // finish gives files their final names, after what was begun before. Each step can be done

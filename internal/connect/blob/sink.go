@@ -54,6 +54,7 @@ type sink struct {
 	open     []*file          // with an open file, the one used last at the end
 	newNames bool             // our directory has names that are not durable
 	mark     vec.Time         // the watermark
+	next     vec.Time         // before this watermark no file is complete
 
 	epoch    int64 // that the rows below are of
 	held     int   // bytes in memory
@@ -148,7 +149,7 @@ func (s *sink) recover() error {
 	if err := s.finish(nil); err != nil {
 		return err
 	}
-	s.mark = s.ledger.Mark
+	s.mark, s.next = s.ledger.Mark, vec.MinTime
 	return s.finish(s.due())
 }
 
@@ -353,6 +354,7 @@ func (s *sink) append(epoch int64) error {
 		for _, f := range next {
 			f.fileState = s.ledger.files[f.ID]
 			f.mark = f.tail.Mark()
+			s.next = min(s.next, s.dueAt(f.fileState))
 			if f.Full && s.byStem[f.Stem] == f {
 				delete(s.byStem, f.Stem)
 			}

@@ -192,9 +192,9 @@ func TestSuite(t *testing.T) {
 			}}.Run(t)
 		})
 	}
-	f("seconds", "{date}/{datetime:HHmmss}.json", 31, connect.Format{}, nil)
+	f("seconds", "{date}/{datetime:HHmmss}.json", 61, connect.Format{}, nil)
 	f("minutes", "{date}/{time}/{output}{ext}", 1, connect.Format{Type: "json", Array: true}, nil)
 	f("rows", "{n}{ext}", 5, connect.Format{Type: "csv"}, func(s *settings) { s.maxRows = 7 })
-	f("column", "{text}/{date}{ext}", 7, connect.Format{Array: true, Compression: "gzip"}, nil)
-	f("early", "{text}/{n}{ext}", 7, connect.Format{Compression: "zstd"}, func(s *settings) { s.maxSize = 500; s.maxFiles = 4 })
+	f("column", "{text}/{date}{ext}", 11, connect.Format{Array: true, Compression: "gzip"}, nil)
+	f("early", "{text}/{n}{ext}", 11, connect.Format{Compression: "zstd"}, func(s *settings) { s.maxSize = 500; s.maxFiles = 4 })
 }

@@ -201,6 +201,10 @@ func (c *checkpoints) load(log *slog.Logger) (good *snapshot, notes []string, er
 		good = s
 		c.epochs, c.serials = append(c.epochs, s.Epoch), append(c.serials, serial)
 	}
+	// A process that was killed may have renamed a file and not made that durable.
+	if err := c.fs.SyncDir(checkpointDir); err != nil {
+		return nil, notes, err
+	}
 	if good == nil && len(notes) > 0 {
 		return nil, notes, fmt.Errorf("no checkpoint of the job can be read: %s", notes[len(notes)-1])
 	}

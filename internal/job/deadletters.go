@@ -95,8 +95,11 @@ func (l *deadLog) load() error {
 	for len(l.segments) > 0 {
 		last := &l.segments[len(l.segments)-1]
 		found, err := l.scan(last)
-		if err != nil || found {
+		if err != nil {
 			return err
+		}
+		if found {
+			break
 		}
 		// It was begun and never committed.
 		if err := l.fs.Remove(last.name()); err != nil {
@@ -104,7 +107,22 @@ func (l *deadLog) load() error {
 		}
 		l.segments = l.segments[:len(l.segments)-1]
 	}
-	return nil
+	return l.settle()
+}
+
+// settle makes durable what was read: a process that was killed may have written it and not
+// synced it.
+func (l *deadLog) settle() error {
+	if n := len(l.segments); n > 0 {
+		if err := l.open(&l.segments[n-1]); err != nil {
+			return err
+		}
+		if err := l.file.Sync(); err != nil {
+			l.close()
+			return err
+		}
+	}
+	return l.fs.SyncDir(deadDir)
 }
 
 // scan reads a segment up to its last commit. It reports false if there is none.
@@ -217,16 +235,21 @@ func (l *deadLog) place() (*deadSegment, error) {
 	if l.file != nil {
 		return seg, nil
 	}
+	return seg, l.open(seg)
+}
+
+// open opens a segment behind what is committed in it.
+func (l *deadLog) open(seg *deadSegment) error {
 	f, err := l.fs.Edit(seg.name())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	l.file = f
 	if err := f.Truncate(seg.size); err != nil {
-		return nil, err
+		return err
 	}
 	_, err = f.Seek(seg.size, io.SeekStart)
-	return seg, err
+	return err
 }
 
 // forget removes the oldest segments beyond the limit.

@@ -200,7 +200,22 @@ func (m *manifest) load(n int64) ([]*epochRecord, error) {
 		}
 	}
 	m.rotated = len(m.segments) == 0 || m.segments[len(m.segments)-1].last < n
-	return all, nil
+	return all, m.settle()
+}
+
+// settle makes durable what was read: a process that was killed may have written it and not
+// synced it, and from now on others rely on it.
+func (m *manifest) settle() error {
+	if n := len(m.segments); n > 0 && !m.rotated {
+		if err := m.open(&m.segments[n-1]); err != nil {
+			return err
+		}
+		if err := m.file.Sync(); err != nil {
+			m.close()
+			return err
+		}
+	}
+	return m.fs.SyncDir(manifestDir)
 }
 
 // own are the first epochs of the segments of this instance. The last one may lack even its

@@ -23,6 +23,7 @@ type logSink struct {
 	has   int64
 	size  int64
 	file  disk.File
+	anew  []byte // what has to be written anew; nil: nothing
 }
 
 const logSinkName = "rows.log"
@@ -121,25 +122,31 @@ func (s *logSink) Commit(_ context.Context, epoch int64) error {
 
 func (s *logSink) Sync(context.Context) error {
 	return s.do("sync", func() error {
-		err := s.file.Sync()
-		if err == nil {
-			return nil
-		}
-		// What a failed Sync was about is gone: all of it is written anew.
-		data, failed := readAll(s.fs, logSinkName)
-		if failed != nil {
+		if s.anew == nil {
+			err := s.file.Sync()
+			if err == nil {
+				return nil
+			}
+			// What a failed Sync was about is gone: all of it is written anew.
+			if s.anew, _ = readAll(s.fs, logSinkName); s.anew != nil {
+				s.anew = s.anew[:s.size]
+			}
 			return err
 		}
 		s.file.Close()
-		f, failed := s.fs.Create(logSinkName)
-		if failed != nil {
+		f, err := s.fs.Create(logSinkName)
+		if err != nil {
 			return err
 		}
 		s.file = f
-		if _, failed := f.Write(data[:s.size]); failed != nil {
+		if _, err := f.Write(s.anew); err != nil {
 			return err
 		}
-		return err
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		s.anew = nil
+		return nil
 	})
 }
 

@@ -74,7 +74,7 @@ func (d *stateDir) prepare() error {
 	if version != formatVersion {
 		return fmt.Errorf("state directory %s has version %d of the format, and this program knows version %d; use the program that wrote it, or another directory", d.fs.Path("."), version, formatVersion)
 	}
-	return nil
+	return d.fs.SyncDir(".") // a process that was killed may not have made the name durable
 }
 
 // renew makes a new identity: nothing in the directory belongs to it yet.

@@ -307,6 +307,14 @@ func (b *base) growCase(t *testing.T) {
 		cols: []string{"id", "time", "n", "extra"}})
 	p.epoch(2, []any{"b", at, 5, 1.5})
 	b.check(t, b.sql(`SELECT id, n, "any", extra FROM t ORDER BY id`), "a|2|y|NULL", "b|5|NULL|1.5")
+	// Names that are one for some databases, and two for us.
+	b.drop("t")
+	p = b.start(t, output{more: map[string]any{"table": "t", "create": true}, name: "o5"})
+	p.epoch(1, []any{rec("n", 1, "resume", 1)}, []any{rec("n", 2, "résumé", 1)}, []any{rec("n", 3, "ß", 1, "ss", 2)})
+	p.epoch(2, []any{rec("n", 4, "Resume", 1)}, []any{rec("n", 5, "K", 1)}, []any{rec("n", 6, "k", 1)})
+	if n := len(p.refusals()); n > 3 {
+		t.Errorf("%d rows were refused", n)
+	}
 	// More columns than there may be.
 	b.drop("t")
 	p = b.start(t, output{more: map[string]any{"table": "t", "create": true}, name: "o3"})

@@ -99,25 +99,38 @@ func (s *Sink) bind(t *table) error {
 
 // ready makes sure that the table is there, with all columns, before a transaction begins.
 func (s *Sink) ready(ctx context.Context) error {
-	if s.table != nil && (s.named != nil || s.env.Columns.Row) {
+	bound := func() bool { return s.table != nil && (s.named != nil || s.env.Columns.Row) }
+	// Others may make the same table at the same time, with other columns.
+	for range 3 {
+		if bound() {
+			return nil
+		}
+		if err := s.lookAgain(ctx); err != nil || bound() {
+			return err
+		}
+		s.link.rollback()
+		change := s.grow
+		if s.table == nil {
+			change = s.make
+		}
+		if err := change(ctx); err != nil {
+			return err
+		}
+	}
+	if bound() {
 		return nil
 	}
-	lookCtx, cancel := s.statementTime(ctx)
+	return s.stop("table %s does not get the columns that the query needs: it takes some names for the same that are not", s.settings.table)
+}
+
+// lookAgain looks at the table within the time of a statement.
+func (s *Sink) lookAgain(ctx context.Context) error {
+	ctx, cancel := s.statementTime(ctx)
 	defer cancel()
-	if err := s.link.connect(lookCtx); err != nil {
+	if err := s.link.connect(ctx); err != nil {
 		return err
 	}
-	if err := s.look(lookCtx); err != nil {
-		return err
-	}
-	if s.table != nil && (s.named != nil || s.env.Columns.Row) {
-		return nil
-	}
-	s.link.rollback()
-	if s.table == nil {
-		return s.make(ctx)
-	}
-	return s.grow(ctx)
+	return s.look(ctx)
 }
 
 // make makes the table.
@@ -177,9 +190,7 @@ func (s *Sink) change(ctx context.Context, text string) error {
 	}
 	s.log.Info("the database was changed", "statement", text)
 	s.forget()
-	ctx, cancel := s.statementTime(ctx)
-	defer cancel()
-	return s.look(ctx)
+	return s.lookAgain(ctx)
 }
 
 // ddl runs a statement outside of transactions; that something is there already is no error.
@@ -202,7 +213,7 @@ func (s *Sink) ddl(ctx context.Context, text string) error {
 
 // growable reports whether a field of a row may become a column of the table.
 func (s *Sink) growable(name string) bool {
-	return s.dialect.plain(s.inside(name)) && len(s.table.columns) < maxColumns
+	return !s.grown && s.dialect.plain(s.inside(name)) && len(s.table.columns) < maxColumns
 }
 
 // wanted are the columns that rows need and a table (nil: a new one) lacks, with the kinds of

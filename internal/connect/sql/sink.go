@@ -40,6 +40,7 @@ type Sink struct {
 	table     *table
 	described time.Time
 	unknown   bool // rows have had fields that the table lacks
+	grown     bool // the table gets no more columns in this epoch
 	named     *mapping
 	mappings  map[string]*mapping
 	shapes    map[string]*shape
@@ -396,6 +397,7 @@ func (s *Sink) finished(epoch int64) {
 	s.epoch, s.gen, s.skipped = 0, 0, 0
 	// Savepoints stay on for a while after a row was refused: the next one is probably near.
 	s.careful = len(s.bad) > 0
+	s.grown = false
 	clear(s.bad)
 	clear(s.cuts)
 	s.rows.reset()

@@ -61,9 +61,12 @@ func (s *Sink) attempts(ctx context.Context, epoch int64) error {
 			s.link.rollback()
 		case errors.Is(err, errGrow):
 			s.link.rollback()
+			before := len(s.table.columns)
 			if err := s.grow(ctx); err != nil {
 				return err
 			}
+			// Names that differ for us may be the same for the database: such rows are refused.
+			s.grown = s.table == nil || len(s.table.columns) == before
 		case (f.kind == missingTable || f.kind == missingColumn) && !looked:
 			// The table has changed under us.
 			looked = true

@@ -50,6 +50,8 @@ func newPattern(p string) (pattern, error) {
 		root = "/"
 	case root == "":
 		root = "."
+	case strings.HasSuffix(root, ":"): // a drive of Windows: its root
+		root += "/"
 	}
 	return pattern{root: filepath.FromSlash(root), parts: rest}, nil
 }

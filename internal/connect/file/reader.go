@@ -253,9 +253,9 @@ func (r *reader) finish(n int64) {
 	r.changed()
 }
 
-// give gives a file up.
+// give gives a file up. It is worth a warning if some of it was read, or could have been.
 func (r *reader) give(n int64, name, why string) {
-	if at, _ := r.pos.spot(n); at.off > 0 || name != "" {
+	if at, _ := r.pos.spot(n); at.off > 0 || !r.s.moved[n].IsZero() {
 		r.warn(n, name, why)
 	}
 	r.finish(n)

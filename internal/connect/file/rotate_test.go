@@ -413,3 +413,55 @@ func TestGlob(t *testing.T) {
 		t.Error("an open bracket")
 	}
 }
+
+// TestReferenceAgain reads reference data whole at every start, as it is then: edited,
+// replaced, with files that are gone and new ones, and without a word about that.
+func TestReferenceAgain(t *testing.T) {
+	dir := t.TempDir()
+	state := disk.NewMem(1)
+	var log bytes.Buffer
+	f := func(want string) {
+		t.Helper()
+		state.Kill()
+		src, err := input(dir+"/*.json", false)(connect.SourceEnv{State: state.Boot(), Now: time.Now, Reference: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		ok(t, err)
+		defer src.Close()
+		r, err := src.Open(context.Background(), partition, "")
+		ok(t, err)
+		defer r.Close()
+		d := &decodeChunks{}
+		for {
+			c, err := r.Read(context.Background(), 1<<20, "")
+			ok(t, err)
+			if c.End {
+				break
+			}
+			ok(t, d.chunk(&c))
+		}
+		var got []string
+		for _, e := range d.events {
+			got = append(got, e[strings.LastIndexByte(e, ' ')+1:])
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%q, and must be %q", s, want)
+		}
+	}
+	write := func(name, text string) {
+		t.Helper()
+		ok(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	write("a.json", e(1, 2))
+	write("b.json", e(3))
+	f("1 2 3")
+	f("1 2 3")
+	write("a.json", e(4, 5, 6))
+	f("3 4 5 6") // a new file to us
+	ok(t, os.Remove(filepath.Join(dir, "b.json")))
+	f("4 5 6")
+	write("a.json", "")
+	write("c.json", e(7))
+	f("7")
+	if log.Len() > 0 {
+		t.Error(log.String())
+	}
+}

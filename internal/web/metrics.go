@@ -219,7 +219,10 @@ func foldSteps(nodes []job.StepStats) []*folded {
 			list = append(list, &folded{name: n.Step, in: n.In, dropped: map[string]int64{}})
 		}
 		f := list[at]
-		f.out, f.watermark = n.Out, n.Watermark
+		if f.out = n.Out; n.Kind == "output" {
+			f.out = n.In // what it gives, it gives to a sink
+		}
+		f.watermark = n.Watermark
 		f.busy += n.Busy
 		f.held += n.Held
 		for name, count := range n.Dropped {

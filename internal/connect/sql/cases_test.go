@@ -543,6 +543,26 @@ func (b *base) vetoCase(t *testing.T) {
 	if got := p.refusals(); len(got) != 1 {
 		t.Errorf("refused %q", got)
 	}
+	// What was reported before the veto is reported again: the runner forgets what a method
+	// that failed has reported.
+	p.write(2, []any{2}, []any{"x"}, []any{"y"})
+	p.veto, p.patience = errors.New("no more"), 1
+	if err := p.sink.Prepare(context.Background(), 2, 0); err != p.veto {
+		t.Errorf("the error is %v", err)
+	}
+	if got := p.refusals(); len(got) != 1 {
+		t.Errorf("refused %q", got)
+	}
+	p.veto = nil
+	p.prepare(2)
+	if got := p.refusals(); len(got) != 2 {
+		t.Errorf("refused %q", got)
+	}
+	p.prepare(2)
+	p.commit(2)
+	if got := p.refusals(); len(got) != 0 {
+		t.Errorf("refused again %q", got)
+	}
 }
 
 // twiceCase prepares an epoch again, with more rows than before.

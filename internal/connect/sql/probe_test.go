@@ -17,14 +17,15 @@ import (
 
 // probe is a sink under test and what it says.
 type probe struct {
-	t       testing.TB
-	b       *base
-	sink    *Sink
-	env     connect.SinkEnv
-	refused []connect.RowError
-	veto    error // of Reject
-	log     *strings.Builder
-	now     time.Time
+	t        testing.TB
+	b        *base
+	sink     *Sink
+	env      connect.SinkEnv
+	refused  []connect.RowError
+	veto     error // of Reject, once it has been called more often than patience
+	patience int
+	log      *strings.Builder
+	now      time.Time
 }
 
 // output is the settings of a sink under test.
@@ -67,11 +68,13 @@ func (b *base) opened(t testing.TB, o output) *probe {
 		Columns: connect.Columns{Names: o.cols, Types: types, Row: o.cols == nil},
 		State:   disk.NewMem(1).Boot(),
 		Reject: func(e connect.RowError) error {
-			if p.veto == nil {
-				e.Row = append([]byte(nil), e.Row...)
-				p.refused = append(p.refused, e)
+			if p.veto != nil && p.patience == 0 {
+				return p.veto
 			}
-			return p.veto
+			p.patience = max(0, p.patience-1)
+			e.Row = append([]byte(nil), e.Row...)
+			p.refused = append(p.refused, e)
+			return nil
 		},
 		Log: slog.New(slog.NewTextHandler(p.log, nil)),
 		Now: func() time.Time { return p.now },

@@ -49,6 +49,7 @@ type Sink struct {
 	// What is known of the rows of the epoch: those that are refused, where statements must
 	// be cut, and that rows were refused, so that savepoints pay.
 	bad     map[int]*verdict
+	told    []*verdict // reported in the method that runs
 	cuts    map[int]bool
 	careful bool
 	noBulk  bool  // the table does not take the fast way
@@ -63,7 +64,7 @@ type Sink struct {
 // verdict is why a row is refused.
 type verdict struct {
 	refusal
-	told bool // Reject has been called
+	told bool // Reject has been called, in a method that succeeded or still runs
 }
 
 // open makes a sink; it does not connect. wrap, if it is set, stands between us and the driver.
@@ -317,7 +318,8 @@ func (s *Sink) Prepare(ctx context.Context, epoch int64, _ vec.Time) error {
 	if epoch <= s.committed || s.rows.n == 0 {
 		return nil
 	}
-	return s.fail(fmt.Sprintf("write epoch %d to %s", epoch, s.settings.table), s.link.with(ctx, func() error { return s.prepare(ctx, epoch) }))
+	err := s.untell(s.link.with(ctx, func() error { return s.prepare(ctx, epoch) }))
+	return s.fail(fmt.Sprintf("write epoch %d to %s", epoch, s.settings.table), err)
 }
 
 // Commit commits the transaction; if that was lost, all of it is made again.
@@ -329,7 +331,7 @@ func (s *Sink) Commit(ctx context.Context, epoch int64) error {
 		s.committed = epoch
 		return nil
 	}
-	err := s.link.with(ctx, func() error {
+	err := s.untell(s.link.with(ctx, func() error {
 		if s.link.committed(s.gen) {
 			return nil // another output of the job has
 		}
@@ -342,7 +344,7 @@ func (s *Sink) Commit(ctx context.Context, epoch int64) error {
 			}
 		}
 		return s.commit(ctx, epoch)
-	})
+	}))
 	if err != nil {
 		return s.fail(fmt.Sprintf("commit epoch %d to %s", epoch, s.settings.table), err)
 	}

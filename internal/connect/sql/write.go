@@ -413,8 +413,21 @@ func (s *Sink) tell() error {
 			}
 		}
 		v.told = true
+		s.told = append(s.told, v)
 	}
 	return nil
+}
+
+// untell takes back what tell has reported in a method that then failed: it is as if the
+// method had not been called, and the next one reports again.
+func (s *Sink) untell(err error) error {
+	if err != nil {
+		for _, v := range s.told {
+			v.told = false
+		}
+	}
+	s.told = s.told[:0]
+	return err
 }
 
 // shape is a set of columns that rows are written into.

@@ -150,8 +150,9 @@ func (m *managed) stateError(err error) error {
 // the goroutine opens it. op is held.
 func (m *managed) launch(live *job.Live, a *Assembly) {
 	ctx, cancel := context.WithCancel(m.s.ctx)
-	r := &running{cancel: cancel, done: make(chan struct{}), version: m.rec.Version, rows: map[string]*rowRing{}}
+	r := &running{cancel: cancel, done: make(chan struct{}), rows: map[string]*rowRing{}, live: live, assembly: a}
 	m.mu.Lock()
+	r.version = m.rec.Version
 	m.run = r
 	m.mu.Unlock()
 	m.s.work.Go(func() {

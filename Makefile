@@ -5,7 +5,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages whose goroutines are worth the race detector.
-RACE = ./internal/job ./internal/codec ./internal/exec ./cmd/weir
+RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/sql ./cmd/weir
 
 # How long each fuzz target runs.
 FUZZTIME = 10s

@@ -20,6 +20,7 @@ type memSource struct {
 	parts  []*memPart
 	marks  bool // give every event as a message
 	ready  bool // signal new events
+	timely bool // do not say when events arrived
 	clock  bool // say that all that arrived until now has been read
 	opened int
 	fault  func(op string) error // nil: none
@@ -201,6 +202,12 @@ func (r *memReader) Read(_ context.Context, limit int, until connect.Position) (
 			Properties: map[string]vec.Value{"PartitionId": vec.StringValue(r.p.name)}})
 		r.at++
 	}
+	if r.s.timely {
+		arrival = 0
+		for i := range r.marks {
+			r.marks[i].Arrival = 0
+		}
+	}
 	c.Data, c.Next = r.buf, memPosition(r.at)
 	if r.s.marks && len(r.marks) > 0 {
 		c.Marks = r.marks
@@ -227,7 +234,7 @@ type memTarget struct {
 	rows      []string
 	committed map[string]int64 // by instance
 	forgetful bool
-	writes    int
+	again     int // epochs that were written although the target has them
 	commits   []int64
 	watermark vec.Time
 	fault     func(op string) (before, after error) // errors before or after the effect
@@ -284,7 +291,9 @@ func (s *memSink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
 		if epoch != s.epoch {
 			s.pending, s.epoch = nil, epoch
 		}
-		s.t.writes++
+		if !s.t.forgetful && epoch <= s.t.committed[s.env.Instance] {
+			s.t.again++
+		}
 		var out []string
 		for _, row := range s.write(b) {
 			if s.t.reject != nil {

@@ -44,8 +44,8 @@ const repeatWindow = 10 * time.Second
 // maxRepeats is how many different lines are remembered.
 const maxRepeats = 1000
 
-// repeats is a log handler that writes what is said again and again once in a while, with how
-// often it was. Lines are the same if their level, message and job are.
+// repeats is a log handler that writes warnings and errors that are said again and again once
+// in a while, with how often they were. Lines are the same if their level, message and job are.
 type repeats struct {
 	next   slog.Handler
 	job    string
@@ -120,7 +120,7 @@ func (r *repeats) Handle(ctx context.Context, line slog.Record) error {
 		s.mu.Unlock()
 		return nil
 	}
-	if line.Level > slog.LevelDebug && len(s.said) < maxRepeats {
+	if line.Level >= slog.LevelWarn && len(s.said) < maxRepeats {
 		s.said[key] = &repeated{until: now.Add(repeatWindow)}
 	}
 	s.mu.Unlock()

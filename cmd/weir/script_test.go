@@ -20,5 +20,6 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("WEIR_UPDATE") != "",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Cmds:                scriptCommands,
 	})
 }

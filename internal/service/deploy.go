@@ -73,7 +73,7 @@ func (s *Service) Deploy(ctx context.Context, name string, d Deployment) (Deploy
 	}
 	var invalid *InvalidError
 	if errors.As(err, &invalid) && !d.DryRun {
-		s.note(Event{Job: name, Version: m.rec.Version, Kind: "refused", Text: firstLine(invalid.Found.Error())}, slog.LevelWarn)
+		s.note(Event{Job: name, Version: m.rec.Version, Kind: "refused", Text: invalid.Found.brief()}, slog.LevelWarn)
 	}
 	return out, err
 }
@@ -104,11 +104,6 @@ func (s *Service) claim(name string) (m *managed, created bool, err error) {
 		}
 		m.op.Unlock() // it was deleted while we waited
 	}
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
 }
 
 // candidate is a job that has been read and can run.

@@ -26,11 +26,16 @@ type Finding struct {
 	Text      string `json:"text,omitempty" doc:"The finding drawn for people, with the lines it is about."`
 }
 
-// String is the finding in one line, or as it is drawn if it has been.
+// String is the finding as it is drawn, or in one line if it has not been.
 func (f Finding) String() string {
 	if f.Text != "" {
 		return strings.TrimRight(f.Text, "\n")
 	}
+	return f.brief()
+}
+
+// brief is the finding in one line.
+func (f Finding) brief() string {
 	var b strings.Builder
 	if f.File != "" {
 		b.WriteString(f.File)
@@ -58,6 +63,20 @@ func (l Findings) Error() string {
 		}
 	}
 	return strings.Join(parts, "\n")
+}
+
+// brief is the first error in one line, and how many there are.
+func (l Findings) brief() string {
+	for _, f := range l {
+		if f.Severity == diag.SeverityError.String() {
+			text := f.brief()
+			if n := l.Errors(); n > 1 {
+				text += fmt.Sprintf(" (and %d more)", n-1)
+			}
+			return text
+		}
+	}
+	return ""
 }
 
 // Errors is how many of them are errors.

@@ -116,6 +116,7 @@ func lookOf(place string) uint64 {
 func (f *Follower) deploy(ctx context.Context, place string) error {
 	s := f.s
 	name, err := f.nameOf(place)
+	told := err == nil // by Deploy
 	if err == nil {
 		var known bool
 		if m, e := s.find(name); e == nil {
@@ -138,8 +139,8 @@ func (f *Follower) deploy(ctx context.Context, place string) error {
 		m.mu.Lock()
 		m.refused = loadFindings(err)
 		m.mu.Unlock()
-	} else {
-		s.note(Event{Job: name, Kind: "refused", Text: place + ": " + firstLine(err.Error())}, slog.LevelWarn)
+	} else if !told {
+		s.note(Event{Job: name, Kind: "refused", Text: place + ": " + loadFindings(err).brief()}, slog.LevelWarn)
 	}
 	return err
 }

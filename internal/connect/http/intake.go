@@ -124,7 +124,7 @@ func (in *intake) status() any {
 		First    int64 `json:"first"` // event that is kept
 		Next     int64 `json:"next"`
 		Bytes    int64 `json:"bytes"`
-	}{in.accepted.Load(), in.refused.Load(), in.repeated.Load(), rg.First, rg.Next, rg.NextOffset - rg.FirstOffset}
+	}{in.accepted.Load(), in.refused.Load(), in.repeated.Load(), rg.First, rg.Next, rg.Bytes}
 }
 
 func (in *intake) post(w http.ResponseWriter, r *http.Request) {

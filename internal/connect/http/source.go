@@ -197,10 +197,13 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 		if err != nil {
 			return c, gone(err)
 		}
-		if rec == nil {
-			if stop >= 0 {
-				return c, fmt.Errorf("the log of the input ends at event %d, and it was read up to %d: it is not the log that the job was run with", r.seq(), stop)
+		if stop >= 0 && (rec == nil || r.seq() > stop) {
+			if rec != nil {
+				r.given--
 			}
+			return c, fmt.Errorf("the log of the input ends before event %d, up to which the job has read: it is not the log that the job was run with, or a loss of power took events from it that were not synced (fsync); start the job without its state", stop)
+		}
+		if rec == nil {
 			break
 		}
 		if len(r.marks) > 0 && stop < 0 && len(r.buf)+len(rec.Value) > max {

@@ -562,6 +562,38 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestWeak: a job that has read events which a loss of power took is told when it makes its
+// epochs again, and never takes new events for old ones.
+func TestWeak(t *testing.T) {
+	ctx := context.Background()
+	fs := disk.NewMem(5)
+	in := newInput(t, fs.Boot(), map[string]any{"fsync": "none"})
+	for i := range 20 {
+		in.post(fmt.Sprintf(`{"old":%d}`, i))
+	}
+	fs.Crash()
+	in.Close()
+	in = newInput(t, fs.Boot(), map[string]any{"fsync": "none"})
+	kept := len(in.lines("", 1000))
+	if kept == 20 {
+		t.Fatal("nothing was lost; take another seed")
+	}
+	for i := range 30 {
+		in.post(fmt.Sprintf(`{"new":%d}`, i))
+	}
+	if got := in.lines("20", 1000); len(got) != 30 || got[0] != `{"new":0}` {
+		t.Errorf("behind 20: %q", got)
+	}
+	r, err := in.Open(ctx, "0", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if c, err := r.Read(ctx, 1, "20"); err == nil || !strings.Contains(err.Error(), "loss of power") {
+		t.Errorf("a replay of what is lost: %d events, %v", len(c.Marks), err)
+	}
+}
+
 func TestClock(t *testing.T) {
 	ctx := context.Background()
 	in := newInput(t, disk.NewMem(1), nil)

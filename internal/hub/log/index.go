@@ -68,7 +68,7 @@ func (s *segment) loadIndex(fs disk.FS) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", fs.Path(s.name), err)
 	}
-	fresh := &segment{name: s.name, base: s.base, seq: s.seq, before: s.before, end: s.base, nextSeq: s.seq, last: s.before}
+	fresh := s.blank()
 	err = fresh.scan(fs, f, s.at(s.end))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err

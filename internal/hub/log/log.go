@@ -26,6 +26,10 @@
 // synced. A torn tail is cut; it was never acknowledged. Damage is an error that names the
 // file and the place, and nothing is cut.
 //
+// With a weaker Fsync, records that were read may be gone after a loss of power. A log that
+// is opened again then leaves out 2^32 numbers and offsets, so that a reader that comes back
+// to its place never takes new records for those it had.
+//
 // # Group commit
 //
 // Appends that come while one is being written wait in a group; the next write and fsync

@@ -63,6 +63,7 @@ type Range struct {
 	First, Next             int64 // sequence numbers: of the first record, and behind the last
 	FirstOffset, NextOffset int64
 	LastEnqueued            time.Time // of the last record there ever was; zero if there was none
+	Bytes                   int64
 	Segments                int
 	Pending                 int64 // bytes that wait to be written
 }
@@ -74,7 +75,7 @@ func openPartition(fs disk.FS, o Options) (*Partition, error) {
 		return nil, err
 	}
 	if len(segs) == 0 {
-		s := &segment{name: segmentName(0), created: p.now(), indexed: true}
+		s := (&segment{}).follow(p.now(), o.Fsync != Always)
 		if p.file, err = createSegment(fs, s, nil); err != nil {
 			return nil, err
 		}
@@ -90,7 +91,31 @@ func openPartition(fs disk.FS, o Options) (*Partition, error) {
 		o.Log.Warn("the log was not closed; a tail that was never acknowledged was cut", "file", fs.Path(s.name), "offset", s.at(s.end), "bytes", torn)
 	}
 	p.segs, p.durable, p.last, p.low = segs, s.end, s.last, segs[0].seq
+	if s.weak || o.Fsync != Always {
+		if err := p.skip(); err != nil {
+			return nil, errors.Join(err, p.file.Close())
+		}
+	}
 	return p, nil
+}
+
+// skip goes on in a new segment, and leaves numbers out if records may have been lost that
+// were acknowledged and read.
+func (p *Partition) skip() error {
+	old := p.tail()
+	s := old.follow(p.now(), p.o.Fsync != Always)
+	if old.weak {
+		s.skip()
+	} else if old.end == old.base {
+		p.segs = p.segs[:len(p.segs)-1] // the new one has its name
+	}
+	f, err := createSegment(p.fs, s, nil)
+	if err != nil {
+		return err
+	}
+	err = p.file.Close()
+	p.file, p.durable, p.segs = f, s.end, append(p.segs, s)
+	return err
 }
 
 func (p *Partition) now() int64 { return p.o.Now().UnixMicro() }
@@ -161,10 +186,22 @@ func (p *Partition) room(size int) error {
 	if pending > p.o.MaxPending {
 		return fmt.Errorf("%w: %d bytes; %d is the most", ErrBusy, pending, p.o.MaxPending)
 	}
-	if used := p.tail().end - p.segs[0].base + pending; p.o.MaxBytes > 0 && used > p.o.MaxBytes {
+	if p.o.MaxBytes == 0 {
+		return nil
+	}
+	if used := bytesOf(p.segs) + pending; used > p.o.MaxBytes {
 		return fmt.Errorf("%w: %s has %d bytes of %d; it goes on when its readers have read and given free", ErrLogFull, p.fs.Path("."), used, p.o.MaxBytes)
 	}
 	return nil
+}
+
+// bytesOf is how many bytes of batches segments have.
+func bytesOf(segs []*segment) int64 {
+	n := int64(0)
+	for _, s := range segs {
+		n += s.end - s.base
+	}
+	return n
 }
 
 // pending is how many bytes wait or are being written. mu is held.
@@ -308,8 +345,10 @@ func (p *Partition) kill(err error) {
 // storeNew puts a stamped group into a new segment.
 func (p *Partition) storeNew(g *group, batches []header) error {
 	old := p.tail()
-	s := &segment{name: segmentName(old.end), base: old.end, seq: old.nextSeq, before: old.last, created: g.micros, indexed: true}
-	s.end, s.nextSeq, s.last = s.base, s.seq, s.before
+	s := old.follow(g.micros, p.o.Fsync != Always)
+	if old.base == old.end { // it takes its place
+		s.prevEnd, s.prevSeq = old.prevEnd, old.prevSeq
+	}
 	f, err := createSegment(p.fs, s, g.buf)
 	// Also after an error the file of s may be there, and says that old ends here: nothing
 	// must be written to old any more. The next try goes over it.
@@ -411,12 +450,14 @@ func (p *Partition) rescue(failed error) error {
 
 // moveTail puts the batches behind the durable part of s into a new segment.
 func (p *Partition) moveTail(s *segment, b []byte, failed error) error {
-	keep := &segment{name: s.name, base: s.base, seq: s.seq, before: s.before, created: s.created, end: s.base, nextSeq: s.seq, last: s.before, indexed: true}
+	keep := s.blank()
 	if err := keep.scan(p.fs, p.file, s.at(p.durable)); err != nil {
 		return err
 	}
-	fresh := &segment{name: segmentName(p.durable), base: p.durable, seq: keep.nextSeq, before: keep.last, created: s.created, indexed: true}
-	fresh.end, fresh.nextSeq, fresh.last = fresh.base, fresh.seq, fresh.before
+	fresh := keep.follow(s.created, s.weak)
+	if keep.base == keep.end {
+		fresh.prevEnd, fresh.prevSeq = keep.prevEnd, keep.prevSeq
+	}
 	f, err := createSegment(p.fs, fresh, b)
 	if err != nil {
 		return err
@@ -500,7 +541,7 @@ func (p *Partition) Range() Range {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first, s := p.segs[0], p.tail()
-	r := Range{First: first.seq, Next: s.nextSeq, FirstOffset: first.base, NextOffset: s.end, Segments: len(p.segs), Pending: p.pending()}
+	r := Range{First: first.seq, Next: s.nextSeq, FirstOffset: first.base, NextOffset: s.end, Bytes: bytesOf(p.segs), Segments: len(p.segs), Pending: p.pending()}
 	if s.nextSeq > 0 {
 		r.LastEnqueued = microTime(s.last)
 	}

@@ -129,6 +129,12 @@ func (r *Reader) position() (bool, error) {
 		if err != nil || r.off == limit {
 			return false, err
 		}
+		if seg.base > r.off { // numbers were left out
+			r.off, r.next, r.seq = seg.base, seg.seq, max(r.seq, seg.seq)
+			if r.off == limit {
+				return false, nil
+			}
+		}
 		if seg == r.seg {
 			r.limit, r.win.size = limit, seg.at(limit)
 			return true, nil
@@ -149,7 +155,8 @@ func (r *Reader) position() (bool, error) {
 	}
 }
 
-// find is the segment that has an offset, and how far it may be read.
+// find is the segment that has an offset or the next one behind it, and how far it may be
+// read.
 func (p *Partition) find(off int64) (*segment, int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,11 +166,14 @@ func (p *Partition) find(off int64) (*segment, int64, error) {
 	if off < p.segs[0].base {
 		return nil, 0, ErrGone
 	}
-	for i := len(p.segs) - 1; ; i-- {
-		if s := p.segs[i]; s.base <= off {
-			return s, s.end, nil
-		}
+	i := len(p.segs) - 1
+	for p.segs[i].base > off {
+		i--
 	}
+	for i < len(p.segs)-1 && (off >= p.segs[i].end || p.segs[i].base == p.segs[i].end) {
+		i++
+	}
+	return p.segs[i], p.segs[i].end, nil
 }
 
 // Clock is a time before which nothing is unread: all records with an earlier time have been

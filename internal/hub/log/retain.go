@@ -98,5 +98,5 @@ func (p *Partition) mayGo(segs []*segment, full bool) bool {
 	if p.o.Expire > 0 && age > p.o.Expire.Microseconds() {
 		return true
 	}
-	return p.o.ExpireBytes > 0 && p.tail().end-segs[1].base >= p.o.ExpireBytes
+	return p.o.ExpireBytes > 0 && bytesOf(segs[1:]) >= p.o.ExpireBytes
 }

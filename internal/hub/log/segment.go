@@ -11,10 +11,11 @@ import (
 	"weir/internal/disk"
 )
 
-// The header of a segment, little-endian: magic and version, offset, sequence number and
-// time from which it goes on, when it was made, CRC-32C of all that.
+// The header of a segment, little-endian: magic and version; offset, sequence number and
+// time from which it goes on; when it was made; offset and sequence number at which the one
+// before it ends; 1 if not every append to it is synced; CRC-32C of all that.
 const (
-	segmentHeader = 48
+	segmentHeader = 64
 	magic         = "weirlog\x01"
 	suffix        = ".log"
 	indexSuffix   = ".idx"
@@ -28,11 +29,15 @@ type segment struct {
 	seq     int64 // of its first record
 	before  int64 // time of the last record before it, microseconds; records in it are not older
 	created int64 // microseconds
-	end     int64 // offset behind its last batch that counts
-	nextSeq int64 // behind its last record
-	last    int64 // time of its last record, or before
-	index   []mark
-	indexed bool // index is complete up to end
+	// prevEnd and prevSeq are where the segment before ends; they differ from base and seq
+	// where numbers were left out.
+	prevEnd, prevSeq int64
+	weak             bool  // appends to it may have been acknowledged before an fsync
+	end              int64 // offset behind its last batch that counts
+	nextSeq          int64 // behind its last record
+	last             int64 // time of its last record, or before
+	index            []mark
+	indexed          bool // index is complete up to end
 }
 
 func segmentName(base int64) string { return fmt.Sprintf("%020d", base) + suffix }
@@ -47,8 +52,37 @@ func (s *segment) header() []byte {
 	le.PutUint64(b[16:], uint64(s.seq))
 	le.PutUint64(b[24:], uint64(s.before))
 	le.PutUint64(b[32:], uint64(s.created))
-	le.PutUint32(b[40:], crc32.Checksum(b[:40], castagnoli))
+	le.PutUint64(b[40:], uint64(s.prevEnd))
+	le.PutUint64(b[48:], uint64(s.prevSeq))
+	if s.weak {
+		le.PutUint32(b[56:], 1)
+	}
+	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 	return b
+}
+
+// follow is a segment without records behind s.
+func (s *segment) follow(created int64, weak bool) *segment {
+	return &segment{name: segmentName(s.end), base: s.end, seq: s.nextSeq, before: s.last, created: created,
+		prevEnd: s.end, prevSeq: s.nextSeq, weak: weak, end: s.end, nextSeq: s.nextSeq, last: s.last, indexed: true}
+}
+
+// lostNumbers is how many sequence numbers and offsets are left out when a log goes on that
+// may have lost acknowledged records: more than could be lost, so that a reader that had
+// read them finds others under new numbers only.
+const lostNumbers = 1 << 32
+
+// skip leaves numbers out before s.
+func (s *segment) skip() {
+	s.base, s.seq = s.base+lostNumbers, s.seq+lostNumbers
+	s.name, s.end, s.nextSeq = segmentName(s.base), s.base, s.seq
+}
+
+// blank is s before anything was read of it.
+func (s *segment) blank() *segment {
+	b := *s
+	b.end, b.nextSeq, b.last, b.index, b.indexed = s.base, s.seq, s.before, nil, true
+	return &b
 }
 
 // createSegment makes the file of s with its first batches in it, durable, and gives it open
@@ -129,11 +163,11 @@ func listSegments(fs disk.FS) ([]*segment, error) {
 	// Names have the offset in digits of one length, and ReadDir goes by names.
 	for i, s := range segs[:max(0, len(segs)-1)] {
 		next := segs[i+1]
-		if s.end = next.base; s.end < s.base || next.seq < s.seq || sizes[i] < s.at(s.end) {
+		if s.end = next.prevEnd; s.end < s.base || next.prevSeq < s.seq || next.base < next.prevEnd || next.seq < next.prevSeq || sizes[i] < s.at(s.end) {
 			return nil, &DamageError{fs.Path(s.name), sizes[i],
-				fmt.Sprintf("the next segment %s begins at offset %d, and this one ends at %d; a file is missing or was cut", next.name, next.base, s.base+sizes[i]-segmentHeader)}
+				fmt.Sprintf("the next segment %s goes on from offset %d, and this one ends at %d; a file is missing or was cut", next.name, next.prevEnd, s.base+sizes[i]-segmentHeader)}
 		}
-		s.nextSeq, s.last = next.seq, next.before
+		s.nextSeq, s.last = next.prevSeq, next.before
 	}
 	return segs, nil
 }
@@ -155,7 +189,7 @@ func readSegmentHeader(fs disk.FS, name string) (*segment, error) {
 	switch {
 	case n >= len(magic) && string(b[:len(magic)-1]) == magic[:len(magic)-1] && b[len(magic)-1] > magic[len(magic)-1]:
 		return bad(fmt.Sprintf("it has version %d of the format and was written by a newer program", b[len(magic)-1]))
-	case n < segmentHeader || string(b[:len(magic)]) != magic || crc32.Checksum(b[:40], castagnoli) != le.Uint32(b[40:]):
+	case n < segmentHeader || string(b[:len(magic)]) != magic || crc32.Checksum(b[:60], castagnoli) != le.Uint32(b[60:]):
 		return bad("the header of the segment cannot be read")
 	}
 	s := &segment{
@@ -164,6 +198,9 @@ func readSegmentHeader(fs disk.FS, name string) (*segment, error) {
 		seq:     int64(le.Uint64(b[16:])),
 		before:  int64(le.Uint64(b[24:])),
 		created: int64(le.Uint64(b[32:])),
+		prevEnd: int64(le.Uint64(b[40:])),
+		prevSeq: int64(le.Uint64(b[48:])),
+		weak:    le.Uint32(b[56:]) != 0,
 	}
 	if segmentName(s.base) != name || s.base < 0 || s.seq < 0 {
 		return bad("its header belongs to another name")

@@ -40,6 +40,15 @@ type Document struct {
 	Doc       json.RawMessage `json:"doc"`
 }
 
+// MarshalJSON adds the time of the row as text.
+func (d Document) MarshalJSON() ([]byte, error) {
+	type plain Document
+	return json.Marshal(struct {
+		plain
+		Time string `json:"time"`
+	}{plain(d), d.Time.String()})
+}
+
 // Range is what the feed of a table has.
 type Range struct {
 	First, Last int64 // positions; Last is First-1 if there are none

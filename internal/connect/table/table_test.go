@@ -194,6 +194,11 @@ func TestGetAndScan(t *testing.T) {
 	if err != nil || string(d.Doc) != `{"id":"bé","n":3}` || d.Position != 3 || d.Epoch != 1 {
 		t.Errorf("%+v, %v", d, err)
 	}
+	d.Stored = time.Unix(0, 0).UTC()
+	text, err := json.Marshal(d)
+	if want := `{"id":"bé","version":1,"position":3,"stored":"1970-01-01T00:00:00Z","epoch":1,"doc":{"id":"bé","n":3},"time":"2022-09-28T22:13:22.0000000Z"}`; err != nil || string(text) != want {
+		t.Errorf("%s, %v; want %s", text, err, want)
+	}
 	if _, err := s.Get(ctx, "", "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a document that is not there: %v", err)
 	}

@@ -289,7 +289,7 @@ func (c *checkpoints) write(s *snapshot) (int64, error) {
 	return size, nil
 }
 
-// prune removes all files but the newest good ones.
+// prune removes all files but the newest good ones, durably.
 func (c *checkpoints) prune() error {
 	if n := len(c.serials) - keptCheckpoints; n > 0 {
 		c.serials, c.epochs = c.serials[n:], c.epochs[n:]
@@ -299,6 +299,7 @@ func (c *checkpoints) prune() error {
 		return err
 	}
 	var failed error
+	removed := false
 	for _, f := range list {
 		name := checkpointDir + "/" + f.Name
 		kept := false
@@ -307,7 +308,11 @@ func (c *checkpoints) prune() error {
 		}
 		if !kept && !f.Dir {
 			failed = errors.Join(failed, c.fs.Remove(name))
+			removed = true
 		}
+	}
+	if removed && failed == nil {
+		failed = c.fs.SyncDir(checkpointDir)
 	}
 	return failed
 }

@@ -43,7 +43,7 @@ func (l *Live) step() (worked bool, err error) {
 		}
 	}
 	for i := range rec.Redriven {
-		if err := l.redrive(&rec.Redriven[i]); err != nil {
+		if err := l.redriveNow(&rec.Redriven[i]); err != nil {
 			return false, err
 		}
 	}
@@ -416,7 +416,7 @@ func (l *Live) again(rec *epochRecord, from []*liveInput) error {
 		panic(fmt.Sprintf("job: epoch %d is made again as %d", rec.N, begun.N))
 	}
 	of := func(i int) *liveInput {
-		if i < len(from) {
+		if i >= 0 && i < len(from) {
 			return from[i]
 		}
 		return nil
@@ -444,7 +444,8 @@ func (l *Live) again(rec *epochRecord, from []*liveInput) error {
 		}
 	}
 	for i := range rec.Redriven {
-		if err := l.redrive(&rec.Redriven[i]); err != nil {
+		r := &rec.Redriven[i]
+		if err := l.redrive(r, of(r.Input), l.restored.outputOf(l, r.Output)); err != nil {
 			return err
 		}
 	}

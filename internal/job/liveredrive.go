@@ -100,15 +100,23 @@ func (l *Live) redrivable(r Redriven) (redrivenLetter, error) {
 	return out, fmt.Errorf("dead letter %d is of no input or output of the job, so there is nowhere to try it again", r.ID)
 }
 
-// redrive pushes or writes a dead letter again, as part of the epoch at hand.
-func (l *Live) redrive(r *redrivenLetter) error {
-	if r.Output >= 0 && r.Output < len(l.outputs) {
-		return l.rewrite(r)
+// redriveNow is redrive for the numbers of the version that runs.
+func (l *Live) redriveNow(r *redrivenLetter) error {
+	if r.Output >= 0 {
+		return l.redrive(r, nil, l.outputs[r.Output])
 	}
-	if r.Input < 0 || r.Input >= len(l.inputs) || l.inputs[r.Input] == nil || r.Part >= len(l.inputs[r.Input].parts) {
-		return nil // the job has changed
+	return l.redrive(r, l.inputs[r.Input], nil)
+}
+
+// redrive pushes a dead letter into its input, or writes it to its output again, as part of
+// the epoch at hand. Without either there is nothing to do: the job has changed.
+func (l *Live) redrive(r *redrivenLetter, in *liveInput, out *liveOutput) error {
+	if out != nil {
+		return l.rewrite(r, out)
 	}
-	in := l.inputs[r.Input]
+	if in == nil || r.Part >= len(in.parts) {
+		return nil
+	}
 	p := in.parts[r.Part]
 	if p.ended {
 		return nil
@@ -126,13 +134,13 @@ func (l *Live) redrive(r *redrivenLetter) error {
 }
 
 // rewrite writes a row to its output again.
-func (l *Live) rewrite(r *redrivenLetter) error {
+func (l *Live) rewrite(r *redrivenLetter, out *liveOutput) error {
 	v, err := vec.ParseJSON([]byte(r.Payload))
 	if err != nil || v.Kind != vec.Record {
-		l.letter(DeadLetter{Name: "InvalidData", Reason: "the row is no JSON object", Output: l.outputs[r.Output].spec.Name}, []byte(r.Payload))
+		l.letter(DeadLetter{Name: "InvalidData", Reason: "the row is no JSON object", Output: out.spec.Name}, []byte(r.Payload))
 		return nil
 	}
-	c := columnsOf(&l.spec, r.Output)
+	c := columnsOf(&l.spec, out.index)
 	b := vec.Batch{N: 1, Time: []vec.Time{l.clock}, Cols: make([]vec.Vec, len(c.Names))}
 	for i, name := range c.Names {
 		x := v
@@ -144,10 +152,7 @@ func (l *Live) rewrite(r *redrivenLetter) error {
 		}
 		b.Cols[i].Append(asColumn(x, c.Types[i]))
 	}
-	if err := l.rowsOut(r.Output, &b); err != nil {
-		return err
-	}
-	return nil
+	return l.rowsOut(out.index, &b)
 }
 
 // asColumn turns the texts of JSON back into times where the column has nothing else.

@@ -78,6 +78,13 @@ func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
 	if err := l.await(); err != nil {
 		return report, err
 	}
+	if len(l.redriven) > 0 { // they were asked for before, of this version
+		if _, err := l.step(); err != nil {
+			l.broken = err
+			return report, err
+		}
+		report.Epoch = l.epoch
+	}
 	next := &successor{spec: spec}
 	if err := l.succeed(next, &report, o); err != nil {
 		next.discard()
@@ -89,7 +96,7 @@ func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
 	if err := l.settle(old, next); err != nil {
 		next.discard()
 		l.use(old)
-		return report, errors.Join(err, l.reopen(old))
+		return report, errors.Join(err, l.undo(), l.reopen(old))
 	}
 	old.retire(next)
 	l.done = nil
@@ -246,11 +253,24 @@ func (l *Live) settle(old, next *successor) error {
 	if err := l.agree(); err != nil {
 		return err
 	}
-	if err := l.save(); err != nil {
+	if err := l.saveNow(); err != nil {
 		return err
 	}
-	s := <-l.saving
-	return errors.Join(l.saved(s), s.err)
+	// Once more, so that the older one is of the next version too: see settled.
+	if err := l.saveNow(); err != nil {
+		l.log.Warn("a second checkpoint of the new version could not be made", "error", err)
+	}
+	return nil
+}
+
+// undo removes the checkpoint of a version that does not run after all: what could not be
+// made durable may be there, and a crash must not lead to it.
+func (l *Live) undo() error {
+	err := l.insist(l.ctx, "the state directory", nil, nil, func(context.Context) error { return l.checkpoints.prune() })
+	if err != nil {
+		l.broken = err
+	}
+	return err
 }
 
 // inherit takes the counts of the output of the same name, and what a sink that cannot tell

@@ -226,6 +226,11 @@ func (l *Live) all() error {
 	if err := l.replay(); err != nil {
 		return err
 	}
+	if l.restored != nil && !l.restored.numbers(&l.spec) {
+		if err := l.settled(); err != nil {
+			return err
+		}
+	}
 	l.board.set(Running, "")
 	l.log.Info("the job runs", "job", l.spec.Name, "version", l.spec.Version, "epoch", l.epoch)
 	l.committed, l.savedAt = l.now(), l.now()

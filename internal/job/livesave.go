@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -53,6 +54,15 @@ func (l *Live) save() error {
 		out <- r
 	}(l.saving)
 	return nil
+}
+
+// saveNow makes a checkpoint and waits until it is durable.
+func (l *Live) saveNow() error {
+	if err := l.save(); err != nil {
+		return err
+	}
+	s := <-l.saving
+	return errors.Join(l.saved(s), s.err)
 }
 
 // await waits for the checkpoint that is being written.
@@ -182,6 +192,19 @@ func (s *snapshot) output(name string) (*outputSnapshot, int) {
 	return nil, -1
 }
 
+// numbers reports whether the epochs of a job number its inputs and outputs as the checkpoint
+// does.
+func (s *snapshot) numbers(spec *LiveSpec) bool {
+	same := len(s.Inputs) == len(spec.Plan.Inputs) && len(s.Outputs) == len(spec.Outputs)
+	for i := 0; same && i < len(s.Inputs); i++ {
+		same = strings.EqualFold(s.Inputs[i].Name, spec.Plan.Inputs[i].Name)
+	}
+	for i := 0; same && i < len(s.Outputs); i++ {
+		same = strings.EqualFold(s.Outputs[i].Name, spec.Outputs[i].Name)
+	}
+	return same
+}
+
 // inputsOf are the inputs of the job by the numbers that epochs behind the checkpoint use.
 func (s *snapshot) inputsOf(l *Live) []*liveInput {
 	out := make([]*liveInput, len(s.Inputs))
@@ -193,6 +216,20 @@ func (s *snapshot) inputsOf(l *Live) []*liveInput {
 		}
 	}
 	return out
+}
+
+// outputOf is the output of the job that has a number in the epochs behind the checkpoint;
+// nil if the job does not have it any more.
+func (s *snapshot) outputOf(l *Live, number int) *liveOutput {
+	if number < 0 || number >= len(s.Outputs) {
+		return nil
+	}
+	for _, out := range l.outputs {
+		if strings.EqualFold(out.spec.Name, s.Outputs[number].Name) {
+			return out
+		}
+	}
+	return nil
 }
 
 // restore brings a new graph to where the checkpoint is.

@@ -332,6 +332,10 @@ func (l *Live) recall() {
 			}
 		}
 		if s == nil {
+			// It begins now. What other versions of the job wrote elsewhere is not for it.
+			if n := len(l.pending); n > 0 {
+				out.committed = max(out.committed, l.pending[n-1].N)
+			}
 			continue
 		}
 		if out.forgetful {
@@ -364,15 +368,21 @@ func (l *Live) agree() error {
 	return nil
 }
 
-// first makes the checkpoint that a job begins with: from then on its start is settled.
-func (l *Live) first() error {
-	return l.insist(l.ctx, "the first checkpoint", nil, nil, func(context.Context) error {
-		if err := l.save(); err != nil {
+// settled makes all checkpoints that are kept ones of the definition that runs: epochs behind
+// those of another one would number other inputs and outputs, and an input that the job has
+// come to read has its place in none.
+func (l *Live) settled() error {
+	for range keptCheckpoints {
+		if err := l.first(); err != nil {
 			return err
 		}
-		s := <-l.saving
-		return errors.Join(l.saved(s), s.err)
-	})
+	}
+	return nil
+}
+
+// first makes the checkpoint that a job begins with: from then on its start is settled.
+func (l *Live) first() error {
+	return l.insist(l.ctx, "the first checkpoint", nil, nil, func(context.Context) error { return l.saveNow() })
 }
 
 // stampedByEvents reports whether every use of an input has TIMESTAMP BY.

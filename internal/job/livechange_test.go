@@ -1,0 +1,176 @@
+package job
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weir/internal/connect"
+	"weir/internal/disk"
+)
+
+// A job is started with another definition than the one that wrote its state: what is in the
+// manifest must mean the same to all that come after.
+
+// changeCase is a job with two inputs, each with a source of its own, and an output for each.
+type changeCase struct {
+	*liveCase
+	sources map[string]*memSource
+	targets map[string]*memTarget
+}
+
+func newChangeCase(t *testing.T) *changeCase {
+	c := &changeCase{&liveCase{disk: disk.NewMem(1)}, map[string]*memSource{}, map[string]*memTarget{}}
+	c.use(t, `SELECT n, 'a' AS o INTO oa FROM a; SELECT n, 'b' AS o INTO ob FROM b`)
+	return c
+}
+
+// use changes the query; inputs and outputs of the same name stay.
+func (c *changeCase) use(t *testing.T, query string) {
+	t.Helper()
+	c.spec = LiveSpec{Name: "j", Plan: compile(t, query), Late: 5 * time.Second, Start: StartBeginning, Checkpoint: time.Hour}
+	for _, in := range c.spec.Plan.Inputs {
+		s := c.sources[in.Name]
+		if s == nil {
+			s = &memSource{marks: true}
+			c.sources[in.Name] = s
+			s.add("0")
+		}
+		c.spec.Inputs = append(c.spec.Inputs, LiveInput{Name: in.Name, ID: "1", Open: func(connect.SourceEnv) (connect.Source, error) { return s, nil }})
+	}
+	for _, out := range c.spec.Plan.Outputs {
+		if c.targets[out.Name] == nil {
+			c.targets[out.Name] = &memTarget{}
+		}
+		c.spec.Outputs = append(c.spec.Outputs, LiveOutput{Name: out.Name, ID: "1", Open: c.targets[out.Name].open})
+	}
+}
+
+// feed brings events, now.
+func (c *changeCase) feed(input string, from, n int) {
+	for i := from; i < from+n; i++ {
+		e := event(i, 0)
+		e.arrival = timeOf(time.Now())
+		c.sources[input].add("0", e)
+	}
+}
+
+// life runs the job, does something, and kills it.
+func (c *changeCase) life(t *testing.T, do func(l *Live)) {
+	t.Helper()
+	l, stop := c.start(t)
+	time.Sleep(2 * time.Second)
+	do(l)
+	time.Sleep(2 * time.Second)
+	if s := l.Stats(); s.State != Running && s.State != Degraded {
+		t.Fatalf("%s: %s", s.State, s.Reason)
+	}
+	c.disk.Kill()
+	stop()
+	c.disk.Restart()
+}
+
+func (c *changeCase) check(t *testing.T, output string, rows ...string) {
+	t.Helper()
+	if got := strings.Join(c.targets[output].all(), ""); got != strings.Join(rows, "\n")+"\n" {
+		t.Errorf("%s has\n%s", output, got)
+	}
+}
+
+// TestLiveOtherInputs: the numbers of inputs and outputs change from one start to the next,
+// and the process is killed before it has made a checkpoint.
+func TestLiveOtherInputs(t *testing.T) {
+	f := func(query string, more func(c *changeCase), oa, ob []string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c := newChangeCase(t)
+			c.life(t, func(*Live) { c.feed("a", 1, 2); c.feed("b", 1, 2) })
+			c.use(t, query)
+			c.life(t, func(*Live) { c.feed("a", 3, 1); c.feed("b", 3, 2); more(c) })
+			c.life(t, func(*Live) { c.feed("a", 4, 1); c.feed("b", 5, 1) })
+			c.check(t, "oa", oa...)
+			c.check(t, "ob", ob...)
+		})
+	}
+	all := []string{`{"n":1,"o":"a"}`, `{"n":2,"o":"a"}`, `{"n":3,"o":"a"}`, `{"n":4,"o":"a"}`}
+	five := []string{`{"n":1,"o":"b"}`, `{"n":2,"o":"b"}`, `{"n":3,"o":"b"}`, `{"n":4,"o":"b"}`, `{"n":5,"o":"b"}`}
+	none := func(*changeCase) {}
+	f(`SELECT n, 'b' AS o INTO ob FROM b; SELECT n, 'a' AS o INTO oa FROM a`, none, all, five)
+	f(`SELECT n, 'b' AS o INTO ob FROM b`, none, all[:2], five)
+	f(`SELECT n, 'c' AS o INTO oc FROM c; SELECT n, 'b' AS o INTO ob FROM b; SELECT n, 'a' AS o INTO oa FROM a`, func(c *changeCase) {
+		c.feed("c", 1, 3)
+	}, all, five)
+}
+
+// TestLiveOtherOutput: an output that another version did not have gets no rows of that
+// version's epochs, which another output of the same target may have.
+func TestLiveOtherOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChangeCase(t)
+		c.life(t, func(*Live) { c.feed("a", 1, 2) })
+		c.use(t, `SELECT n, 'a' AS o INTO renamed FROM a; SELECT n, 'b' AS o INTO ob FROM b`)
+		c.life(t, func(*Live) { c.feed("a", 3, 2) })
+		c.life(t, func(*Live) { c.feed("a", 5, 1) })
+		c.check(t, "oa", `{"n":1,"o":"a"}`, `{"n":2,"o":"a"}`)
+		c.check(t, "renamed", `{"n":3,"o":"a"}`, `{"n":4,"o":"a"}`, `{"n":5,"o":"a"}`)
+	})
+}
+
+// TestLiveReloadDamaged: the newest checkpoint behind a reload is damaged.
+func TestLiveReloadDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChangeCase(t)
+		c.life(t, func(l *Live) {
+			c.feed("a", 1, 2)
+			c.feed("b", 1, 1)
+			time.Sleep(time.Second)
+			c.use(t, `SELECT n, 'b' AS o INTO ob FROM b; SELECT n, 'a' AS o INTO oa FROM a`)
+			if _, err := l.Reload(t.Context(), c.spec, ReloadOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			c.feed("a", 3, 1)
+			c.feed("b", 2, 2)
+		})
+		files, _ := listNumbered(c.disk, checkpointDir, checkpointExt)
+		name := checkpointName(slices.Max(files))
+		data, _ := readAll(c.disk, name)
+		data[len(data)/2] ^= 1
+		overwrite(t, c.disk, name, string(data))
+		c.life(t, func(*Live) { c.feed("a", 4, 1); c.feed("b", 4, 1) })
+		c.check(t, "oa", `{"n":1,"o":"a"}`, `{"n":2,"o":"a"}`, `{"n":3,"o":"a"}`, `{"n":4,"o":"a"}`)
+		c.check(t, "ob", `{"n":1,"o":"b"}`, `{"n":2,"o":"b"}`, `{"n":3,"o":"b"}`, `{"n":4,"o":"b"}`)
+	})
+}
+
+// TestLiveReloadUndone: a reload whose checkpoint may or may not be durable is taken back, so
+// that a crash leads to the version that runs.
+func TestLiveReloadUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChangeCase(t)
+		c.life(t, func(l *Live) {
+			c.feed("a", 1, 2)
+			time.Sleep(time.Second)
+			first := c.spec
+			c.use(t, `SELECT n, 'b' AS o INTO ob FROM b`)
+			c.disk.Hook(func(op disk.Op, name string) error {
+				if op == disk.OpSyncDir && strings.Contains(name, checkpointDir) {
+					return errors.New("input/output error")
+				}
+				return nil
+			})
+			if _, err := l.Reload(t.Context(), c.spec, ReloadOptions{DiscardState: true}); err == nil {
+				t.Fatal("the reload has succeeded")
+			}
+			c.disk.Hook(nil)
+			c.spec = first
+			c.feed("a", 3, 1)
+			c.feed("b", 1, 1)
+		})
+		c.life(t, func(*Live) { c.feed("a", 4, 1); c.feed("b", 2, 1) })
+		c.check(t, "oa", `{"n":1,"o":"a"}`, `{"n":2,"o":"a"}`, `{"n":3,"o":"a"}`, `{"n":4,"o":"a"}`)
+		c.check(t, "ob", `{"n":1,"o":"b"}`, `{"n":2,"o":"b"}`)
+	})
+}

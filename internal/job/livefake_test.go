@@ -286,7 +286,13 @@ func (s *memSink) Committed(context.Context) (n int64, err error) {
 	return n, err
 }
 
-func (s *memSink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
+func (s *memSink) Write(_ context.Context, epoch int64, b *vec.Batch) (err error) {
+	was, of := s.pending, s.epoch
+	defer func() {
+		if err != nil { // as if it had not been called
+			s.pending, s.epoch = was, of
+		}
+	}()
 	return s.do("write", func() error {
 		if epoch != s.epoch {
 			s.pending, s.epoch = nil, epoch
@@ -307,7 +313,7 @@ func (s *memSink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
 			}
 			out = append(out, row)
 		}
-		s.pending = append(s.pending, out...)
+		s.pending = append(s.pending[:len(s.pending):len(s.pending)], out...)
 		return nil
 	})
 }

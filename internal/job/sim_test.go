@@ -190,13 +190,6 @@ func (r *simRun) faults() {
 		if r.dead.Load() {
 			return errDead, nil
 		}
-		if op == "write" { // an error of Write leaves nothing behind
-			defer func() {
-				if after != nil {
-					before, after = after, nil
-				}
-			}()
-		}
 		if r.calls--; r.calls == 0 {
 			r.dead.Store(true)
 			if f.IntN(2) == 0 {

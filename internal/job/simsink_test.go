@@ -77,12 +77,18 @@ func (s *logSink) do(op string, effect func() error) error {
 
 func (s *logSink) Committed(context.Context) (int64, error) { return s.has, nil }
 
-func (s *logSink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
+func (s *logSink) Write(_ context.Context, epoch int64, b *vec.Batch) (err error) {
+	was, of := s.rows, s.epoch
+	defer func() {
+		if err != nil { // as if it had not been called
+			s.rows, s.epoch = was, of
+		}
+	}()
 	return s.do("write", func() error {
 		if epoch != s.epoch {
 			s.rows, s.epoch = nil, epoch
 		}
-		s.rows = append(s.rows, s.write(b)...)
+		s.rows = append(s.rows[:len(s.rows):len(s.rows)], s.write(b)...)
 		return nil
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,4 +100,188 @@ func BenchmarkLive(b *testing.B) {
 	f("count", `SELECT site, COUNT(*) AS n INTO output FROM e GROUP BY site, TumblingWindow(second, 1)`, 1000, time.Second)
 	f("keys", `SELECT id, COUNT(*) AS n, AVG(temperature) AS t INTO output FROM e GROUP BY id, TumblingWindow(minute, 1)`, 100_000, time.Second)
 	f("filter", `SELECT id, temperature INTO output FROM e WHERE humidity > 90`, 1000, time.Second)
+}
+
+// BenchmarkLiveState: a million groups of state: how long the job stands still for a
+// checkpoint, how long the checkpoint takes, and how long a start from it.
+func BenchmarkLiveState(b *testing.B) {
+	const keys = 1_000_000
+	for b.Loop() {
+		fs, err := disk.At(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		source := &keySource{keys: keys}
+		spec := LiveSpec{Name: "bench", Plan: compile(b, `SELECT id, COUNT(*) AS n, AVG(v) AS a INTO output FROM e GROUP BY id, TumblingWindow(day, 7)`),
+			Late: -1, Checkpoint: time.Hour, Start: StartBeginning,
+			Inputs:  []LiveInput{{Name: "e", Open: func(connect.SourceEnv) (connect.Source, error) { return source, nil }}},
+			Outputs: []LiveOutput{{Name: "output", Open: func(connect.SinkEnv) (connect.Sink, error) { return &nullSink{}, nil }}}}
+		run := func() (*Live, func()) {
+			l, err := OpenLive(b.Context(), fs, spec)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(b.Context())
+			end := make(chan error, 1)
+			go func() { end <- l.Run(ctx) }()
+			return l, func() {
+				cancel()
+				if err := <-end; err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		l, stop := run()
+		for source.at.Load() < keys {
+			time.Sleep(time.Millisecond)
+		}
+		for range 3 { // the second one has memory to reuse
+			if err := l.Checkpoint(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			source.at.Store(keys - 1)
+			time.Sleep(100 * time.Millisecond)
+		}
+		s := l.Stats().Checkpoint
+		b.ReportMetric(float64(s.Pause.Microseconds())/1000, "pause-ms")
+		b.ReportMetric(float64(s.Elapsed.Microseconds())/1000, "checkpoint-ms")
+		b.ReportMetric(float64(s.Bytes)/1e6, "MB")
+		stop()
+		began := time.Now()
+		l, stop = run()
+		for l.Stats().State != Running {
+			time.Sleep(time.Millisecond)
+		}
+		b.ReportMetric(float64(time.Since(began).Milliseconds()), "restore-ms")
+		stop()
+	}
+}
+
+// keySource gives an event for each key, and then none.
+type keySource struct {
+	keys int64
+	at   atomic.Int64
+	buf  []byte
+}
+
+func (s *keySource) Partitions(context.Context) ([]string, error) { return []string{"0"}, nil }
+func (s *keySource) Seek(context.Context, string, vec.Time) (connect.Position, error) {
+	return "", nil
+}
+func (s *keySource) Open(context.Context, string, connect.Position) (connect.Reader, error) {
+	return s, nil
+}
+func (s *keySource) Done(context.Context, string, connect.Position) error { return nil }
+func (s *keySource) Close() error                                         { return nil }
+func (s *keySource) Ready() <-chan struct{}                               { return nil }
+func (s *keySource) Read(_ context.Context, limit int, _ connect.Position) (connect.Chunk, error) {
+	s.buf = s.buf[:0]
+	at := s.at.Load()
+	for ; at < s.keys && len(s.buf) < limit; at++ {
+		s.buf = fmt.Appendf(s.buf, `{"id":"device-%08d","v":%d}`+"\n", at, at%100)
+	}
+	s.at.Store(at)
+	return connect.Chunk{Data: s.buf, Next: connect.Position(fmt.Sprint(at)), Line: 1}, nil
+}
+
+// BenchmarkLiveRate: 200,000 events a second for some seconds with a checkpoint every second:
+// the time from an event to its row.
+func BenchmarkLiveRate(b *testing.B) {
+	for b.Loop() {
+		fs, err := disk.At(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		source := &rateSource{perSecond: 200_000, began: time.Now(), lasts: 5 * time.Second, flood: newFlood(1, 10_000)}
+		spec := LiveSpec{Name: "bench", Plan: compile(b, `SELECT id, COUNT(*) AS n INTO output FROM e GROUP BY id, TumblingWindow(second, 1)`),
+			Late: 0, Checkpoint: time.Second, Start: StartBeginning,
+			Inputs:  []LiveInput{{Name: "e", Open: func(connect.SourceEnv) (connect.Source, error) { return source, nil }}},
+			Outputs: []LiveOutput{{Name: "output", Open: func(connect.SinkEnv) (connect.Sink, error) { return &nullSink{}, nil }}}}
+		l, err := OpenLive(b.Context(), fs, spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var before, after syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+		if err := l.Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+		s := l.Stats()
+		most := 0
+		for i, n := range s.Outputs[0].Latency.Counts {
+			if n > 0 {
+				most = i
+			}
+		}
+		b.ReportMetric(float64(LatencyBounds[min(most, len(LatencyBounds)-1)].Milliseconds()), "worst-ms-up-to")
+		b.ReportMetric(float64(s.Inputs[0].Events)/source.lasts.Seconds(), "events/s")
+		b.ReportMetric(float64(cpu(&after)-cpu(&before))/float64(source.lasts)*100, "cpu-%")
+		b.ReportMetric(float64(s.Epoch)/source.lasts.Seconds(), "epochs/s")
+	}
+}
+
+func cpu(u *syscall.Rusage) time.Duration {
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// rateSource gives as many events as should have come.
+type rateSource struct {
+	perSecond int64
+	began     time.Time
+	lasts     time.Duration
+	given     int64
+	flood     *floodSource
+	ready     chan struct{} // nil: it has to be polled
+	lines     [][]byte
+	buf       []byte
+}
+
+func (s *rateSource) Partitions(context.Context) ([]string, error) { return []string{"0"}, nil }
+func (s *rateSource) Seek(context.Context, string, vec.Time) (connect.Position, error) {
+	return "", nil
+}
+func (s *rateSource) Open(context.Context, string, connect.Position) (connect.Reader, error) {
+	return s, nil
+}
+func (s *rateSource) Done(context.Context, string, connect.Position) error { return nil }
+func (s *rateSource) Close() error                                         { return nil }
+func (s *rateSource) Ready() <-chan struct{}                               { return s.ready }
+func (s *rateSource) Read(_ context.Context, limit int, _ connect.Position) (connect.Chunk, error) {
+	since := time.Since(s.began)
+	due := int64(min(since, s.lasts).Seconds()*float64(s.perSecond)) - s.given
+	s.buf = s.buf[:0]
+	if s.lines == nil {
+		s.lines = bytes.SplitAfter(s.flood.block, []byte("\n"))
+	}
+	for ; due > 0 && len(s.buf) < limit; due-- {
+		s.buf = append(s.buf, s.lines[s.given%4096]...)
+		s.given++
+	}
+	return connect.Chunk{Data: s.buf, Next: connect.Position(fmt.Sprint(s.given)), Line: 1, End: since > s.lasts && due <= 0}, nil
+}
+
+// BenchmarkLiveIdle: what a job costs that has nothing to do.
+func BenchmarkLiveIdle(b *testing.B) {
+	for b.Loop() {
+		fs, err := disk.At(b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		source := &rateSource{began: time.Now(), lasts: 5 * time.Second, flood: newFlood(1, 1), ready: make(chan struct{})}
+		spec := LiveSpec{Name: "bench", Plan: compile(b, `SELECT id, COUNT(*) AS n INTO output FROM e GROUP BY id, TumblingWindow(second, 1)`), Late: 0, Start: StartBeginning,
+			Inputs:  []LiveInput{{Name: "e", Open: func(connect.SourceEnv) (connect.Source, error) { return source, nil }}},
+			Outputs: []LiveOutput{{Name: "output", Open: func(connect.SinkEnv) (connect.Sink, error) { return &nullSink{}, nil }}}}
+		l, err := OpenLive(b.Context(), fs, spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var before, after syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+		if err := l.Run(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		syscall.Getrusage(syscall.RUSAGE_SELF, &after)
+		b.ReportMetric(float64(cpu(&after)-cpu(&before))/float64(source.lasts)*100, "cpu-%")
+	}
 }

@@ -58,7 +58,7 @@ func (l *Live) step() (worked bool, err error) {
 // begin starts an epoch.
 func (l *Live) begin(clock vec.Time) *epochRecord {
 	l.epoch++
-	l.clock, l.newest, l.wrote = clock, 0, false
+	l.clock, l.newest, l.wrote, l.read = clock, 0, false, 0
 	l.letters = l.letters[:0]
 	for _, out := range l.outputs {
 		out.rows, out.touched = 0, false
@@ -124,7 +124,7 @@ func (l *Live) readAll(rec *epochRecord) ([]reading, error) {
 			if p.ended || l.graph.PartitionWatermark(in.index, p.index) > ahead && p.more {
 				continue
 			}
-			c, err := l.read(in, p, size)
+			c, err := l.readPart(in, p, size)
 			if err != nil {
 				return nil, err
 			}
@@ -135,6 +135,7 @@ func (l *Live) readAll(rec *epochRecord) ([]reading, error) {
 				continue
 			}
 			rec.Ranges = append(rec.Ranges, readRange{in.index, p.index, p.pos, c.Next, c.End})
+			l.read += len(c.Data)
 			out = append(out, reading{in, p, c})
 		}
 	}
@@ -177,9 +178,9 @@ func (l *Live) aheadOf() vec.Time {
 	return low + maxSkew
 }
 
-// read reads a partition, if there may be something. A source that does not answer is tried
+// readPart reads a partition, if there may be something. A source that does not answer is tried
 // again later; the others go on, and time stands still for what it feeds.
-func (l *Live) read(in *liveInput, p *livePart, size int) (connect.Chunk, error) {
+func (l *Live) readPart(in *liveInput, p *livePart, size int) (connect.Chunk, error) {
 	none := connect.Chunk{Next: p.pos}
 	now := l.now()
 	if !p.retry.IsZero() && now.Before(p.retry) {
@@ -312,7 +313,7 @@ func (l *Live) failure(err error) error {
 func (l *Live) commit(rec *epochRecord, again bool) error {
 	if !again {
 		rec.Acked = l.acked()
-		if err := l.insist(l.ctx, "the manifest", nil, nil, func(context.Context) error { return l.manifest.append(rec) }); err != nil {
+		if err := l.insist(l.ctx, "the manifest", nil, func(context.Context) error { return l.manifest.append(rec) }); err != nil {
 			return err
 		}
 	}
@@ -334,7 +335,7 @@ func (l *Live) commit(rec *epochRecord, again bool) error {
 		}
 		out.told = w
 	}
-	if err := l.insist(l.ctx, "the dead letters", nil, nil, func(context.Context) error { return l.dead.commit(rec.N, l.letters) }); err != nil {
+	if err := l.insist(l.ctx, "the dead letters", nil, func(context.Context) error { return l.dead.commit(rec.N, l.letters) }); err != nil {
 		return err
 	}
 	for _, out := range l.outputs {
@@ -459,7 +460,7 @@ func (l *Live) rangeAgain(in *liveInput, p *livePart, r readRange) error {
 	}
 	got := reading{in: in, p: p, chunk: connect.Chunk{Next: r.Until, End: r.End}}
 	if r.Until != r.After {
-		err := l.insist(l.ctx, in.what(), nil, nil, func(ctx context.Context) (err error) {
+		err := l.insist(l.ctx, in.what(), nil, func(ctx context.Context) (err error) {
 			if p.reader == nil {
 				if err := l.openPart(ctx, in, p); err != nil {
 					return err

@@ -22,7 +22,8 @@ const (
 // liveOutput is an output of a live job.
 type liveOutput struct {
 	spec  LiveOutput
-	index int // in the plan
+	index int    // in the plan
+	what  string // it, for people
 	sink  connect.Sink
 	// committed is the last epoch that is durable in the target or will not be written again;
 	// forgetful sinks cannot tell, and the manifest does it for them.
@@ -91,7 +92,9 @@ func (o *liveOutput) wanted(b *vec.Batch, start vec.Time) *vec.Batch {
 // back: it will make them again.
 func (l *Live) callSink(out *liveOutput, do func(ctx context.Context) error) error {
 	letters, rejects := len(l.letters), out.rejects()
-	return l.insist(l.ctx, fmt.Sprintf("output %q", out.spec.Name), &out.retries, &out.blocked, func(ctx context.Context) error {
+	began := l.now()
+	defer func() { out.blocked += l.now().Sub(began) }()
+	return l.insist(l.ctx, out.what, &out.retries, func(ctx context.Context) error {
 		err := do(ctx)
 		if err != nil {
 			l.letters = l.letters[:letters]

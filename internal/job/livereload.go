@@ -266,7 +266,7 @@ func (l *Live) settle(old, next *successor) error {
 // undo removes the checkpoint of a version that does not run after all: what could not be
 // made durable may be there, and a crash must not lead to it.
 func (l *Live) undo() error {
-	err := l.insist(l.ctx, "the state directory", nil, nil, func(context.Context) error { return l.checkpoints.prune() })
+	err := l.insist(l.ctx, "the state directory", nil, func(context.Context) error { return l.checkpoints.prune() })
 	if err != nil {
 		l.broken = err
 	}

@@ -32,18 +32,14 @@ func pauseAfter(failures int) time.Duration {
 
 // insist does something until it succeeds, is told to stop, or fails for good. what names it
 // for people: `output "x"`. The state is Degraded meanwhile.
-func (l *Live) insist(ctx context.Context, what string, retries *int64, blocked *time.Duration, do func(ctx context.Context) error) error {
+func (l *Live) insist(ctx context.Context, what string, retries *int64, do func(ctx context.Context) error) error {
 	failures, began, told := 0, time.Time{}, time.Time{}
 	for {
 		err := do(l.work)
 		if err == nil {
 			if failures > 0 {
-				took := l.now().Sub(began)
-				l.log.Info("it works again", "what", what, "tries", failures, "waited", took.Round(time.Millisecond))
+				l.log.Info("it works again", "what", what, "tries", failures, "waited", l.now().Sub(began).Round(time.Millisecond))
 				l.board.heal(what)
-				if blocked != nil {
-					*blocked += took
-				}
 			}
 			return nil
 		}

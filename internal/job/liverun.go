@@ -58,6 +58,7 @@ type Live struct {
 	readFrom  vec.Time // where reading began
 	began     vec.Time // when the job was first started
 	newest    vec.Time // arrival of the newest event of the epoch
+	read      int      // bytes that the epoch has read
 	wrote     bool     // the epoch has rows for an output
 	letters   []DeadLetter
 	at        place
@@ -71,6 +72,7 @@ type Live struct {
 	savedAt    time.Time
 	done       []map[string]connect.Position // per kept checkpoint and input: what sources may forget
 	broken     error                         // a reload has left the job without an output
+	still      bool                          // no row waits for time to pass, as publish has found
 	polled     time.Duration                 // how long the last idle pass took
 	steps      []StepStats                   // what the nodes of the plan are
 }
@@ -245,13 +247,17 @@ func (l *Live) all() error {
 		if err := l.housekeeping(); err != nil {
 			return err
 		}
-		if worked {
-			continue
-		}
-		if l.complete() {
+		switch {
+		case worked && l.read >= breathBytes:
+			l.still = false
+		case worked:
+			l.still = false
+			l.idle(breath)
+		case l.complete():
 			return l.finish(nil)
+		default:
+			l.idle(l.patience())
 		}
-		l.idle()
 	}
 }
 
@@ -377,19 +383,53 @@ const (
 	// pollEvery is how often sources are read that do not say when there is something; idle
 	// inputs move time on as often.
 	pollEvery = 5 * time.Millisecond
+	// stillEvery is how often a job looks that is told of events and holds no rows.
+	stillEvery = 200 * time.Millisecond
 	// pollShare is the part of the time that an idle job may spend on that.
 	pollShare = 150
+	// breath is how long the job waits after an epoch of less than breathBytes: what comes at a
+	// moderate rate then makes fewer and larger epochs.
+	breath      = 2 * time.Millisecond
+	breathBytes = 64 << 10
 	// maxManifest bounds the manifest: beyond it the job waits for a checkpoint.
 	maxManifest = 256 << 20
 )
 
+// patience is how long a job may wait that has nothing to do. Nothing has to be polled if the
+// sources tell when there is something, and no row waits for time to pass.
+func (l *Live) patience() time.Duration {
+	if l.still && !l.polls() {
+		return stillEvery
+	}
+	return max(pollEvery, min(l.polled*pollShare, time.Second))
+}
+
+// polls reports whether a partition has to be read to know whether there is something.
+func (l *Live) polls() bool {
+	for _, in := range l.inputs {
+		if in == nil {
+			continue
+		}
+		for _, p := range in.parts {
+			if !p.ended && (!p.signals || p.tried > 0) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // idle waits until there may be something to do.
-func (l *Live) idle() {
-	t := time.NewTimer(max(pollEvery, min(l.polled*pollShare, time.Second)))
+func (l *Live) idle(most time.Duration) {
+	t := time.NewTimer(most)
 	defer t.Stop()
+	wake := l.wake
+	if most == breath {
+		wake = nil
+	}
 	select {
 	case <-l.ctx.Done():
-	case <-l.wake:
+	case <-wake:
 	case a := <-l.asks:
 		l.serve(a)
 	case s := <-l.saving:

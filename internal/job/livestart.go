@@ -31,7 +31,7 @@ func (l *Live) prepare() error {
 		if in == nil {
 			continue
 		}
-		err := l.insist(l.ctx, in.what(), nil, nil, func(context.Context) (err error) {
+		err := l.insist(l.ctx, in.what(), nil, func(context.Context) (err error) {
 			in.source, err = in.spec.Open(l.sourceEnv(&l.spec, &in.spec, false))
 			return err
 		})
@@ -149,7 +149,7 @@ func (l *Live) readFromNow(s *LiveSpec) vec.Time { return s.readFrom(max(l.clock
 
 // seek lists the partitions of an input that begins, and finds where to read them.
 func (l *Live) seek(in *liveInput, from vec.Time) error {
-	return l.insist(l.ctx, in.what(), nil, nil, func(ctx context.Context) error {
+	return l.insist(l.ctx, in.what(), nil, func(ctx context.Context) error {
 		in.parts = nil
 		names, err := l.list(ctx, in)
 		if err != nil {
@@ -218,7 +218,7 @@ func (l *Live) build(spec *LiveSpec, inputs []*liveInput) (*exec.Graph, error) {
 // readReference reads reference data to its end.
 func (l *Live) readReference(spec *LiveSpec, g *exec.Graph, index int) error {
 	decl := *spec.input(spec.Plan.Inputs[index].Name)
-	return l.insist(l.ctx, fmt.Sprintf("reference data %q", decl.Name), nil, nil, func(ctx context.Context) error {
+	return l.insist(l.ctx, fmt.Sprintf("reference data %q", decl.Name), nil, func(ctx context.Context) error {
 		src, err := decl.Open(l.sourceEnv(spec, &decl, true))
 		if err != nil {
 			return err
@@ -284,7 +284,7 @@ func (l *Live) readTable(ctx context.Context, in *liveInput, src connect.Source,
 }
 
 func newOutput(spec *LiveSpec, index int) *liveOutput {
-	return &liveOutput{spec: spec.Outputs[index], index: index, told: vec.MinTime, last: vec.MinTime, rejected: map[string]int64{}}
+	return &liveOutput{spec: spec.Outputs[index], index: index, what: fmt.Sprintf("output %q", spec.Outputs[index].Name), told: vec.MinTime, last: vec.MinTime, rejected: map[string]int64{}}
 }
 
 // openSink opens the sink of an output, unless it is open, and asks which epoch it has.
@@ -382,7 +382,7 @@ func (l *Live) settled() error {
 
 // first makes the checkpoint that a job begins with: from then on its start is settled.
 func (l *Live) first() error {
-	return l.insist(l.ctx, "the first checkpoint", nil, nil, func(context.Context) error { return l.saveNow() })
+	return l.insist(l.ctx, "the first checkpoint", nil, func(context.Context) error { return l.saveNow() })
 }
 
 // stampedByEvents reports whether every use of an input has TIMESTAMP BY.

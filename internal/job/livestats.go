@@ -117,6 +117,7 @@ func (l *Live) publish(now bool) {
 		outputs = append(outputs, out.stats())
 	}
 	steps := l.stepStats(nodes)
+	l.still = l.spec.Late < 0 || still(steps)
 	b := &l.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,6 +185,17 @@ func (l *Live) stepStats(nodes []exec.NodeStats) []StepStats {
 		}
 	}
 	return out
+}
+
+// still reports whether no row or window waits for time to pass. What analytic functions
+// remember does not: it comes out with events only.
+func still(steps []StepStats) bool {
+	for i := range steps {
+		if steps[i].Held > 0 && steps[i].Kind != "history" {
+			return false
+		}
+	}
+	return true
 }
 
 // partitionName names a partition for people: input/partition.

@@ -806,7 +806,9 @@ func TestLiveMetadata(t *testing.T) {
 		if len(rows) != 2 || !strings.HasPrefix(rows[0], `{"n":1`+rest) || !strings.HasPrefix(rows[1], `{"n":2`+rest) || rows[0][len(rows[0])-20:] == rows[1][len(rows[1])-20:] {
 			t.Errorf("%q", rows)
 		}
-		c = newLiveCase(t, `SELECT * INTO o FROM e`)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newLiveCase(t, `SELECT * INTO o FROM e`)
 		c.source.marks, c.spec.Inputs[0].MetaColumns = true, true
 		c.source.add("7", memEvent{`{"n":1,"partitionid":"mine"}`, moment(0)})
 		c.source.end()

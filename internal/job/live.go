@@ -161,12 +161,15 @@ type OutputStats struct {
 	Name      string
 	Guarantee string
 	Rows      int64 // committed
-	Epoch     int64 // last committed
-	Rejected  map[string]int64
-	Retries   int64
-	Blocked   time.Duration // waiting for it
-	LastError string
-	LastTime  vec.Time // T of the last row committed
+	// BeforeStart is how many rows were left out because their time is before the start of the
+	// job (saql.md 4.9).
+	BeforeStart int64
+	Epoch       int64 // last committed
+	Rejected    map[string]int64
+	Retries     int64
+	Blocked     time.Duration // waiting for it
+	LastError   string
+	LastTime    vec.Time // T of the last row committed
 	// Latency is a histogram of arrival of the newest event of an epoch to its commit.
 	Latency Histogram
 }

@@ -61,7 +61,7 @@ func (l *Live) begin(clock vec.Time) *epochRecord {
 	l.clock, l.newest, l.wrote, l.read = clock, 0, false, 0
 	l.letters = l.letters[:0]
 	for _, out := range l.outputs {
-		out.rows, out.touched = 0, false
+		out.rows, out.touched, out.refused = 0, false, out.refusals()
 	}
 	return &epochRecord{N: l.epoch, Clock: clock}
 }
@@ -345,7 +345,7 @@ func (l *Live) commit(rec *epochRecord, again bool) error {
 			}
 			out.committed = rec.N
 		}
-		out.total += out.rows
+		out.total += max(out.rows-(out.refusals()-out.refused), 0)
 		if out.rows > 0 {
 			out.lastTime = out.last
 		}

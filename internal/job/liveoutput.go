@@ -19,6 +19,10 @@ const (
 	OnErrorDeadLetter = "deadletter"
 )
 
+// beforeStart is the name that checkpoints have the count of unwanted rows under, among those
+// of rejected ones: no error has it.
+const beforeStart = ""
+
 // liveOutput is an output of a live job.
 type liveOutput struct {
 	spec  LiveOutput
@@ -36,6 +40,8 @@ type liveOutput struct {
 	last     vec.Time
 	pick     vec.Batch
 	rejected map[string]int64
+	refused  int64 // rows rejected before the epoch at hand
+	unwanted int64 // rows of before the start
 	total    int64 // rows committed
 	lastTime vec.Time
 	retries  int64
@@ -72,6 +78,7 @@ func (o *liveOutput) wanted(b *vec.Batch, start vec.Time) *vec.Batch {
 	if early == 0 {
 		return b
 	}
+	o.unwanted += int64(early)
 	sel := make([]int32, 0, b.N-early)
 	for i, t := range b.Time {
 		if t >= start {
@@ -105,6 +112,15 @@ func (l *Live) callSink(out *liveOutput, do func(ctx context.Context) error) err
 	})
 }
 
+// refusals is how many rows the target has rejected.
+func (o *liveOutput) refusals() int64 {
+	n := int64(0)
+	for _, k := range o.rejected {
+		n += k
+	}
+	return n
+}
+
 func (o *liveOutput) rejects() map[string]int64 {
 	if len(o.rejected) == 0 {
 		return nil
@@ -128,6 +144,10 @@ func (l *Live) reject(out *liveOutput, e connect.RowError) error {
 	place := ""
 	if e.Column != "" {
 		place = fmt.Sprintf(", column %q", e.Column)
+	}
+	switch out.spec.OnError {
+	case OnErrorDrop, OnErrorDeadLetter:
+		out.failure = fmt.Sprintf("a row was rejected%s: %s", place, e.Reason)
 	}
 	switch out.spec.OnError {
 	case OnErrorDrop:

@@ -276,6 +276,7 @@ func (l *Live) undo() error {
 // inherit takes the counts of the output of the same name, and what a sink that cannot tell
 // has.
 func (o *liveOutput) inherit(x *liveOutput) {
+	o.unwanted = x.unwanted
 	o.total, o.lastTime, o.rejected, o.retries, o.blocked, o.latency = x.total, x.lastTime, x.rejected, x.retries, x.blocked, x.latency
 	if o.forgetful {
 		o.committed = x.committed

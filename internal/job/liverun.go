@@ -39,6 +39,7 @@ type Live struct {
 	board   board
 	dead    *deadLog
 	taps    tapList
+	peeks   peeks
 
 	// What follows is of the goroutine of Run.
 

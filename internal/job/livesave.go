@@ -160,7 +160,11 @@ func (l *Live) snapshot() *snapshot {
 		s.Inputs = append(s.Inputs, x)
 	}
 	for _, out := range l.outputs {
-		s.Outputs = append(s.Outputs, outputSnapshot{out.spec.Name, out.committed, out.total, cloneCounts(out.rejected), out.lastTime})
+		counts := cloneCounts(out.rejected)
+		if out.unwanted > 0 {
+			counts[beforeStart] = out.unwanted
+		}
+		s.Outputs = append(s.Outputs, outputSnapshot{out.spec.Name, out.committed, out.total, counts, out.lastTime})
 	}
 	return s
 }

@@ -47,6 +47,7 @@ func (l *Live) prepare() error {
 		return err
 	}
 	l.graph = g
+	l.retap()
 	if l.restored != nil {
 		if err := l.restore(l.restored); err != nil {
 			return err
@@ -239,7 +240,9 @@ func (l *Live) readReference(spec *LiveSpec, g *exec.Graph, index int) error {
 				return err
 			}
 		}
-		g.SetReference(index, vec.MinTime, rows.Table())
+		table := rows.Table()
+		g.SetReference(index, vec.MinTime, table)
+		l.peeks.table(decl.Name, table)
 		return nil
 	})
 }
@@ -343,6 +346,10 @@ func (l *Live) recall() {
 		}
 		out.total, out.lastTime = s.Rows, s.LastTime
 		for k, n := range s.Rejected {
+			if k == beforeStart {
+				out.unwanted = n
+				continue
+			}
 			out.rejected[k] = n
 		}
 		if out.committed < s.Epoch {

@@ -149,7 +149,7 @@ func (l *Live) inputStats(index int, in *liveInput, now time.Time) InputStats {
 
 func (o *liveOutput) stats() OutputStats {
 	s := OutputStats{Name: o.spec.Name, Guarantee: o.spec.Guarantee, Rows: o.total, Epoch: o.committed, Rejected: maps.Clone(o.rejected),
-		Retries: o.retries, Blocked: o.blocked, LastError: o.failure, LastTime: o.lastTime, Latency: o.latency}
+		Retries: o.retries, Blocked: o.blocked, LastError: o.failure, LastTime: o.lastTime, Latency: o.latency, BeforeStart: o.unwanted}
 	s.Latency.Counts = slices.Clone(o.latency.Counts)
 	return s
 }
@@ -198,10 +198,10 @@ func still(steps []StepStats) bool {
 	return true
 }
 
-// partitionName names a partition for people: input/partition.
+// partitionName names a partition for people: input/partition, or just the input if it has one.
 func (l *Live) partitionName(input, part int) string {
 	name := l.spec.Plan.Inputs[input].Name
-	if in := l.inputs[input]; in != nil && part < len(in.parts) && in.parts[part].name != "" {
+	if in := l.inputs[input]; in != nil && len(in.parts) > 1 && part < len(in.parts) && in.parts[part].name != "" {
 		return name + "/" + in.parts[part].name
 	}
 	return name
@@ -215,6 +215,9 @@ func describe(p *plan.Plan) []StepStats {
 		if n.Span.Start >= 0 && n.Span.End <= len(p.Src) && n.Span.Start < n.Span.End {
 			s.Line = 1 + strings.Count(p.Src[:n.Span.Start], "\n")
 			s.Detail = oneLineOf(p.Src[n.Span.Start:n.Span.End])
+		}
+		if words := p.Words(n); words != "" {
+			s.Detail = oneLineOf(words)
 		}
 		if w, ok := n.Op.(*plan.Write); ok {
 			s.Step, s.Detail = p.Outputs[w.Output].Name, ""

@@ -196,13 +196,17 @@ func (l *Live) retap() {
 			byNode[t.point.node] = append(byNode[t.point.node], t)
 		}
 	}
+	kept := l.peeks.watch(l.spec.Plan)
 	for i := range l.spec.Plan.Nodes {
-		list := byNode[i]
-		if len(list) == 0 {
+		list, peeked := byNode[i], kept[i]
+		if len(list) == 0 && peeked == nil {
 			l.graph.Tap(i, nil)
 			continue
 		}
 		l.graph.Tap(i, func(b *vec.Batch) {
+			if peeked != nil {
+				l.peeks.take(peeked, b, l.clock)
+			}
 			for _, t := range list {
 				t.take(b)
 			}

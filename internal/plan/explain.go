@@ -31,6 +31,37 @@ func (p *Plan) Explain(w io.Writer) {
 	fmt.Fprintln(w, "spread over shards or interrupted; a run gives each row once, and one that fails may have written some")
 }
 
+// Words says in a few words what a window or a join goes by, where the span of the node is only
+// its key word; "" for other nodes.
+func (p *Plan) Words(n *Node) string {
+	x := &explainer{p: p, names: map[*Node][]string{}, shown: map[*Node]bool{}}
+	switch op := n.Op.(type) {
+	case *Group:
+		in := x.columns(n.In[0])
+		var parts []string
+		for _, w := range op.Windows {
+			text, _, _ := strings.Cut(windowText(w, in), ",")
+			parts = append(parts, text)
+		}
+		if len(op.Keys) > 0 {
+			parts = append(parts, "by "+pick(in, op.Keys))
+		}
+		return strings.Join(parts, ", ")
+	case *Join:
+		return "JOIN" + onText(x.equalities(n, op.Keys))
+	case *Lookup:
+		return "JOIN" + onText(x.equalities(n, op.Keys))
+	}
+	return ""
+}
+
+func onText(equalities string) string {
+	if equalities == "" {
+		return ""
+	}
+	return " ON " + equalities
+}
+
 type explainer struct {
 	p     *Plan
 	w     io.Writer

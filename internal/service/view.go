@@ -116,6 +116,7 @@ type OutputView struct {
 	RowsPerSecond  float64          `json:"rows_per_second"`
 	Epoch          int64            `json:"epoch"`
 	Rejected       map[string]int64 `json:"rejected"`
+	BeforeStart    int64            `json:"before_start" doc:"Rows left out because their time is before the start of the job."`
 	Retries        int64            `json:"retries"`
 	BlockedSeconds float64          `json:"blocked_seconds"`
 	LastError      string           `json:"last_error,omitempty"`
@@ -242,7 +243,7 @@ func viewStep(s *job.StepStats, now time.Time) StepView {
 }
 
 func viewOutput(o *job.OutputStats) OutputView {
-	v := OutputView{Name: o.Name, Guarantee: o.Guarantee, Rows: o.Rows, Epoch: o.Epoch, Rejected: counted(o.Rejected), Retries: o.Retries,
+	v := OutputView{Name: o.Name, Guarantee: o.Guarantee, Rows: o.Rows, Epoch: o.Epoch, Rejected: counted(o.Rejected), BeforeStart: o.BeforeStart, Retries: o.Retries,
 		BlockedSeconds: o.Blocked.Seconds(), LastError: o.LastError, LastTime: civil(o.LastTime)}
 	for _, n := range o.Latency.Counts {
 		v.Latency.Count += n

@@ -41,16 +41,18 @@ type WhyStage struct {
 type WhyClose struct {
 	At        time.Time `json:"at,omitzero" doc:"The end of the next window; it closes when the watermark is behind it."`
 	Watermark time.Time `json:"watermark,omitzero"`
+	Clock     time.Time `json:"clock,omitzero" doc:"About when it closes by the clock if no newer event comes."`
 	HeldBy    string    `json:"held_by,omitempty" doc:"The input and partition that the watermark waits for."`
 }
 
-// Why follows the events of a job to one of its outputs. The job must run.
+// Why follows the events of a job to one of its outputs. A job that has stopped or failed tells
+// what it did while it ran, if that was in the life of this service.
 func (s *Service) Why(name, output string) (Why, error) {
 	m, err := s.find(name)
 	if err != nil {
 		return Why{}, err
 	}
-	live, a, err := m.live("counts to follow")
+	a, st, e, err := m.evidence()
 	if err != nil {
 		return Why{}, err
 	}
@@ -66,27 +68,53 @@ func (s *Service) Why(name, output string) (Why, error) {
 		}
 		return Why{}, m.noSuch("output", output, known...)
 	}
-	letters := func(of string) []job.DeadLetter {
-		list, err := lettersOf(live, of, 0, sampleLetters)
-		if err != nil {
-			return nil
-		}
-		return list
-	}
-	w := Explain(name, a, at, live.Stats(), letters)
+	w := Explain(name, a, at, st, e)
 	w.Cause, w.Text = s.Scrub(w.Cause), s.Scrub(w.Text)
 	return w, nil
+}
+
+// Evidence is what is asked for where counts do not say why. Its functions may be nil.
+type Evidence struct {
+	// Letters gives some dead letters of an error.
+	Letters func(of string) []job.DeadLetter
+	// Peek is job.Live.Peek.
+	Peek func(node int) (rows []job.PeekRow, total int)
+}
+
+// evidence is what is known of a job that runs, or ran.
+func (m *managed) evidence() (*Assembly, job.Stats, Evidence, error) {
+	live, a, err := m.live("counts to follow")
+	if err == nil {
+		letters := func(of string) []job.DeadLetter {
+			list, err := lettersOf(live, of, 0, sampleLetters)
+			if err != nil {
+				return nil
+			}
+			return list
+		}
+		return a, live.Stats(), Evidence{letters, live.Peek}, nil
+	}
+	m.mu.Lock()
+	st := m.stats()
+	m.mu.Unlock()
+	if len(st.Steps) == 0 && st.Reason == "" {
+		return nil, st, Evidence{}, err
+	}
+	a, err = m.assemble(st.Version)
+	return a, st, Evidence{}, err
 }
 
 // sampleLetters is how many dead letters are looked at for a cause.
 const sampleLetters = 200
 
-// Explain makes the funnel of output number at of a job from its statistics. letters gives
-// some dead letters of an error.
-func Explain(name string, a *Assembly, at int, st job.Stats, letters func(of string) []job.DeadLetter) Why {
+// Explain makes the funnel of output number at of a job from its statistics.
+func Explain(name string, a *Assembly, at int, st job.Stats, e Evidence) Why {
 	p := a.Spec.Plan
-	x := &tracer{plan: p, job: name, st: &st, letters: letters, biggest: -1, output: p.Outputs[at].Name,
+	x := &tracer{plan: p, spec: &a.Spec, job: name, st: &st, letters: e.Letters, peek: e.Peek, biggest: -1, output: p.Outputs[at].Name,
 		nodes: map[int]*job.StepStats{}, needed: map[int]bool{}}
+	if x.letters == nil {
+		x.letters = func(string) []job.DeadLetter { return nil }
+	}
 	for i := range st.Steps {
 		x.nodes[st.Steps[i].Node] = &st.Steps[i]
 	}
@@ -106,7 +134,7 @@ func Explain(name string, a *Assembly, at int, st job.Stats, letters func(of str
 	}
 	x.written(w.Rows)
 	w.Stages, w.Biggest = x.stages, x.biggest
-	w.Cause, w.Fix, w.Closes = x.cause()
+	w.Cause, w.Fix, w.Closes = x.cause(p.Outputs[at].Node)
 	w.Text = w.render()
 	return w
 }
@@ -114,11 +142,13 @@ func Explain(name string, a *Assembly, at int, st job.Stats, letters func(of str
 // tracer follows the counts of a plan to one of its outputs.
 type tracer struct {
 	plan    *plan.Plan
+	spec    *job.LiveSpec
 	job     string
 	output  string
 	st      *job.Stats
 	out     *job.OutputStats // nil if there are none yet
 	letters func(of string) []job.DeadLetter
+	peek    func(node int) ([]job.PeekRow, int)
 	nodes   map[int]*job.StepStats
 	needed  map[int]bool // nodes that the output follows from
 
@@ -126,8 +156,6 @@ type tracer struct {
 	biggest int
 	events  int64 // that were received and could be read
 	bad     int64 // that could not be
-	errors  string
-	worst   string
 	stamps  []*plan.Node
 }
 
@@ -170,17 +198,7 @@ func (x *tracer) inputs() []*job.InputStats {
 // received is what came, and what of it was no event.
 func (x *tracer) received() {
 	for _, in := range x.inputs() {
-		var bad int64
-		worst := ""
-		for name, n := range in.Errors {
-			if lossWords[name] != "" {
-				continue // an event, dropped at a node
-			}
-			bad += n
-			if worst == "" || n > in.Errors[worst] || n == in.Errors[worst] && name < worst {
-				worst = name
-			}
-		}
+		bad, worst := unread(in)
 		var parts []string
 		for _, p := range in.Partitions {
 			if len(in.Partitions) > 1 && len(parts) < 8 {
@@ -192,10 +210,23 @@ func (x *tracer) received() {
 			x.add(WhyStage{Kind: "lost", Name: "malformed", Count: bad, Left: in.Events, Detail: worst})
 		}
 		x.events += in.Events
-		if x.bad += bad; bad > 0 {
-			x.errors, x.worst = worst, in.Name
+		x.bad += bad
+	}
+}
+
+// unread is how many texts of an input could not be read, and the error that most of them had.
+func unread(in *job.InputStats) (bad int64, worst string) {
+	for _, name := range sortedKeys(in.Errors) {
+		if lossWords[name] != "" {
+			continue // an event, dropped at a node
+		}
+		n := in.Errors[name]
+		bad += n
+		if worst == "" || n > in.Errors[worst] {
+			worst = name
 		}
 	}
+	return bad, worst
 }
 
 // kinds of loss at a node, by the names of the original, in words.
@@ -274,6 +305,9 @@ func (x *tracer) written(rows int64) {
 			x.add(WhyStage{Kind: "lost", Name: "rejected by the output", Step: x.output, Count: n, Left: rows, Detail: name})
 		}
 	}
+	if n := x.out.BeforeStart; n > 0 {
+		x.add(WhyStage{Kind: "lost", Name: "from before the start", Step: x.output, Count: n, Left: rows, Detail: "their time is before the job was started"})
+	}
 	x.add(WhyStage{Kind: "out", Name: x.output, Count: rows, Left: rows, Detail: x.out.Guarantee})
 }
 
@@ -298,7 +332,7 @@ func grouped(n int64) string {
 // render draws the funnel for people.
 func (w *Why) render() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s has %s row%s", w.Output, grouped(w.Rows), plural(w.Rows))
+	fmt.Fprintf(&b, "%s has %s", w.Output, rowsText(w.Rows))
 	switch w.State {
 	case job.Running, "":
 	default:
@@ -317,7 +351,7 @@ func (w *Why) render() string {
 		case "lost":
 			sign = "− "
 		case "out":
-			name = "rows in " + s.Name
+			name = strings.TrimPrefix(rowsText(s.Count), grouped(s.Count)+" ") + " in " + s.Name
 		}
 		count := sign + grouped(s.Count)
 		pad := max(0, width-len([]rune(count)))
@@ -346,9 +380,17 @@ func (w *Why) render() string {
 	return b.String()
 }
 
-func plural(n int64) string {
+// rowsText counts rows for people.
+func rowsText(n int64) string {
 	if n == 1 {
-		return ""
+		return "1 row"
 	}
-	return "s"
+	return grouped(n) + " rows"
+}
+
+func wereText(n int64) string {
+	if n == 1 {
+		return "1 row was"
+	}
+	return grouped(n) + " rows were"
 }

@@ -122,12 +122,12 @@ func TestWhyText(t *testing.T) {
 	letters := func(string) []job.DeadLetter {
 		return []job.DeadLetter{{Payload: `{"t":"2018-01-10T10:00:00Z"}`, Arrival: "2018-01-13T14:00:00.0000000Z"}}
 	}
-	w := service.Explain("form", a, 0, st, letters)
+	w := service.Explain("form", a, 0, st, service.Evidence{Letters: letters})
 	const want = `rows has 1 row
   24,310 received from events   p0 8,101 · p1 16,200
      − 9 malformed   InputDeserializerError.InvalidData
 − 24,300 late   in rows, line 5, LateInputEvent
-       1 rows in rows   exactly once
+       1 row in rows   exactly once
 likely cause: 24,300 of 24,301 events of "events" are late: t is 3d4h behind its arrival; one has t=2018-01-10T10:00:00Z and arrived 2018-01-13T14:00:00Z
 fix: raise late_arrival, or set arrival: event in the input to run old events again
 `

@@ -13,50 +13,94 @@ import (
 	"weir/internal/window"
 )
 
-// cause finds the likeliest reason why rows are missing, in the order in which events meet
-// the reasons, and what to try.
-func (x *tracer) cause() (cause, fix string, closes *WhyClose) {
-	switch {
-	case x.st.State == job.Degraded:
+// cause finds the likeliest reason why rows are missing, and what to try: first what is wrong
+// with the job as a whole, then with its inputs, then the place on the way to the output where
+// the last rows got lost.
+func (x *tracer) cause(output *plan.Node) (cause, fix string, closes *WhyClose) {
+	again := fmt.Sprintf("\"weir job start %s\"", x.job)
+	switch x.st.State {
+	case job.Degraded:
 		return "the job waits: " + x.st.Reason, "it goes on by itself when that works again; nothing is lost", nil
-	case x.events+x.bad == 0:
-		return x.nothingCame()
-	case x.events == 0 || x.bad > 9*x.events:
-		return x.malformed()
+	case job.Failed:
+		return "the job has failed: " + x.st.Reason, "put that right, then " + again, nil
+	case job.Starting:
+		return "the job is still starting", "wait until it is running", nil
+	}
+	if x.events == 0 || x.bad > 9*x.events {
+		for _, in := range x.inputs() {
+			if bad, _ := unread(in); bad > 0 {
+				return x.malformed(in)
+			}
+		}
+		if x.events == 0 && x.st.State == job.Running {
+			return x.nothingCame(x.inputs()...)
+		}
 	}
 	if cause, fix, ok := x.outOfTime(); ok {
 		return cause, fix, nil
 	}
-	for _, n := range x.plan.Nodes { // the first node behind which nothing is left
-		s := x.nodes[n.ID]
-		if s == nil || !x.needed[n.ID] || s.Out > 0 {
-			continue
-		}
-		if cause, fix, closes, ok := x.stopsAt(n, s); ok {
+	if n := x.deadEnd(output); n != nil {
+		if cause, fix, closes := x.stopsAt(n, x.nodes[n.ID]); cause != "" {
 			return cause, fix, closes
 		}
+	}
+	if x.st.State == job.Stopped && (x.out == nil || x.out.Rows == 0) {
+		return "the job is stopped", again, nil
 	}
 	return x.atTheEnd()
 }
 
-// nothingCame: no event at all.
-func (x *tracer) nothingCame() (string, string, *WhyClose) {
-	var names []string
-	for _, in := range x.inputs() {
-		names = append(names, fmt.Sprintf("%q", in.Name))
+// deadEnd is the node behind which nothing is left, on the way to an output that has no rows;
+// nil if rows come through.
+func (x *tracer) deadEnd(n *plan.Node) *plan.Node {
+	given := func(n *plan.Node) int64 {
+		if s := x.nodes[n.ID]; s != nil {
+			if _, ok := n.Op.(*plan.Write); ok {
+				return s.In
+			}
+			return s.Out
+		}
+		return 1 // reference data has no counts
 	}
-	if x.st.State == job.Starting {
-		return "the job is still starting", "wait until it is running", nil
+	if given(n) > 0 {
+		return nil
+	}
+	var first *plan.Node
+	alive := false
+	for i, in := range n.In {
+		if given(in) > 0 {
+			alive = true
+			continue
+		}
+		if op, ok := n.Op.(*plan.Join); ok && (i == 0 || !op.Outer) || len(n.In) == 1 {
+			return x.deadEnd(in)
+		}
+		if first == nil {
+			first = in
+		}
+	}
+	if alive || first == nil {
+		return n
+	}
+	return x.deadEnd(first) // of a union to which no branch gives rows
+}
+
+// nothingCame: no event at all.
+func (x *tracer) nothingCame(inputs ...*job.InputStats) (string, string, *WhyClose) {
+	var names []string
+	for _, in := range inputs {
+		names = append(names, fmt.Sprintf("%q", in.Name))
 	}
 	return "no event has come from input " + strings.Join(names, " or "),
 		"look at the sender and at where the input reads; a job that started \"now\" does not read what was there before: " +
-			"stop it and start it with --from beginning --discard-state", nil
+			fmt.Sprintf("\"weir job stop %s\", then \"weir job start %[1]s --from beginning --discard-state\"", x.job), nil
 }
 
 // malformed: what came was no event.
-func (x *tracer) malformed() (string, string, *WhyClose) {
-	cause := fmt.Sprintf("%s of %s texts from input %q could not be read: %s", grouped(x.bad), grouped(x.bad+x.events), x.worst, x.errors)
-	if list := x.letters(x.errors); len(list) > 0 {
+func (x *tracer) malformed(in *job.InputStats) (string, string, *WhyClose) {
+	bad, worst := unread(in)
+	cause := fmt.Sprintf("%s of %s texts from input %q could not be read: %s", grouped(bad), grouped(bad+in.Events), in.Name, worst)
+	if list := x.letters(worst); len(list) > 0 {
 		l := list[len(list)-1]
 		cause += fmt.Sprintf("; the last one: %s: %s", l.Reason, excerpt(l.Payload))
 	}
@@ -181,26 +225,26 @@ func (x *tracer) timeField(n *plan.Node) (input string, field []string) {
 		return "", nil
 	}
 	in := x.plan.Inputs[src.Input]
-	if col, ok := firstColumn(n.Op.(*plan.Stamp).By); ok && col < len(in.Fields) {
-		field = in.Fields[col].Path
+	if f, ok := x.anyField(n.In[0], n.Op.(*plan.Stamp).By); ok {
+		field = strings.Split(f.name, ".")
 	}
 	return in.Name, field
 }
 
-// firstColumn is the first column that an expression reads.
-func firstColumn(e *plan.Expr) (int, bool) {
+// anyField is the first field that an expression reads.
+func (x *tracer) anyField(in *plan.Node, e *plan.Expr) (seenField, bool) {
 	if e == nil {
-		return 0, false
+		return seenField{}, false
 	}
-	if e.Op == plan.OpCol {
-		return e.Col, true
+	if f, ok := x.field(in, e); ok {
+		return f, f.name != "*"
 	}
 	for _, a := range e.Args {
-		if col, ok := firstColumn(a); ok {
-			return col, true
+		if f, ok := x.anyField(in, a); ok {
+			return f, true
 		}
 	}
-	return 0, false
+	return seenField{}, false
 }
 
 // offset measures how far the times of dropped events are ahead of their arrival: the median,
@@ -217,8 +261,11 @@ func (x *tracer) offset(name string, field []string) (time.Duration, string, boo
 			continue
 		}
 		t, ok := vec.ParseTime(text)
-		arrived, ok2 := vec.ParseTime(l.Arrival)
-		if !ok || !ok2 {
+		arrived, known := vec.ParseTime(l.Arrival)
+		if !known { // the source does not know; then it is when the event was read
+			arrived = vecEpoch + vec.Time(l.Time.UnixNano()/100)
+		}
+		if !ok {
 			continue
 		}
 		offsets = append(offsets, time.Duration(t-arrived)*100)
@@ -257,61 +304,149 @@ func fieldText(payload string, path []string) (string, bool) {
 	return text, ok
 }
 
-// stopsAt explains a node that has given no row.
-func (x *tracer) stopsAt(n *plan.Node, s *job.StepStats) (cause, fix string, closes *WhyClose, ok bool) {
+// stopsAt explains a node that has given no row although it was given some, or a source.
+func (x *tracer) stopsAt(n *plan.Node, s *job.StepStats) (cause, fix string, closes *WhyClose) {
 	place := ""
 	if s.Line > 0 {
 		place = fmt.Sprintf(" (line %d)", s.Line)
 	}
-	step := "of " + quoteStep(s.Step, x.output)
+	where := "of " + quoteStep(s.Step, x.output) + place + detail(s)
 	switch op := n.Op.(type) {
-	case *plan.Filter:
-		if s.In == 0 {
-			return "", "", nil, false
-		}
-		return fmt.Sprintf("the condition %s%s%s holds for none of %s rows", step, place, detail(s), grouped(s.In)),
-			fmt.Sprintf("look at what comes to it: \"weir tap %s %s\"; NULL is equal to nothing, and texts differ by case", x.job, x.tapBefore(n)), nil, true
-	case *plan.Join:
-		sides := [2]int64{x.given(n.In[0]), x.given(n.In[1])}
-		for i, rows := range sides {
-			if rows == 0 {
-				return fmt.Sprintf("the join %s%s has no rows on its %s side, %q", step, place, [2]string{"left", "right"}[i], op.Sides[i]),
-					"look at why that side is empty first", nil, true
+	case *plan.Source:
+		for _, in := range x.inputs() {
+			if in.Name == x.plan.Inputs[op.Input].Name {
+				if bad, _ := unread(in); bad > 0 {
+					return x.malformed(in)
+				}
+				return x.nothingCame(in)
 			}
 		}
-		return fmt.Sprintf("the join %s%s%s pairs none of %s rows with any of %s: no keys are equal within the time of its DATEDIFF", step, place, detail(s),
-			grouped(sides[0]), grouped(sides[1])), "compare the keys on both sides (type, case, spaces) and the bounds of DATEDIFF", nil, true
-	case *plan.Lookup:
-		if s.In == 0 {
-			return "", "", nil, false
+	case *plan.Stamp, *plan.Order:
+		return x.waits(n, s)
+	case *plan.Filter:
+		cause = fmt.Sprintf("the condition %s holds for none of %s", where, rowsText(s.In))
+		why, fix := x.filterHint(n, op.Pred)
+		if why != "" {
+			cause += ": " + why
 		}
-		return fmt.Sprintf("the join %s%s%s finds none of %s rows in the reference data", step, place, detail(s), grouped(s.In)),
-			"compare the keys with those of the reference data (type, case, spaces)", nil, true
-	case *plan.Group:
-		if s.In == 0 && s.Held == 0 {
-			return "", "", nil, false
-		}
-		closes = x.closes(n, op)
-		cause = fmt.Sprintf("the window %s%s%s is not closed yet", step, place, detail(s))
-		if closes.At.IsZero() {
-			cause += ": the watermark is " + clock(closes.Watermark)
+		look := fmt.Sprintf("look at what comes to it: \"weir tap %s %s\"", x.job, x.tapBefore(n))
+		if fix == "" {
+			fix = look + "; NULL is equal to nothing, and texts differ by case"
 		} else {
-			cause += fmt.Sprintf(": it closes when the watermark passes %s; it is %s", clock(closes.At), clock(closes.Watermark))
+			fix += "; " + look
 		}
-		fix = "wait for it"
-		if closes.HeldBy != "" {
-			cause += ", held by " + closes.HeldBy
-			fix = fmt.Sprintf("send newer events to %s, or wait: an input that is silent holds time back for the late arrival limit", closes.HeldBy)
-		}
-		return cause, fix, closes, true
+		return cause, fix, nil
+	case *plan.Join:
+		return x.joinCause(n, op, where)
+	case *plan.Lookup:
+		return x.lookupCause(n, op, s, where)
+	case *plan.Group:
+		return x.windowCause(n, op, where)
 	case *plan.Match:
-		if s.In == 0 {
-			return "", "", nil, false
-		}
-		return fmt.Sprintf("the pattern %s%s matches nowhere in %s rows", step, place, grouped(s.In)),
-			"the rows of a match must follow each other directly within a partition; look at DEFINE and LIMIT DURATION", nil, true
+		return fmt.Sprintf("the pattern %s matches nowhere in %s", where, rowsText(s.In)),
+			"the rows of a match must follow each other directly within a partition; look at DEFINE and LIMIT DURATION", nil
 	}
-	return "", "", nil, false
+	return "", "", nil
+}
+
+// waits explains rows that wait to be put in order.
+func (x *tracer) waits(n *plan.Node, s *job.StepStats) (cause, fix string, closes *WhyClose) {
+	if s.Held == 0 {
+		return "", "", nil
+	}
+	c := &WhyClose{Watermark: civil(s.Watermark), HeldBy: s.HeldBy}
+	cause = fmt.Sprintf("%s events wait until time has passed them, so that they can be put in order; the watermark is %s", grouped(s.Held), clock(c.Watermark))
+	return cause + heldBy(c), x.patience(c), c
+}
+
+// joinCause explains a join that pairs nothing.
+func (x *tracer) joinCause(n *plan.Node, op *plan.Join, where string) (cause, fix string, closes *WhyClose) {
+	sides := op.Sides
+	for i := range sides {
+		if sides[i] == "" {
+			sides[i] = [2]string{"left", "right"}[i]
+		}
+	}
+	cause = fmt.Sprintf("the join %s pairs none of %s of %q with any of %s of %q", where, rowsText(x.given(n.In[0])), sides[0], grouped(x.given(n.In[1])), sides[1])
+	if len(op.Keys[0]) == 0 {
+		return cause, "look at both sides of its ON condition, and at the bounds of DATEDIFF", nil
+	}
+	j := x.sidesOf(n, op.Keys)
+	why, fix, apart, equal := j.keyHint(sides)
+	switch {
+	case why != "":
+		return cause + ": " + why, fix, nil
+	case equal && (vec.Time(apart/100) < op.Lo || vec.Time(apart/100) > op.Hi):
+		where := fmt.Sprintf("%q is %s after %q", sides[1], shortDuration(apart), sides[0])
+		if apart < 0 {
+			where = fmt.Sprintf("%q is %s before %q", sides[1], shortDuration(-apart), sides[0])
+		}
+		return cause + ": rows with equal keys are too far apart: the nearest of " + where + ", outside the bounds of its DATEDIFF",
+			"widen the bounds of DATEDIFF in the ON condition, or swap its two sides; also check that both inputs have TIMESTAMP BY", nil
+	case equal:
+		return cause + ": there are rows with equal keys within its time, so the rest of the ON condition is never true", "look at the other comparisons in the ON condition", nil
+	}
+	return cause + ": no keys are equal within the time of its DATEDIFF", "compare the keys on both sides (type, case, spaces) and the bounds of DATEDIFF", nil
+}
+
+// lookupCause explains a join with reference data that finds nothing.
+func (x *tracer) lookupCause(n *plan.Node, op *plan.Lookup, s *job.StepStats, where string) (cause, fix string, closes *WhyClose) {
+	cause = fmt.Sprintf("the join %s finds none of %s in the reference data", where, rowsText(s.In))
+	sides := [2]string{"the stream", "the reference data"}
+	for i, name := range op.Sides {
+		if name != "" {
+			sides[i] = name
+		}
+	}
+	rows, total := x.rowsOf(n.In[1])
+	_, source := n.In[1].Op.(*plan.Source)
+	if source && x.peek != nil && total == 0 && len(rows) == 0 {
+		return cause + fmt.Sprintf(": %q has no rows", sides[1]), "look at where the reference data is read from", nil
+	}
+	if len(op.Keys[0]) > 0 {
+		j := x.sidesOf(n, op.Keys)
+		if why, fix, _, equal := j.keyHint(sides); why != "" {
+			return cause + ": " + why, fix, nil
+		} else if equal {
+			return cause + ": there are equal keys, so the rest of the ON condition is never true", "look at the other comparisons in the ON condition", nil
+		}
+	}
+	return cause, "compare the keys with those of the reference data (type, case, spaces)", nil
+}
+
+// windowCause explains a window that has given nothing.
+func (x *tracer) windowCause(n *plan.Node, op *plan.Group, where string) (cause, fix string, closes *WhyClose) {
+	closes = x.closes(n, op)
+	cause = fmt.Sprintf("the window %s is not closed yet", where)
+	if closes.At.IsZero() {
+		cause += ": the watermark is " + clock(closes.Watermark)
+	} else {
+		cause += fmt.Sprintf(": it closes when the watermark passes %s; it is %s", clock(closes.At), clock(closes.Watermark))
+	}
+	return cause + heldBy(closes), x.patience(closes), closes
+}
+
+func heldBy(c *WhyClose) string {
+	if c.HeldBy == "" {
+		return ""
+	}
+	return ", held by " + c.HeldBy
+}
+
+// patience says what makes time pass, and when it does so by itself.
+func (x *tracer) patience(c *WhyClose) string {
+	newer := "send newer events"
+	if c.HeldBy != "" {
+		newer += " to " + c.HeldBy
+	}
+	if x.spec.Late < 0 {
+		return newer + ": without a limit for late events (late_arrival: none) time passes by events only, and an input that is silent holds it for ever; set late_arrival"
+	}
+	if c.At.IsZero() {
+		return fmt.Sprintf("wait, or %s: time passes behind the clock by late_arrival, %s", newer, shortDuration(x.spec.Late))
+	}
+	c.Clock = c.At.Add(x.spec.Late)
+	return fmt.Sprintf("wait: without newer events it closes at about %s by the clock, which is late_arrival (%s) behind its end; or %s", clock(c.Clock), shortDuration(x.spec.Late), newer)
 }
 
 // quoteStep names a step, or the output for the statement's own select.
@@ -365,10 +500,18 @@ func (x *tracer) closes(n *plan.Node, op *plan.Group) *WhyClose {
 	if !in.Watermark.Valid() {
 		return c
 	}
+	from := in.Watermark
+	if rows, _ := x.rowsOf(n.In[0]); len(rows) > 0 { // windows before the first row are empty
+		first := rows[0].T
+		for _, r := range rows {
+			first = min(first, r.T)
+		}
+		from = max(from, first)
+	}
 	next := vec.MaxTime
 	for _, w := range op.Windows {
 		if w.Kind == window.Tumbling || w.Kind == window.Hopping {
-			next = min(next, endAfter(&w, in.Watermark))
+			next = min(next, endAfter(&w, from))
 		}
 	}
 	c.At = civil(next)
@@ -402,6 +545,23 @@ func clock(t time.Time) string {
 	return t.Format("2006-01-02T15:04:05.000Z")
 }
 
+// rejection is why the output does not take rows, by the last one.
+func (x *tracer) rejection() string {
+	worst := ""
+	for _, name := range sortedKeys(x.out.Rejected) {
+		if worst == "" || x.out.Rejected[name] > x.out.Rejected[worst] {
+			worst = name
+		}
+	}
+	list := x.letters(worst)
+	for i := len(list) - 1; i >= 0; i-- {
+		if l := list[i]; strings.EqualFold(l.Output, x.output) {
+			return fmt.Sprintf("%s: %s: %s", worst, l.Reason, excerpt(l.Payload))
+		}
+	}
+	return strings.TrimSuffix(worst+": "+x.out.LastError, ": ")
+}
+
 // atTheEnd: rows came to the end of the query.
 func (x *tracer) atTheEnd() (string, string, *WhyClose) {
 	var rows, rejected int64
@@ -412,8 +572,11 @@ func (x *tracer) atTheEnd() (string, string, *WhyClose) {
 		}
 	}
 	switch {
+	case x.out != nil && x.out.BeforeStart > 0 && x.out.BeforeStart >= 9*rows:
+		return fmt.Sprintf("%s left out because their time is before the moment that the job was started from", wereText(x.out.BeforeStart)),
+			fmt.Sprintf("to have them too, start where they begin: \"weir job stop %s\", then \"weir job start %[1]s --from beginning --discard-state\" (or --from TIME); with weir run --live: --from beginning", x.job), nil
 	case rejected > 0 && rejected >= rows:
-		return fmt.Sprintf("the output does not take %s of %s rows: %s", grouped(rejected), grouped(rejected+rows), x.out.LastError),
+		return fmt.Sprintf("the output does not take %s of %s: %s", grouped(rejected), rowsText(rejected+rows), x.rejection()),
 			fmt.Sprintf("\"weir job deadletters %s\" shows the rows and the column; correct the table or the types of the query", x.job), nil
 	case rows == 0 && x.out != nil && x.out.LastError != "":
 		return "the output does not answer: " + x.out.LastError, "it is tried again until it does; nothing is lost", nil
@@ -421,7 +584,7 @@ func (x *tracer) atTheEnd() (string, string, *WhyClose) {
 		return "rows are on their way: nothing is committed yet", "look again in a second", nil
 	case x.biggest >= 0 && x.stages[x.biggest].Count > 0:
 		s := x.stages[x.biggest]
-		return fmt.Sprintf("nothing is broken; most is lost where %s rows are %s", grouped(s.Count), s.Name), "", nil
+		return fmt.Sprintf("nothing is broken; most is lost where %s are %s", rowsText(s.Count), s.Name), "", nil
 	}
 	return "nothing is missing", "", nil
 }

@@ -43,6 +43,7 @@ var (
 	outputEvents    = desc("output_events_total", "Rows that were committed.", "output")
 	outputRetries   = desc("output_retries_total", "Attempts that an output needed beyond the first.", "output")
 	outputErrors    = desc("output_errors_total", "Rows that an output did not take.", "output", "kind")
+	outputBefore    = desc("output_before_start_total", "Rows left out because their time is before the start of the job.", "output")
 	endToEnd        = desc("end_to_end_seconds", "From the arrival of an event to the commit of its rows.", "output")
 	checkpointTime  = desc("checkpoint_seconds", "How long the last checkpoint took until it was durable.")
 	checkpointBytes = desc("checkpoint_bytes", "Size of the last checkpoint.")
@@ -239,6 +240,7 @@ func (e *emitter) output(o *job.OutputStats) {
 	e.count(outputEvents, float64(o.Rows), o.Name)
 	e.count(outputRetries, float64(o.Retries), o.Name)
 	e.kinds(outputErrors, o.Rejected, o.Name)
+	e.count(outputBefore, float64(o.BeforeStart), o.Name)
 	e.count(stepBlocked, o.Blocked.Seconds(), o.Name)
 	var total uint64
 	buckets := map[float64]uint64{}

@@ -33,9 +33,19 @@ func (l *Live) step() (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if l.careful > 0 {
+		reads = l.one(rec, reads)
+	}
 	rec.Redriven, l.redriven = l.redriven, nil
 	if err := l.tickAll(rec); err != nil {
 		return false, err
+	}
+	intended := l.careful > 0 && len(reads) > 0
+	if intended {
+		l.careful--
+		if err := l.intend(rec); err != nil {
+			return false, err
+		}
 	}
 	for i := range reads {
 		if err := l.apply(&reads[i]); err != nil {
@@ -52,7 +62,7 @@ func (l *Live) step() (worked bool, err error) {
 		l.polled = l.now().Sub(began)
 		return false, nil
 	}
-	return true, l.commit(rec, false)
+	return true, l.commit(rec, intended)
 }
 
 // begin starts an epoch.
@@ -115,6 +125,9 @@ func (in *liveInput) what() string { return fmt.Sprintf("input %q", in.spec.Name
 func (l *Live) readAll(rec *epochRecord) ([]reading, error) {
 	var out []reading
 	size := min(max(epochBytes/max(l.reading(), 1), minChunk), maxChunk)
+	if l.careful > 0 {
+		size = 1 // an event
+	}
 	ahead := l.aheadOf()
 	for _, in := range l.inputs {
 		if in == nil {
@@ -397,6 +410,7 @@ func (l *Live) replay() error {
 	l.board.replaying(true)
 	defer l.board.replaying(false)
 	from := l.restored.inputsOf(l)
+	poisoned := l.poisoned(l.pending[len(l.pending)-1])
 	for _, rec := range l.pending {
 		if l.ctx.Err() != nil {
 			return errStopped
@@ -407,6 +421,9 @@ func (l *Live) replay() error {
 		l.publish(false)
 	}
 	l.pending = nil
+	if poisoned { // the next start must not decide anew
+		return l.first()
+	}
 	return nil
 }
 
@@ -439,7 +456,7 @@ func (l *Live) again(rec *epochRecord, from []*liveInput) error {
 	}
 	for _, r := range rec.Ranges {
 		if in := of(r.Input); in != nil && r.Part < len(in.parts) {
-			if err := l.rangeAgain(in, in.parts[r.Part], r); err != nil {
+			if err := l.rangeAgain(in, in.parts[r.Part], r, l.poisoned(rec)); err != nil {
 				return err
 			}
 		}
@@ -453,8 +470,8 @@ func (l *Live) again(rec *epochRecord, from []*liveInput) error {
 	return l.commit(rec, true)
 }
 
-// rangeAgain reads and pushes a range as it once was.
-func (l *Live) rangeAgain(in *liveInput, p *livePart, r readRange) error {
+// rangeAgain reads a range as it once was, and pushes it unless it is poison.
+func (l *Live) rangeAgain(in *liveInput, p *livePart, r readRange, poison bool) error {
 	if p.pos != r.After {
 		return &DamageError{l.fs.Path(manifestDir), 0, fmt.Sprintf("epoch %d reads input %q, partition %q, behind %q, and the partition is at %q", l.epoch, in.spec.Name, p.name, r.After, p.pos)}
 	}
@@ -482,5 +499,8 @@ func (l *Live) rangeAgain(in *liveInput, p *livePart, r readRange) error {
 		return connect.Permanent(fmt.Errorf("input %q, partition %q does not give the same events again: it ends at %q where %q was", in.spec.Name, p.name, got.chunk.Next, r.Until))
 	}
 	got.chunk.End = r.End
+	if poison {
+		l.pass(&got)
+	}
 	return l.apply(&got)
 }

@@ -73,6 +73,8 @@ type Live struct {
 	savedAt    time.Time
 	done       []map[string]connect.Position // per kept checkpoint and input: what sources may forget
 	broken     error                         // a reload has left the job without an output
+	starts     int                           // that have ended in this epoch, with this one
+	careful    int                           // epochs that are still made event by event
 	still      bool                          // no row waits for time to pass, as publish has found
 	polled     time.Duration                 // how long the last idle pass took
 	steps      []StepStats                   // what the nodes of the plan are
@@ -183,6 +185,7 @@ func (l *Live) Run(ctx context.Context) error {
 		endLate(ctx, finished, stopWork)
 	}()
 	err := guarded(l.all)
+	l.endStart(err)
 	l.shut()
 	close(finished)
 	<-watched
@@ -224,6 +227,9 @@ func endLate(ctx context.Context, finished <-chan struct{}, stop func()) {
 // all is Run from the first file to the last.
 func (l *Live) all() error {
 	if err := l.prepare(); err != nil {
+		return err
+	}
+	if err := l.countStart(); err != nil {
 		return err
 	}
 	if err := l.replay(); err != nil {

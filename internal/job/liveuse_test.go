@@ -747,6 +747,61 @@ func TestLiveOtherQuery(t *testing.T) {
 	})
 }
 
+// TestLivePoison: an event with which the job ends again and again is found and passed over,
+// and nothing else is lost or comes twice.
+func TestLivePoison(t *testing.T) {
+	for _, crash := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newLiveCase(t, plainQuery)
+			c.source.marks = true
+			c.source.add("p", texts(0, 40)...)
+			c.source.add("q", texts(40, 10)...)
+			died := false
+			c.target.reject = func(row string) *connect.RowError {
+				if !strings.Contains(row, ":23}") {
+					return nil
+				}
+				if !crash {
+					panic("out of memory")
+				}
+				c.disk.CrashAt(1)
+				died = true
+				return &connect.RowError{}
+			}
+			c.spec.Outputs[0].OnError = OnErrorRetry
+			starts := 0
+			for {
+				starts++
+				l, stop := c.start(t)
+				time.Sleep(5 * time.Second)
+				s := l.Stats()
+				err := stop()
+				c.disk.Restart()
+				if starts == maxStarts+1 && (len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "event by event")) {
+					t.Errorf("notes %q", s.Notes)
+				}
+				if err == nil && !died || starts > 20 {
+					break
+				}
+				died = false
+			}
+			if got := len(c.target.all()); got != 49 || starts > 2*maxStarts+2 {
+				t.Errorf("crash %v: %d rows after %d starts", crash, got, starts)
+			}
+			l, stop := c.start(t)
+			time.Sleep(time.Second)
+			list, err := l.DeadLetters(0, 10)
+			if len(list) != 1 || err != nil || list[0].Name != PoisonEvent || !strings.Contains(list[0].Payload, `"n":23,`) || list[0].Partition != "p" {
+				t.Errorf("%+v, error %v", list, err)
+			}
+			if s := l.Stats(); len(s.Notes) != 0 {
+				t.Errorf("notes %q", s.Notes)
+			}
+			mustStop(t, stop)
+		})
+	}
+}
+
 // TestLiveLock: a second process is refused while the first runs.
 func TestLiveLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -43,6 +43,8 @@ type epochRecord struct {
 	// Acked is the last epoch that was committed, for each output whose sink cannot tell; 0
 	// for the others. It is about epochs before this one.
 	Acked []int64
+	// Careful: the record was kept before the events were touched (livecareful.go).
+	Careful bool
 }
 
 type addedPartition struct {
@@ -103,6 +105,7 @@ func (e *epochRecord) encode() []byte {
 	for _, n := range e.Acked {
 		w.Int(n)
 	}
+	w.Bool(e.Careful)
 	return w.Bytes()
 }
 
@@ -124,6 +127,7 @@ func decodeEpoch(b []byte) (*epochRecord, error) {
 	for range r.Count() {
 		e.Acked = append(e.Acked, r.Int())
 	}
+	e.Careful = r.Bool()
 	if r.Err() == nil && r.Rest() != 0 {
 		r.Fail()
 	}

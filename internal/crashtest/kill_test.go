@@ -25,10 +25,10 @@ import (
 )
 
 var (
-	kills    = flag.Int("kills", 4, "how often the program is killed")
-	events   = flag.Int("events", 40_000, "how many events the producer sends")
+	kills    = flag.Int("kills", 3, "how often the program is killed")
+	events   = flag.Int("events", 20_000, "how many events the producer sends")
 	seed     = flag.Uint64("seed", 1, "of the moments")
-	perPost  = flag.Int("post", 500, "events of a request")
+	perPost  = flag.Int("post", 100, "events of a request")
 	patience = flag.Duration("patience", time.Minute, "how long the last rows may take")
 )
 
@@ -89,8 +89,8 @@ type crash struct {
 	address  string
 	began    time.Time
 	cmd      *exec.Cmd
-	stderr   *bytes.Buffer
 	exited   chan error
+	whole    int64 // bytes of lines.jsonl in the end
 	acked    atomic.Int64
 	repeated atomic.Int64
 }
@@ -98,7 +98,7 @@ type crash struct {
 // newCrash writes the job into a directory.
 func newCrash(t *testing.T, dir string) *crash {
 	t.Helper()
-	c := &crash{t: t, dir: dir, began: time.Now()}
+	c := &crash{t: t, dir: dir, began: time.Now(), whole: int64(len(wantLines()))}
 	c.bin = filepath.Join(t.TempDir(), "weir")
 	if out, err := exec.Command("go", "build", "-o", c.bin, "weir/cmd/weir").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -120,7 +120,7 @@ func newCrash(t *testing.T, dir string) *crash {
 job:
   name: crash
   query: ./query.saql
-  checkpoint: 300ms
+  checkpoint: 30ms
   time: {late_arrival: none, out_of_order: 0s, policy: adjust}
 inputs:
   events: {type: http, listen: "`+c.address+`", path: /events}
@@ -155,10 +155,13 @@ func (c *crash) dropTable() {
 // begin starts the program and returns when it takes events.
 func (c *crash) begin() {
 	c.t.Helper()
-	c.stderr = &bytes.Buffer{}
-	c.cmd = exec.Command(c.bin, "run", c.dir, "--live", "--state", filepath.Join(c.dir, "state"), "--from", "beginning")
-	c.cmd.Stderr = c.stderr
-	c.cmd.Stdout = io.Discard
+	stderr, err := os.Create(filepath.Join(filepath.Dir(c.bin), "log"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer stderr.Close()
+	c.cmd = exec.Command(c.bin, "run", c.dir, "--live", "--state", filepath.Join(c.dir, "state"), "--from", "beginning", "--log", "info")
+	c.cmd.Stderr, c.cmd.Stdout = stderr, io.Discard
 	if err := c.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -175,26 +178,46 @@ func (c *crash) begin() {
 	}
 }
 
+// log is what the program has said in this life.
+func (c *crash) log() string {
+	b, _ := os.ReadFile(filepath.Join(filepath.Dir(c.bin), "log"))
+	return string(b)
+}
+
 // alive fails the test if the program has ended by itself.
 func (c *crash) alive() {
 	c.t.Helper()
 	select {
 	case err := <-c.exited:
-		c.t.Fatalf("the program ended by itself: %v\n%s", err, c.stderr)
+		c.t.Fatalf("the program ended by itself: %v\n%s", err, c.log())
 	default:
 	}
 }
 
-// letRun waits for a random moment of the i-th part of the run: after some events, then some
-// milliseconds.
+// letRun waits for a random moment of the i-th part of the run: rows of the part before have
+// come out, some events of this one have been taken, and then some milliseconds have passed.
 func (c *crash) letRun(i int, r *rand.Rand) {
 	c.t.Helper()
 	per := int64(*events) / int64(*kills+1)
-	for c.acked.Load() < per*int64(i)+r.Int64N(per+1) {
+	sent, out := per*int64(i)+r.Int64N(per+1), per*int64(i)-r.Int64N(per+1)
+	for c.acked.Load() < sent || c.rows() < out {
 		c.alive()
 		pause(time.Millisecond)
 	}
-	pause(time.Duration(r.Int64N(int64(60 * time.Millisecond))))
+	longest := 40 * time.Millisecond
+	if r.IntN(4) == 0 {
+		longest = 300 * time.Millisecond // some lives have several checkpoints
+	}
+	pause(time.Duration(r.Int64N(int64(longest))))
+}
+
+// rows is about how many rows lines.jsonl has.
+func (c *crash) rows() int64 {
+	info, err := os.Stat(filepath.Join(c.dir, "out", "lines.jsonl"))
+	if err != nil {
+		return 0
+	}
+	return info.Size() * int64(*events) / c.whole
 }
 
 func (c *crash) kill() {
@@ -260,22 +283,21 @@ func (c *crash) post(client *http.Client, from int, body []byte) bool {
 // finish waits for the last row, then stops the program as an operator does.
 func (c *crash) finish() {
 	c.t.Helper()
-	want := int64(len(wantLines()))
 	for end := time.Now().Add(*patience); ; pause(5 * time.Millisecond) {
 		c.alive()
 		info, err := os.Stat(filepath.Join(c.dir, "out", "lines.jsonl"))
-		if err == nil && info.Size() >= want {
-			break
+		if err == nil && info.Size() >= c.whole && strings.Contains(c.log(), "the job runs") {
+			break // what the last life has left was looked through
 		}
 		if time.Now().After(end) {
-			c.t.Fatalf("the rows have not come: %v of %d bytes\n%s", info, want, c.stderr)
+			c.t.Fatalf("the rows have not come: %v of %d bytes\n%s", info, c.whole, c.log())
 		}
 	}
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		c.t.Fatal(err)
 	}
 	if err := <-c.exited; err != nil {
-		c.t.Errorf("stopped with %v\n%s", err, c.stderr)
+		c.t.Errorf("stopped with %v\n%s", err, c.log())
 	}
 }
 

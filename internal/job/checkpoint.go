@@ -71,7 +71,7 @@ type partSnapshot struct {
 
 type outputSnapshot struct {
 	Name     string
-	Epoch    int64 // last epoch that was synced
+	Epoch    int64 // last epoch that has rows in the target; they were synced
 	Rows     int64
 	Rejected map[string]int64
 	LastTime vec.Time

@@ -1,7 +1,9 @@
 package job
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -173,4 +175,46 @@ func TestLiveReloadUndone(t *testing.T) {
 		c.check(t, "oa", `{"n":1,"o":"a"}`, `{"n":2,"o":"a"}`, `{"n":3,"o":"a"}`, `{"n":4,"o":"a"}`)
 		c.check(t, "ob", `{"n":1,"o":"b"}`, `{"n":2,"o":"b"}`)
 	})
+}
+
+// TestLiveTraceless: a target that keeps no trace of epochs without rows has all that was
+// written to it; one that was put back to an older state is told of.
+func TestLiveTraceless(t *testing.T) {
+	f := func(lost, warned bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			c := newLiveCase(t, `SELECT n INTO o FROM e TIMESTAMP BY at`)
+			c.target.traceless = true
+			c.source.marks = true
+			c.spec.Outputs[0].OnError = OnErrorDrop
+			c.target.reject = func(row string) *connect.RowError {
+				if strings.Contains(row, "9") {
+					return &connect.RowError{Name: "x"}
+				}
+				return nil
+			}
+			c.source.add("p", texts(0, 2)...)
+			l, stop := c.start(t)
+			time.Sleep(3 * time.Second)
+			c.source.add("p", texts(9, 1)...)
+			time.Sleep(10 * time.Second)
+			mustStop(t, stop)
+			if c.target.committed[l.dir.instance] >= l.epoch {
+				t.Fatalf("no epoch without rows: %d of %d", c.target.committed[l.dir.instance], l.epoch)
+			}
+			if lost {
+				c.target.committed[l.dir.instance]--
+			}
+			c.spec.Log = slog.New(slog.NewTextHandler(&log, nil))
+			_, stop = c.start(t)
+			time.Sleep(time.Second)
+			mustStop(t, stop)
+			if got := strings.Contains(log.String(), "the target of an output has less"); got != warned {
+				t.Errorf("warned %v, want %v: %s", got, warned, log.String())
+			}
+		})
+	}
+	f(false, false)
+	f(true, true)
 }

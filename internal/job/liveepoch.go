@@ -358,7 +358,9 @@ func (l *Live) commit(rec *epochRecord, again bool) error {
 			}
 			out.committed = rec.N
 		}
-		out.total += max(out.rows-(out.refusals()-out.refused), 0)
+		if taken := out.rows - (out.refusals() - out.refused); taken > 0 {
+			out.total, out.wrote = out.total+taken, rec.N
+		}
 		if out.rows > 0 {
 			out.lastTime = out.last
 		}

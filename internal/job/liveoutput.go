@@ -32,6 +32,8 @@ type liveOutput struct {
 	// committed is the last epoch that is durable in the target or will not be written again;
 	// forgetful sinks cannot tell, and the manifest does it for them.
 	committed int64
+	// wrote is the last epoch of which the target has rows; empty epochs may leave no trace.
+	wrote     int64
 	forgetful bool
 	told      vec.Time // watermark that the sink was told last
 	touched   bool     // the epoch at hand has called the sink

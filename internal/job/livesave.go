@@ -164,7 +164,7 @@ func (l *Live) snapshot() *snapshot {
 		if out.unwanted > 0 {
 			counts[beforeStart] = out.unwanted
 		}
-		s.Outputs = append(s.Outputs, outputSnapshot{out.spec.Name, out.committed, out.total, counts, out.lastTime})
+		s.Outputs = append(s.Outputs, outputSnapshot{out.spec.Name, out.wrote, out.total, counts, out.lastTime})
 	}
 	return s
 }

@@ -344,7 +344,7 @@ func (l *Live) recall() {
 		if out.forgetful {
 			out.committed = max(out.committed, s.Epoch)
 		}
-		out.total, out.lastTime = s.Rows, s.LastTime
+		out.total, out.lastTime, out.wrote = s.Rows, s.LastTime, s.Epoch
 		for k, n := range s.Rejected {
 			if k == beforeStart {
 				out.unwanted = n

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -238,6 +239,8 @@ type memTarget struct {
 	again     int  // epochs that were written although the target has them
 	commits   []int64
 	watermark vec.Time
+	told      map[int64]vec.Time                    // watermarks of epochs that were committed
+	late      []string                              // rows that a watermark of an earlier epoch has ruled out
 	fault     func(op string) (before, after error) // errors before or after the effect
 	reject    func(row string) *connect.RowError
 }
@@ -301,6 +304,11 @@ func (s *memSink) Write(_ context.Context, epoch int64, b *vec.Batch) (err error
 		if !s.t.forgetful && epoch <= s.t.committed[s.env.Instance] {
 			s.t.again++
 		}
+		for n, w := range s.t.told {
+			if n < epoch && w >= slices.Min(b.Time) {
+				s.t.late = append(s.t.late, fmt.Sprintf("epoch %d has a row of %s, and epoch %d the watermark %s", epoch, slices.Min(b.Time), n, w))
+			}
+		}
 		var out []string
 		for _, row := range s.write(b) {
 			if s.t.reject != nil {
@@ -334,6 +342,10 @@ func (s *memSink) Commit(_ context.Context, epoch int64) error {
 		if epoch != s.epoch {
 			return fmt.Errorf("epoch %d is committed, and %d was written", epoch, s.epoch)
 		}
+		if s.t.told == nil {
+			s.t.told = map[int64]vec.Time{}
+		}
+		s.t.told[epoch] = s.t.watermark
 		if s.t.traceless && len(s.pending) == 0 {
 			return nil
 		}

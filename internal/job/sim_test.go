@@ -413,6 +413,9 @@ func (r *simRun) result(t *testing.T) *simResult {
 			out.rows[o.Name] = slices.Collect(strings.Lines(strings.Join(epochs, "")))
 		} else {
 			out.rows[o.Name] = r.target[o.Name].all()
+			if late := r.target[o.Name].late; len(late) > 0 {
+				t.Errorf("seed %d: output %s: %s", r.w.seed, o.Name, late[0])
+			}
 		}
 	}
 	letters, err := r.live.DeadLetters(0, 1<<20)

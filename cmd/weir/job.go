@@ -278,7 +278,7 @@ func tellDeployed(con *console, name string, d service.Deployed, dry bool) error
 	}
 	fmt.Fprintln(con.err, text)
 	for _, s := range d.Steps {
-		fmt.Fprintf(con.err, "  step %s: %s\n", s.Step, map[string]string{"kept": "state kept", "new": "starts empty", "gone": "gone, with its state"}[s.Change])
+		fmt.Fprintln(con.err, "  "+s.Text)
 	}
 	return nil
 }

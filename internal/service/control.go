@@ -50,7 +50,7 @@ func (o StartOptions) apply(rec *record, state bool) error {
 		return nil
 	}
 	if state && !rec.Discard {
-		return &StateError{Job: rec.Name, Reason: fmt.Sprintf("the job has state and goes on where it was; to start from %q it has to forget that", o.From)}
+		return &StateError{Job: rec.Name, Reason: fmt.Sprintf("the job goes on where it was, and to start from %q it has to forget that", o.From)}
 	}
 	rec.Start, rec.At = o.From, o.At
 	return nil

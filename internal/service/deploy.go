@@ -12,6 +12,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/job"
+	"weir/internal/plan"
 	"weir/internal/project"
 )
 
@@ -23,7 +24,7 @@ type Deployment struct {
 	DryRun bool   // only say what would happen
 	// Discard starts steps empty whose state cannot be kept.
 	Discard bool
-	// Start starts the job, if it does not run, from where StartOptions say.
+	// Start starts the job, if it does not run. StartOptions say from where if it has no state.
 	Start bool
 	StartOptions
 	// Match, if set, is the ETag that the job must have; "*" says that it must exist, and
@@ -43,14 +44,16 @@ type Deployed struct {
 	Changed     bool         `json:"changed" doc:"False if the job was so already, and nothing was done."`
 	Created     bool         `json:"created" doc:"The job is new."`
 	Reload      string       `json:"reload" enum:"hot,none" doc:"Hot: the running job went over to the new version."`
-	Steps       []StepChange `json:"steps" doc:"Of a hot reload."`
+	Steps       []StepChange `json:"steps" doc:"What becomes of the state of the job."`
 	Diagnostics []Finding    `json:"diagnostics" doc:"Warnings."`
 }
 
-// StepChange is what became of a step in a hot reload.
+// StepChange is what becomes of the state of a step.
 type StepChange struct {
 	Step   string `json:"step"`
-	Change string `json:"change" enum:"kept,new,gone"`
+	Change string `json:"change" enum:"kept,new,gone,lost" doc:"Lost: it begins empty although it had state."`
+	Line   int    `json:"line"`
+	Text   string `json:"text" doc:"The whole, for people."`
 }
 
 // Deploy puts a job into force: it is loaded, compiled and kept as the next version; a job
@@ -137,6 +140,11 @@ func (m *managed) deploy(ctx context.Context, d Deployment, created bool) (Deplo
 	if d.unlessSeen && rec.Seen == c.version.Hash {
 		out.Changed = false // somebody has rolled back from these files: that stays until they change
 	}
+	if out.Changed && !created {
+		if out.Steps, err = m.fates(rec, c.assembly, d.Discard); err != nil {
+			return Deployed{}, err
+		}
+	}
 	if !d.DryRun && out.Changed {
 		if err := m.install(ctx, d, c, created, &out); err != nil {
 			return Deployed{}, err
@@ -146,12 +154,29 @@ func (m *managed) deploy(ctx context.Context, d Deployment, created bool) (Deplo
 	m.refused = nil
 	m.mu.Unlock()
 	if d.Start && !d.DryRun {
-		if err := m.start(ctx, d.StartOptions); err != nil {
+		if err := m.startDeployed(ctx, d); err != nil {
 			return Deployed{}, err
 		}
 	}
 	out.Job = m.view()
 	return out, nil
+}
+
+// startDeployed starts the job if it does not run. One that has state goes on where it was: the
+// same deployment again and again is no start from the beginning.
+func (m *managed) startDeployed(ctx context.Context, d Deployment) error {
+	m.mu.Lock()
+	busy := m.run != nil
+	m.mu.Unlock()
+	o := d.StartOptions
+	switch {
+	case busy:
+		return nil
+	case m.s.hasState(m.name) && !d.Discard:
+		o = StartOptions{}
+	}
+	o.Discard = o.Discard || d.Discard
+	return m.start(ctx, o)
 }
 
 // ETag is the entity tag of a job: its version and what is wanted of it.
@@ -169,6 +194,41 @@ func (d Deployment) matches(rec record, created bool) error {
 		return fmt.Errorf("%w: its ETag is %s, not %s", ErrPrecondition, have, d.Match)
 	}
 	return nil
+}
+
+// fates tells what becomes of the state of the job in a new version, and refuses to lose some
+// unless that is wanted. A job that never ran has none.
+func (m *managed) fates(rec record, a *Assembly, discard bool) ([]StepChange, error) {
+	steps := []StepChange{}
+	if !m.s.hasState(m.name) || rec.Discard {
+		return steps, nil
+	}
+	m.mu.Lock()
+	var before *Assembly
+	if m.run != nil {
+		before = m.run.assembly
+	}
+	m.mu.Unlock()
+	if before == nil {
+		var err error
+		if before, err = m.assemble(max(rec.Ran, 1)); err != nil {
+			return steps, nil // the runner will say whether it can go on with the state
+		}
+	}
+	lost := &StateError{Job: m.name}
+	var reasons []string
+	for _, c := range plan.Diff(before.Spec.Plan, a.Spec.Plan) {
+		fate := map[plan.Fate]string{plan.Same: "kept", plan.New: "new", plan.Gone: "gone", plan.Lost: "lost"}[c.Fate]
+		steps = append(steps, StepChange{c.Step, fate, c.Line, c.String()})
+		if c.Fate == plan.Lost {
+			lost.Steps, reasons = append(lost.Steps, c.Step), append(reasons, c.String())
+		}
+	}
+	if len(reasons) > 0 && !discard {
+		lost.Reason = strings.Join(reasons, "; ")
+		return nil, lost
+	}
+	return steps, nil
 }
 
 // install keeps a candidate as the next version and puts it into force.
@@ -231,19 +291,11 @@ func (m *managed) install(ctx context.Context, d Deployment, c *candidate, creat
 func (m *managed) reload(ctx context.Context, live *job.Live, a *Assembly, next record, discard bool, out *Deployed) error {
 	spec := m.s.spec(a, next, next.Version)
 	spec.DiscardState = false // of all; what cannot be kept is said below
-	report, err := live.Reload(ctx, spec, job.ReloadOptions{DiscardState: discard})
+	_, err := live.Reload(ctx, spec, job.ReloadOptions{DiscardState: discard})
 	if err != nil {
 		return m.stateError(err)
 	}
 	out.Reload = "hot"
-	for _, change := range []struct {
-		what  string
-		steps []string
-	}{{"kept", report.Kept}, {"new", report.New}, {"gone", report.Dropped}} {
-		for _, step := range change.steps {
-			out.Steps = append(out.Steps, StepChange{step, change.what})
-		}
-	}
 	m.mu.Lock()
 	r := m.run
 	if r != nil {

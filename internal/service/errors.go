@@ -59,8 +59,7 @@ func (e *StateError) Error() string {
 	if len(e.Steps) > 0 {
 		what = " of " + strings.Join(e.Steps, ", ")
 	}
-	return fmt.Sprintf("the state%s cannot be kept: %s; deploy with --discard-state to start what cannot be kept empty, "+
-		"or under another name to run both", what, e.Reason)
+	return fmt.Sprintf("the state%s cannot be kept: %s; with --discard-state (discard_state) it begins empty", what, e.Reason)
 }
 
 // NotRunningError is the error of asking a job that does not run for what only a running one

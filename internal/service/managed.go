@@ -45,6 +45,7 @@ type running struct {
 	restarts int
 	next     time.Time // of the next start, if it waits
 	reason   string    // why it waits
+	adopted  bool      // adopt has been tried
 	rows     map[string]*rowRing
 	// watch are the goroutines that fill rows, until watching ends.
 	watch    sync.WaitGroup
@@ -185,6 +186,8 @@ func (m *managed) supervise(ctx context.Context, r *running, live *job.Live, a *
 		case ctx.Err() != nil || err == nil:
 			m.end(r, "")
 			return
+		case m.adopt(r, err):
+			continue
 		case !restartable(err):
 			m.end(r, err.Error())
 			m.s.note(Event{Job: m.name, Version: r.version, Kind: "failed", Text: err.Error()}, slog.LevelError)
@@ -212,6 +215,31 @@ func (m *managed) supervise(ctx context.Context, r *running, live *job.Live, a *
 	}
 }
 
+// adopt takes the version behind the one in the record, once, if the state is not of the latter:
+// a crash between a reload and the record of it leaves it so.
+func (m *managed) adopt(r *running, err error) bool {
+	var state *StateError
+	if !errors.As(err, &state) || r.adopted {
+		return false
+	}
+	m.mu.Lock()
+	rec := m.rec
+	m.mu.Unlock()
+	v, missing := m.s.store.version(m.name, rec.Last+1)
+	if missing != nil {
+		return false
+	}
+	rec.Version, rec.Last = v.Version, v.Version
+	if m.s.store.saveRecord(rec) != nil {
+		return false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rec, m.kind = rec, v.Kind
+	r.version, r.adopted = v.Version, true
+	return true
+}
+
 // restartable reports whether a job that failed may do better the next time: the outside has
 // failed, not the query, the data or the settings.
 func restartable(err error) bool {
@@ -233,11 +261,11 @@ func (m *managed) attempt(ctx context.Context, r *running, live *job.Live, a *As
 	r.live, r.assembly, r.started, r.reason = live, a, m.s.now().UTC(), ""
 	m.warnings = a.Warnings
 	from := m.rec.Start
-	forget := m.rec.Discard
-	m.rec.Discard = false
+	changed := m.rec.Discard || m.rec.Ran != r.version
+	m.rec.Discard, m.rec.Ran = false, r.version // what was to be forgotten has been
 	rec := m.rec
 	m.mu.Unlock()
-	if forget { // it has been: the next start keeps what this one does
+	if changed {
 		if err := m.s.store.saveRecord(rec); err != nil {
 			return errors.Join(err, live.Close())
 		}
@@ -248,7 +276,7 @@ func (m *managed) attempt(ctx context.Context, r *running, live *job.Live, a *As
 	r.watching = watching
 	m.mu.Unlock()
 	m.watchRows(r)
-	err := live.Run(ctx)
+	err := m.stateError(live.Run(ctx))
 	stop()
 	r.watch.Wait()
 	st := live.Stats()

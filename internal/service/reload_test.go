@@ -65,7 +65,36 @@ func TestChangeThatCannotKeepStateIsRefused(t *testing.T) {
 		t.Errorf("the job: %+v", v)
 	}
 	d, err := h.Deploy(h.ctx, "keep", service.Deployment{Files: two, By: "test", Discard: true})
-	if err != nil || d.Version != 2 || !slices.Contains(d.Steps, service.StepChange{Step: "step: Group", Change: "new"}) {
+	if err != nil || d.Version != 2 || len(d.Steps) != 2 || d.Steps[1].Step != "step" || d.Steps[1].Change != "lost" {
 		t.Errorf("with its state discarded: %+v, %v", d, err)
+	}
+}
+
+// TestChangeOfAStoppedJob: what the state does not survive is said before it is started.
+func TestChangeOfAStoppedJob(t *testing.T) {
+	h := open(t, t.TempDir())
+	const one = "SELECT COUNT(*) AS n INTO rows FROM events TIMESTAMP BY t GROUP BY TumblingWindow(second, 10)"
+	h.deploy("still", servicetest.Job("still", one), job.StartBeginning)
+	servicetest.FeedOf("still").Add(`{"t":"2026-01-01T00:00:01Z"}`)
+	h.until("still", func(v service.JobView) bool { return v.Events == 1 })
+	if _, err := h.Stop(h.ctx, "still"); err != nil {
+		t.Fatal(err)
+	}
+	two := service.Bundle{"weir.yaml": servicetest.Job("still", strings.Replace(one, "10", "20", 1))}
+	var state *service.StateError
+	for _, dry := range []bool{true, false} {
+		if _, err := h.Deploy(h.ctx, "still", service.Deployment{Files: two, By: "test", DryRun: dry}); !errors.As(err, &state) {
+			t.Errorf("dry %t: %v", dry, err)
+		}
+	}
+	if _, err := h.Deploy(h.ctx, "still", service.Deployment{Files: two, By: "test", Discard: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Start(h.ctx, "still", service.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	h.until("still", func(v service.JobView) bool { return v.State == job.Running })
+	if d, err := h.Rollback(h.ctx, "still", 1, true); err != nil || d.Version != 3 {
+		t.Errorf("rolled back: %+v, %v", d, err)
 	}
 }

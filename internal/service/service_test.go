@@ -309,6 +309,89 @@ func TestPermanentFailureEndsTheJob(t *testing.T) {
 	h.rows("perm", 1)
 }
 
+func TestJobThatFailsIsStartedAgain(t *testing.T) {
+	h := open(t, t.TempDir())
+	feed, target := servicetest.FeedOf("bug"), servicetest.TargetOf("bug")
+	h.deploy("bug", servicetest.Job("bug", passes), job.StartBeginning)
+	target.Fail(servicetest.ErrBug)
+	feed.Add(`{"n":1}`)
+	v := h.until("bug", func(v service.JobView) bool { return v.Restarts >= 3 })
+	if v.Desired != service.Run {
+		t.Errorf("the job: %+v", v)
+	}
+	target.Fail(nil)
+	if got := h.rows("bug", 1); got[0] != `{"n":1}` {
+		t.Errorf("rows: %v", got)
+	}
+	h.until("bug", func(v service.JobView) bool { return v.State == job.Running && v.Reason == "" })
+	if v, err := h.Stop(h.ctx, "bug"); err != nil || v.State != job.Stopped {
+		t.Errorf("stopped: %+v, %v", v, err)
+	}
+}
+
+func TestJobThatWaitsCanBeStoppedAndChanged(t *testing.T) {
+	h := open(t, t.TempDir())
+	feed, target := servicetest.FeedOf("waits"), servicetest.TargetOf("waits")
+	target.Fail(servicetest.ErrBug)
+	feed.Add(`{"n":1}`)
+	h.deploy("waits", servicetest.Job("waits", passes), job.StartBeginning)
+	h.until("waits", func(v service.JobView) bool { return v.Restarts >= 1 })
+	if v, err := h.Stop(h.ctx, "waits"); err != nil || v.State == job.Running || v.Desired != service.Stop {
+		t.Fatalf("stopped: %+v, %v", v, err)
+	}
+	target.Fail(nil)
+	d := h.deploy("waits", servicetest.Job("waits", passes+" WHERE n < 10"), "")
+	if d.Version != 2 {
+		t.Errorf("deployed: %+v", d)
+	}
+	h.rows("waits", 1)
+}
+
+func TestDeployingAgainIsNoNewStart(t *testing.T) {
+	h := open(t, t.TempDir())
+	servicetest.FeedOf("ci").Add(`{"n":1}`)
+	h.deploy("ci", servicetest.Job("ci", passes), job.StartBeginning)
+	h.rows("ci", 1)
+	h.deploy("ci", servicetest.Job("ci", passes), job.StartBeginning)
+	if _, err := h.Stop(h.ctx, "ci"); err != nil {
+		t.Fatal(err)
+	}
+	h.deploy("ci", servicetest.Job("ci", passes), job.StartBeginning)
+	servicetest.FeedOf("ci").Add(`{"n":2}`)
+	if got := h.rows("ci", 2); strings.Join(got, "") != `{"n":1}{"n":2}` {
+		t.Errorf("rows: %v", got)
+	}
+}
+
+// TestCrashBetweenReloadAndRecord: the state is of the version behind the one in the record.
+func TestCrashBetweenReloadAndRecord(t *testing.T) {
+	dir := t.TempDir()
+	h := open(t, dir)
+	window := "SELECT COUNT(*) AS n INTO rows FROM events TIMESTAMP BY t GROUP BY TumblingWindow(second, 10)"
+	h.deploy("torn", servicetest.Job("torn", window), job.StartBeginning)
+	servicetest.FeedOf("torn").Add(`{"t":"2026-01-01T00:00:01Z"}`)
+	h.until("torn", func(v service.JobView) bool { return v.Events == 1 })
+	record := filepath.Join(dir, "jobs/torn/job.json")
+	before := must(os.ReadFile(record))
+	two := service.Bundle{"weir.yaml": servicetest.Job("torn", strings.Replace(window, "10", "20", 1))}
+	if _, err := h.Deploy(h.ctx, "torn", service.Deployment{Files: two, By: "test", Discard: true}); err != nil {
+		t.Fatal(err)
+	}
+	h.close()
+	if err := os.WriteFile(record, before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h = open(t, dir)
+	v := h.until("torn", func(v service.JobView) bool { return v.State == job.Running || v.State == job.Failed })
+	if v.State != job.Running || v.Version != 2 {
+		t.Errorf("the job: %+v", v)
+	}
+	d := h.deploy("torn", servicetest.Job("torn", strings.Replace(window, "10", "20", 1)+" HAVING COUNT(*) > 0"), "")
+	if d.Version != 3 {
+		t.Errorf("the next version: %+v", d)
+	}
+}
+
 func TestEndOfInputsCompletes(t *testing.T) {
 	h := open(t, t.TempDir())
 	feed := servicetest.FeedOf("done")

@@ -56,6 +56,7 @@ type record struct {
 	Desired Desired   `json:"desired"`
 	Version int       `json:"version"` // that runs, or is started next
 	Last    int       `json:"last"`    // the newest version made
+	Ran     int       `json:"ran"`     // the version that the state is of; 0 if it never ran
 	Created time.Time `json:"created"`
 	Seen    string    `json:"seen,omitempty"` // digest of the files deployed last, whatever is in force
 	// Start, At and Discard are about the next start; a start that has begun leaves "last".
@@ -235,6 +236,9 @@ func (s store) version(name string, n int) (Version, error) {
 // version.json has never been.
 func (s store) saveVersion(name string, v Version, b Bundle) error {
 	dir := versionDir(name, v.Version)
+	if err := removeAll(s.fs, dir); err != nil { // what a crash has left
+		return err
+	}
 	if err := s.saveFiles(path.Join(dir, "files"), b); err != nil {
 		return err
 	}

@@ -277,7 +277,7 @@ func (t *Target) Fail(err error) {
 func (t *Target) failure(c connect.Config) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fault == nil {
+	if t.fault == nil || errors.Is(t.fault, ErrBug) {
 		t.opened++
 		return nil
 	}
@@ -290,6 +290,9 @@ func (t *Target) failure(c connect.Config) error {
 
 // ErrPermanent is an error for Fail that no retry heals.
 var ErrPermanent = errors.New("no such table")
+
+// ErrBug is an error for Fail that makes commits panic.
+var ErrBug = errors.New("index out of range")
 
 type sink struct {
 	t       *Target
@@ -327,7 +330,10 @@ func (s *sink) Commit(_ context.Context, epoch int64) error {
 	s.t.mu.Lock()
 	fault := s.t.fault
 	s.t.mu.Unlock()
-	if fault != nil {
+	switch {
+	case errors.Is(fault, ErrBug):
+		panic(fault)
+	case fault != nil:
 		return s.t.failure(s.c)
 	}
 	s.t.mu.Lock()

@@ -75,6 +75,7 @@ type Live struct {
 	broken     error                         // a reload has left the job without an output
 	starts     int                           // that have ended in this epoch, with this one
 	careful    int                           // epochs that are still made event by event
+	copied     []int                         // reference data of which a copy is used
 	still      bool                          // no row waits for time to pass, as publish has found
 	polled     time.Duration                 // how long the last idle pass took
 	steps      []StepStats                   // what the nodes of the plan are
@@ -233,6 +234,9 @@ func (l *Live) all() error {
 		return err
 	}
 	if err := l.replay(); err != nil {
+		return err
+	}
+	if err := l.renewReferences(); err != nil {
 		return err
 	}
 	if l.restored != nil && !l.restored.numbers(&l.spec) {

@@ -209,81 +209,11 @@ func (l *Live) build(spec *LiveSpec, inputs []*liveInput) (*exec.Graph, error) {
 		if !in.Reference {
 			continue
 		}
-		if err := l.readReference(spec, g, i); err != nil {
+		if err := l.loadReference(spec, g, i); err != nil {
 			return nil, fmt.Errorf("input %q: %w", in.Name, err)
 		}
 	}
 	return g, nil
-}
-
-// readReference reads reference data to its end.
-func (l *Live) readReference(spec *LiveSpec, g *exec.Graph, index int) error {
-	decl := *spec.input(spec.Plan.Inputs[index].Name)
-	return l.insist(l.ctx, fmt.Sprintf("reference data %q", decl.Name), nil, func(ctx context.Context) error {
-		src, err := decl.Open(l.sourceEnv(spec, &decl, true))
-		if err != nil {
-			return err
-		}
-		defer src.Close()
-		parts, err := src.Partitions(ctx)
-		if err != nil {
-			return err
-		}
-		in := &liveInput{spec: decl, index: index, plan: spec.Plan.Inputs[index], chosen: usedFields(spec.Plan, index), errors: map[string]int64{}}
-		csv := isCSV(decl.Format, "")
-		if len(parts) > 0 {
-			csv = isCSV(decl.Format, parts[0])
-		}
-		rows := exec.NewReferenceRows(spec.Plan, index, csv, nil)
-		for _, name := range parts {
-			if err := l.readTable(ctx, in, src, newPart(name, 0, l.began), rows); err != nil {
-				return err
-			}
-		}
-		table := rows.Table()
-		g.SetReference(index, vec.MinTime, table)
-		l.peeks.table(decl.Name, table)
-		return nil
-	})
-}
-
-func (l *Live) readTable(ctx context.Context, in *liveInput, src connect.Source, p *livePart, rows *exec.ReferenceRows) error {
-	r, err := src.Open(ctx, p.name, "")
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		c, err := r.Read(ctx, maxChunk, "")
-		if err != nil {
-			return err
-		}
-		if err := l.enter(in, p, &c); err != nil {
-			return connect.Permanent(err)
-		}
-		for pos := 0; pos < len(c.Data) && p.text.d != nil; {
-			n, err := p.text.d.next(c.Data[pos:], c.Last || p.text.mode != modeStream)
-			if err != nil {
-				return connect.Permanent(err)
-			}
-			if bad := p.text.d.bads; len(bad) > 0 {
-				l.log.Warn("rows of reference data are bad", "input", in.spec.Name, "object", c.Object, "line", bad[0].Line, "reason", bad[0].Reason, "rows", len(bad))
-				p.text.d.bads = bad[:0]
-			}
-			rows.Add(&p.text.d.out)
-			if n == 0 {
-				break
-			}
-			pos += n
-		}
-		if c.Last {
-			p.text.mode, p.text.d = modeNone, nil
-		}
-		if c.End || len(c.Data) == 0 && c.Next == p.pos {
-			return nil
-		}
-		p.pos = c.Next
-	}
 }
 
 func newOutput(spec *LiveSpec, index int) *liveOutput {

@@ -12,6 +12,8 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/disk"
+	"weir/internal/plan"
+	"weir/internal/saql"
 )
 
 // start runs the job until stop is called, which gives Run's answer. It runs in a bubble.
@@ -872,6 +874,53 @@ func TestLiveMetadata(t *testing.T) {
 		}
 		if got := strings.Join(c.target.all(), ""); got != `{"n":1,"partitionid":"7","EventProcessedUtcTime":"2000-01-01T00:00:00.0000000Z"}`+"\n" {
 			t.Error(got)
+		}
+	})
+}
+
+// TestLiveReference: epochs that are made again see the reference data that they saw; then it
+// is read anew.
+func TestLiveReference(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newLiveCase(t, plainQuery)
+		script, _ := saql.Parse(`SELECT e.n, r.name INTO o FROM e JOIN r ON e.k = r.k; SELECT e.n, r.name INTO o2 FROM e JOIN r ON e.k = r.k`)
+		p, list := plan.Compile(script, plan.Env{Inputs: []plan.InputDecl{{Name: "e"}, {Name: "r", Reference: true}}, AnyOutput: true})
+		if list.HasErrors() {
+			t.Fatal(list)
+		}
+		c.spec.Plan, c.spec.Checkpoint = p, time.Hour
+		table := &memSource{}
+		table.add("names", memEvent{`{"k":"k0","name":"old"}`, 0})
+		table.end()
+		second := &memTarget{}
+		c.spec.Inputs = append(c.spec.Inputs, LiveInput{Name: "r", Open: func(connect.SourceEnv) (connect.Source, error) { return table, nil }})
+		c.spec.Outputs = append(c.spec.Outputs, LiveOutput{Name: "o2", Open: second.open})
+		second.fault = func(op string) (before, after error) {
+			if op == "commit" && len(c.target.all()) > 1 { // the first output has the epoch
+				return errors.New("no answer"), nil
+			}
+			return nil, nil
+		}
+		_, stop := c.start(t)
+		c.source.add("p", event(0, 0))
+		time.Sleep(time.Second)
+		c.source.add("p", event(3, 3))
+		time.Sleep(time.Second)
+		c.disk.CrashAt(1)
+		stop()
+		c.disk.Restart()
+		table.parts[0].events = []memEvent{{`{"k":"k0","name":"new"}`, 0}}
+		second.fault = nil
+		_, stop = c.start(t)
+		time.Sleep(time.Second)
+		c.source.add("p", event(6, 6))
+		time.Sleep(time.Second)
+		mustStop(t, stop)
+		const want = `{"n":0,"name":"old"}` + "\n" + `{"n":3,"name":"old"}` + "\n" + `{"n":6,"name":"new"}` + "\n"
+		for _, target := range []*memTarget{c.target, second} {
+			if got := strings.Join(target.all(), ""); got != want {
+				t.Errorf("rows %s", got)
+			}
 		}
 	})
 }

@@ -11,7 +11,9 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
+	"strings"
 
 	"weir/internal/codec"
 	"weir/internal/connect"
@@ -23,6 +25,7 @@ import (
 const (
 	journalName = "journal"
 	spillName   = "epoch"
+	asidePrefix = "unknown-"
 )
 
 // Limits of the output.
@@ -32,8 +35,11 @@ const (
 	maxBuffered = 8 << 20
 	// maxAside is how much unknown text at the end of the file is put aside by itself.
 	maxAside = 64 << 20
-	// maxKept is how many files the state directory has when no more is put aside.
-	maxKept = 20
+	// maxKept is how many of these are kept; the oldest go.
+	maxKept = 16
+	// maxUnnoted is how many bytes the file may have behind those that the journal surely has
+	// after a loss of power. Less than maxAside, so that they can be put aside then.
+	maxUnnoted = maxAside / 2
 	// maxJournal is how long the journal gets before it is written anew.
 	maxJournal = 1 << 20
 )
@@ -50,6 +56,9 @@ type entry struct {
 	From     int64  `json:"from,omitempty"`
 	Size     int64  `json:"size"`
 	Crc      uint32 `json:"crc,omitempty"`
+	// Path and ID, in a Base, are those of the file.
+	Path string `json:"path,omitempty"`
+	ID   uint64 `json:"id,omitempty"`
 }
 
 // sink appends rows to a file.
@@ -63,7 +72,8 @@ type sink struct {
 	name string
 	env  connect.SinkEnv
 
-	id      uint64 // of the file
+	id      uint64    // of the file
+	lock    io.Closer // on the file
 	tail    *disk.Tail
 	journal *disk.Log
 	enc     *codec.Encoder
@@ -71,6 +81,7 @@ type sink struct {
 
 	last    int64 // epoch that is in the file
 	synced  int64 // epoch that is durable
+	noted   int64 // bytes that the journal knows of durably
 	intent  *entry
 	epoch   int64 // that the rows below are of
 	buf     []byte
@@ -123,16 +134,56 @@ func (s *sink) recover() error {
 		return err
 	}
 	ours := len(log) > 0 && log[0].Base && log[0].Instance == s.env.Instance
+	if ours {
+		other, err := s.elsewhere(&log[0])
+		if err != nil {
+			return err
+		}
+		if other {
+			s.env.Log.Info("the output goes to another file from now on", "file", s.path(), "before", log[0].Path)
+			s.last, ours = log[0].Epoch, false
+		}
+	}
 	f, err := s.file(ours)
 	if err != nil {
 		return err
 	}
-	if err := s.adopt(f, ours, log); err != nil {
+	err = s.alone()
+	if err == nil {
+		err = s.adopt(f, ours, log)
+	}
+	if err != nil {
 		f.Close()
 		s.tail = nil
 		return err
 	}
 	return s.base(false, true)
+}
+
+// elsewhere reports whether the settings name another file than the journal is about.
+func (s *sink) elsewhere(base *entry) (bool, error) {
+	if base.Path == "" || base.Path == s.path() {
+		return false, nil
+	}
+	info, err := s.d.Stat(s.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	// The directory may have been moved with all that is in it.
+	return err == nil && info.ID != base.ID, err
+}
+
+// alone locks the file, so that nobody writes to it beside us: not another output of the job,
+// whatever path it has for the file, and not another process.
+func (s *sink) alone() (err error) {
+	name := s.name
+	if runtime.GOOS == "windows" { // there a lock keeps others from opening the file
+		name = "." + name + ".lock"
+	}
+	if s.lock, err = s.d.Lock(name); errors.Is(err, disk.ErrLocked) {
+		return connect.Permanent(fmt.Errorf("%s: another output or another process writes to it: every output needs a file of its own", s.path()))
+	}
+	return err
 }
 
 // adopt makes the file one that can be appended to.
@@ -233,14 +284,13 @@ func (s *sink) judge(f disk.File, size int64, log []entry) (int64, error) {
 // putAside keeps what is at the end of the file and in no journal: rows whose journal the
 // loss of power took, which come again, or what somebody else wrote meanwhile.
 func (s *sink) putAside(f disk.File, from, to int64) error {
-	kept, err := s.env.State.ReadDir(".")
-	if err != nil {
+	if to-from > maxAside {
+		return s.changed(fmt.Sprintf("its last %d bytes are unknown, and %d are the most that are kept aside", to-from, maxAside))
+	}
+	if err := s.forgetAside(); err != nil {
 		return err
 	}
-	if to-from > maxAside || len(kept) > maxKept {
-		return s.changed(fmt.Sprintf("its last %d bytes are unknown, and %s has no room for more of that", to-from, s.env.State.Path(".")))
-	}
-	name := fmt.Sprintf("unknown-%d-%d", from, to)
+	name := fmt.Sprintf("%s%d-%d", asidePrefix, from, to)
 	out, err := s.env.State.Create(name)
 	if err != nil {
 		return err
@@ -255,6 +305,23 @@ func (s *sink) putAside(f disk.File, from, to int64) error {
 			"file", s.path(), "bytes", to-from, "kept", s.env.State.Path(name))
 	}
 	return err
+}
+
+// forgetAside makes room for another file that is put aside.
+func (s *sink) forgetAside() error {
+	list, err := s.env.State.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(i disk.Info) bool { return !strings.HasPrefix(i.Name, asidePrefix) })
+	slices.SortFunc(list, func(a, b disk.Info) int { return a.Modified.Compare(b.Modified) })
+	for _, i := range list[:max(0, len(list)-maxKept+1)] {
+		s.env.Log.Warn("the oldest end of a file that was kept aside is removed", "file", s.env.State.Path(i.Name))
+		if err := s.env.State.Remove(i.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checksum is that of a range of a file.
@@ -297,7 +364,7 @@ func (s *sink) head(f disk.File, size int64) error {
 
 // base writes a Base to the journal. With fresh set it is the only record from now on.
 func (s *sink) base(closed, fresh bool) error {
-	b, err := json.Marshal(entry{Instance: s.env.Instance, Base: true, Closed: closed, Epoch: s.last, Size: s.tail.Size()})
+	b, err := json.Marshal(entry{Instance: s.env.Instance, Base: true, Closed: closed, Epoch: s.last, Size: s.tail.Size(), Path: s.path(), ID: s.id})
 	if err != nil {
 		return err
 	}
@@ -308,6 +375,9 @@ func (s *sink) base(closed, fresh bool) error {
 	}
 	if err == nil {
 		err = s.journal.Sync()
+	}
+	if err == nil {
+		s.noted = s.tail.Size()
 	}
 	return err
 }
@@ -422,7 +492,7 @@ func (s *sink) same() error {
 // announce writes to the journal what is going to be appended.
 func (s *sink) announce(epoch int64) error {
 	if s.intent != nil {
-		return nil
+		return s.note(s.intent.Size)
 	}
 	e := entry{Epoch: epoch, From: s.tail.Size(), Size: s.tail.Size() + int64(len(s.buf))}
 	if s.spilled != nil {
@@ -442,6 +512,18 @@ func (s *sink) announce(epoch int64) error {
 		return fmt.Errorf("%s: %w", s.env.State.Path(journalName), err)
 	}
 	s.intent = &e
+	return s.note(e.Size)
+}
+
+// note makes the journal durable before the file gets far beyond what that is known to have.
+func (s *sink) note(size int64) error {
+	if size-s.noted <= maxUnnoted {
+		return nil
+	}
+	if err := s.journal.Sync(); err != nil {
+		return fmt.Errorf("%s: %w", s.env.State.Path(journalName), err)
+	}
+	s.noted = size
 	return nil
 }
 
@@ -502,6 +584,9 @@ func (s *sink) Close() error {
 	}
 	if s.spilled != nil {
 		errs = append(errs, s.spilled.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
 	}
 	return errors.Join(errs...)
 }

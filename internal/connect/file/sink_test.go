@@ -98,21 +98,23 @@ type output struct {
 	format connect.Format
 	cols   connect.Columns
 	inst   string
+	name   string
+	state  string
 	log    bytes.Buffer
 	sink   connect.Sink
 }
 
 func newOutput(t *testing.T) *output {
-	return &output{t: t, m: disk.NewMem(9), cols: connecttest.Columns(), inst: "i", format: connect.Format{Type: "json"}}
+	return &output{t: t, m: disk.NewMem(9), cols: connecttest.Columns(), inst: "i", name: "out", state: "state", format: connect.Format{Type: "json"}}
 }
 
 // open opens the sink and gives its error.
 func (o *output) open() error {
-	state, err := o.m.Boot().Sub("state")
+	state, err := o.m.Boot().Sub(o.state)
 	if err != nil {
 		return err
 	}
-	o.sink, err = openSink(o.m.Boot(), "out", connect.SinkEnv{Job: "j", Output: "o", Instance: o.inst, Columns: o.cols, Format: o.format,
+	o.sink, err = openSink(o.m.Boot(), o.name, connect.SinkEnv{Job: "j", Output: "o", Instance: o.inst, Columns: o.cols, Format: o.format,
 		State: state, Log: slog.New(slog.NewTextHandler(&o.log, nil)), Now: time.Now})
 	return err
 }
@@ -239,6 +241,90 @@ func TestForeign(t *testing.T) {
 	o.put("new")
 	refused(t, o.epoch(2, 2), "another file")
 	o.want("new")
+}
+
+// TestAlone: a file has one output at a time.
+func TestAlone(t *testing.T) {
+	o := newOutput(t)
+	ok(t, o.open())
+	first := o.sink
+	o.state = "state2"
+	refused(t, o.open(), "another output or another process writes to it")
+	o.state = "state"
+	o.sink = first
+	ok(t, o.epoch(1, 1))
+	ok(t, o.sink.Close())
+	o.state = "state2"
+	ok(t, o.open())
+	ok(t, o.epoch(1, 2))
+	o.want(line(1) + line(2))
+}
+
+// TestElsewhere: the settings of an output name another file.
+func TestElsewhere(t *testing.T) {
+	o := newOutput(t)
+	ok(t, o.open())
+	ok(t, o.epoch(1, 1))
+	ok(t, o.epoch(2, 2))
+	ok(t, o.sink.Close())
+	o.put("not ours\n")
+	ok(t, o.m.Rename("out", "first"))
+	o.name = "second" // there is none
+	ok(t, o.open())
+	if n, err := o.sink.Committed(t.Context()); n != 2 || err != nil {
+		t.Errorf("committed is %d, %v", n, err)
+	}
+	ok(t, o.epoch(3, 3))
+	o.m.Kill()
+	o.m.Restart()
+	o.put("theirs\n")
+	o.name = "out" // there is one, which is somebody else's
+	ok(t, o.open())
+	ok(t, o.epoch(3, 3))
+	ok(t, o.sink.Close())
+	o.want("theirs\n" + line(3))
+	for name, want := range map[string]string{"first": line(1) + line(2) + "not ours\n", "second": line(3)} {
+		if b, err := readAll(o.m, name); string(b) != want {
+			t.Errorf("%s has %q, %v", name, b, err)
+		}
+	}
+	// The directory was moved with the file in it: it is the same one.
+	ok(t, o.open())
+	ok(t, o.epoch(4, 4))
+	o.m.Kill()
+	o.m.Restart()
+	ok(t, o.m.Rename("out", "moved"))
+	o.name = "moved"
+	ok(t, o.open())
+	if n, err := o.sink.Committed(t.Context()); n != 4 || err != nil {
+		t.Errorf("committed is %d, %v", n, err)
+	}
+}
+
+// TestAside: the power goes often, and takes the journal and not the file; and a file grows
+// far between two checkpoints.
+func TestAside(t *testing.T) {
+	o := newOutput(t)
+	for i := range 3 * maxKept {
+		ok(t, o.open())
+		ok(t, o.sink.Sync(t.Context()))
+		o.m.Crash()
+		o.m.Restart()
+		o.put(fmt.Sprintf("%0*d\n", i+1, 0))
+	}
+	ok(t, o.open())
+	list, err := o.m.ReadDir("state")
+	if err != nil || len(list) != maxKept+1 {
+		t.Errorf("%d files, %v", len(list), err)
+	}
+	s := o.sink.(*sink)
+	text := strings.Repeat("x", 4<<20)
+	for i := range int64(16) {
+		ok(t, o.batch(i+1, connecttest.Batch([]connecttest.Row{{ID: i, Text: text}})))
+		if s.tail.Size()-s.noted > maxUnnoted {
+			t.Fatalf("the journal durably knows of %d bytes of %d", s.noted, s.tail.Size())
+		}
+	}
 }
 
 // TestFormats has formats and headers that fit, and some that do not.

@@ -25,7 +25,6 @@ type memSource struct {
 	clock  bool // say that all that arrived until now has been read
 	opened int
 	fault  func(op string) error // nil: none
-	done   map[string]connect.Position
 }
 
 type memPart struct {

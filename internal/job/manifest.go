@@ -150,8 +150,6 @@ func (e *DamageError) Error() string {
 type manifest struct {
 	fs       disk.FS
 	instance string
-	inputs   []string
-	outputs  []string
 	segments []segment
 	file     disk.File // the last segment, if it is open
 	fresh    bool      // the last segment is not durable yet

@@ -5,12 +5,13 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages whose goroutines are worth the race detector.
-RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/sql ./cmd/weir
+RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./internal/hub/log \
+	./internal/service ./internal/web ./cmd/weir
 
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
-.PHONY: test lint race servers fuzz bench bench-duckdb weir
+.PHONY: test lint race servers power crash fuzz bench bench-duckdb weir
 
 weir:
 	go build -o bin/weir ./cmd/weir
@@ -33,7 +34,17 @@ race:
 # The tests that need database servers: a private PostgreSQL and MariaDB, which the script
 # starts on loopback and removes. It installs Debian's packages if they are missing.
 servers:
-	scripts/servers.sh run go test -count=1 -tags servers -run 'Postgres|MariaDB|Servers' ./internal/connect/sql
+	scripts/servers.sh run sh -c "go test -count=1 -tags servers -run 'Postgres|MariaDB|Servers' ./internal/connect/sql && \
+		go test -count=1 -run 'TestKill$$' ./internal/crashtest -kills 12 -events 60000"
+
+# The program on a file system that loses power: Linux with FUSE, as root.
+power:
+	go test -count=1 -tags lossy -run TestPower ./internal/crashtest -kills 20 -events 60000
+
+# The long form of what docs/reliability.md promises; some ten minutes.
+crash:
+	scripts/servers.sh run go test -count=1 -v -timeout 1h -run 'TestKill$$' ./internal/crashtest -kills 200 -events 1000000 -patience 5m
+	go test -count=1 -v -timeout 1h -tags lossy -run TestPower ./internal/crashtest -kills 200 -events 1000000 -patience 5m
 
 # Each fuzz target for a short time. A finding lands in testdata/fuzz of its package:
 # commit it with the fix.

@@ -156,14 +156,7 @@ func (s *sink) finishFile(f *fileState) (Line, error) {
 		if err := s.d.MkdirAll(path.Dir(f.Name)); err != nil {
 			return line, err
 		}
-		_, err := s.d.Stat(f.Name)
-		if err == nil && !s.s.replace {
-			return line, connect.Permanent(fmt.Errorf("%s has come while its rows were collected, and finished files are not overwritten: move it away, or set exists: replace", s.d.Path(f.Name)))
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return line, err
-		}
-		if err := s.d.Rename(path.Join(ownName(s.env.Job, s.env.Output), from), f.Name); err != nil {
+		if err := s.rename(path.Join(ownName(s.env.Job, s.env.Output), from), f.Name); err != nil {
 			return line, err
 		}
 	}
@@ -173,6 +166,26 @@ func (s *sink) finishFile(f *fileState) (Line, error) {
 			"put back %s, or begin anew with --discard-state", s.d.Path(f.Name), s.own.Path(partName(f.ID))))
 	}
 	return line, err
+}
+
+// rename gives a file its final name. Between two directories a loss of power may leave both
+// names: a final file with the same bytes is the one that we were finishing.
+func (s *sink) rename(from, to string) error {
+	_, there, err := digest(s.d, to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && s.s.replace:
+		return s.d.Rename(from, to)
+	case err != nil:
+		return err
+	}
+	_, ours, err := digest(s.d, from)
+	if err != nil {
+		return err
+	}
+	if there != ours {
+		return connect.Permanent(fmt.Errorf("%s has come while its rows were collected, and finished files are not overwritten: move it away, or set exists: replace", s.d.Path(to)))
+	}
+	return s.d.Remove(from)
 }
 
 // closed is the name of the file in our own directory that is to get the final name, ended

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -268,6 +271,43 @@ func TestExists(t *testing.T) {
 	o.want("2024/02/29/x0 2024/02/29/x1 2024/02/29/x2 2024/02/29/x3 _manifest.jsonl")
 	if !strings.Contains(o.log.String(), "kept aside") {
 		t.Error(o.log.String())
+	}
+}
+
+// TestBothNames has a loss of power that keeps the new name of a file and the old one in our
+// own directory, as file systems may between two directories.
+func TestBothNames(t *testing.T) {
+	o := newOutput(t, "{date}/x", nil)
+	ok(t, o.open())
+	ok(t, o.epoch(second(1), rows("x", 1)))
+	o.m.Hook(func(op disk.Op, name string) error {
+		if op == disk.OpRename {
+			return errors.New("no")
+		}
+		return nil
+	})
+	if err := o.epoch(vec.MaxTime, nil); err == nil {
+		t.Fatal("finished without a rename")
+	}
+	o.m.Hook(nil)
+	files, err := tree(o.d, ownName("job", "out"))
+	ok(t, err)
+	part := path.Join(ownName("job", "out"), partName(1))
+	ok(t, o.d.MkdirAll("2024/02/29"))
+	f, err := o.d.Create("2024/02/29/x")
+	ok(t, err)
+	_, err = f.Write(files[part])
+	ok(t, err)
+	ok(t, f.Sync())
+	o.m.Kill()
+	ok(t, o.open())
+	ok(t, o.repeat(vec.MaxTime, nil))
+	o.want("2024/02/29/x _manifest.jsonl")
+	if _, err := o.d.Stat(part); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", part, err)
+	}
+	if got, err := rowsOf(o.d, o.format); err != nil || len(got) != 1 {
+		t.Error(got, err)
 	}
 }
 

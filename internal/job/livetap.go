@@ -68,17 +68,14 @@ type tapList struct {
 }
 
 // Tap looks at the rows of a WITH step, an output or an input, whichever has the name, in this
-// order. Rows of steps and inputs have the columns that the query reads. Before Run only outputs
-// can be looked at, so that no row is missed.
+// order. Rows of steps and inputs have the columns that the query reads. An output that is
+// looked at before Run misses no row.
 func (l *Live) Tap(name string, limits TapLimits) (*Tapping, error) {
 	if limits.Rows <= 0 {
 		limits.Rows = DefaultTapRows
 	}
 	t := &Tapping{live: l, limits: limits, signal: make(chan struct{}, 1), point: tapPoint{name: name}}
-	if !l.running.Load() {
-		if err := l.attachOutput(t); err != nil {
-			return nil, err
-		}
+	if !l.running.Load() && l.attachOutput(t) {
 		return t, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), tapPatience)
@@ -97,19 +94,17 @@ func (l *Live) Tap(name string, limits TapLimits) (*Tapping, error) {
 	return t, nil
 }
 
-// attachOutput is attach before Run: there is no graph yet, and outputs need none.
-func (l *Live) attachOutput(t *Tapping) error {
-	if !slices.ContainsFunc(l.spec.Plan.Outputs, func(o plan.Output) bool { return strings.EqualFold(o.Name, t.point.name) }) ||
-		slices.ContainsFunc(l.spec.Plan.Steps, func(s plan.StepInfo) bool { return strings.EqualFold(s.Name, t.point.name) }) {
-		return ErrNotRunning
-	}
-	if err := l.find(t); err != nil {
-		return err
+// attachOutput is attach before Run: there is no graph yet, and outputs need none. It is false
+// for what is no output.
+func (l *Live) attachOutput(t *Tapping) bool {
+	if slices.ContainsFunc(l.spec.Plan.Steps, func(s plan.StepInfo) bool { return strings.EqualFold(s.Name, t.point.name) }) ||
+		!slices.ContainsFunc(l.spec.Plan.Outputs, func(o plan.Output) bool { return strings.EqualFold(o.Name, t.point.name) }) || l.find(t) != nil {
+		return false
 	}
 	l.taps.mu.Lock()
 	defer l.taps.mu.Unlock()
 	l.taps.list = append(l.taps.list, t)
-	return nil
+	return true
 }
 
 // attach finds the place of a tap and begins to fill it.

@@ -100,12 +100,9 @@ func (m *managed) start(ctx context.Context, o StartOptions) error {
 		return err
 	}
 	rec.Desired = Run
-	if err := m.s.store.saveRecord(rec); err != nil {
+	if err := m.change(func(r *record) { *r = rec }); err != nil {
 		return errors.Join(err, live.Close())
 	}
-	m.mu.Lock()
-	m.rec = rec
-	m.mu.Unlock()
 	m.launch(live, a)
 	return nil
 }
@@ -118,16 +115,9 @@ func (s *Service) Stop(ctx context.Context, name string) (JobView, error) {
 	}
 	m.op.Lock()
 	defer m.op.Unlock()
-	m.mu.Lock()
-	rec := m.rec
-	m.mu.Unlock()
-	rec.Desired = Stop
-	if err := s.store.saveRecord(rec); err != nil {
+	if err := m.change(func(rec *record) { rec.Desired = Stop }); err != nil {
 		return JobView{}, err
 	}
-	m.mu.Lock()
-	m.rec.Desired = Stop
-	m.mu.Unlock()
 	if err := m.halt(ctx); err != nil {
 		return JobView{}, err
 	}

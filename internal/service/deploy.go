@@ -259,18 +259,21 @@ func (m *managed) install(ctx context.Context, d Deployment, c *candidate, creat
 		return errors.Join(err, removeAll(s.store.fs, versionDir(m.name, v.Version)))
 	}
 	if live, _, off := m.live(""); off == nil {
-		kind = "reloaded"
-		if err := m.reload(ctx, live, a, next, d.Discard, out); err != nil {
+		kind, next.Ran = "reloaded", v.Version
+		switch err := m.reload(ctx, live, a, next, d.Discard, out); {
+		case err != nil && ctx.Err() != nil: // it may yet happen: the version is kept for that, see adopt
+			return err
+		case err != nil:
 			return errors.Join(err, removeAll(s.store.fs, versionDir(m.name, v.Version)))
 		}
 	} else if d.Discard {
 		next.Discard = true
 	}
-	if err := s.store.saveRecord(next); err != nil {
+	if err := m.change(func(r *record) { *r = next }); err != nil {
 		return err
 	}
 	m.mu.Lock()
-	m.rec, m.kind, m.warnings = next, v.Kind, c.assembly.Warnings
+	m.kind, m.warnings = v.Kind, c.assembly.Warnings
 	if m.run == nil {
 		m.last.Version = next.Version
 	}

@@ -21,6 +21,8 @@ type managed struct {
 	name string
 	// op is held by whoever starts, stops or changes the job: one at a time.
 	op sync.Mutex
+	// saving is held while the record is written.
+	saving sync.Mutex
 
 	mu       sync.Mutex // guards what follows
 	rec      record
@@ -54,6 +56,26 @@ type running struct {
 
 func newManaged(s *Service, rec record) *managed {
 	return &managed{s: s, name: rec.Name, rec: rec, last: job.Stats{State: job.Stopped, Version: rec.Version}}
+}
+
+// change changes what is wanted of the job, on the disk first.
+func (m *managed) change(f func(rec *record)) error {
+	m.saving.Lock()
+	defer m.saving.Unlock()
+	m.mu.Lock()
+	was := m.rec
+	m.mu.Unlock()
+	rec := was
+	if f(&rec); rec == was {
+		return nil
+	}
+	if err := m.s.store.saveRecord(rec); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rec = rec
+	return nil
 }
 
 // view is the job for people and programs.
@@ -226,16 +248,12 @@ func (m *managed) adopt(r *running, err error) bool {
 	rec := m.rec
 	m.mu.Unlock()
 	v, missing := m.s.store.version(m.name, rec.Last+1)
-	if missing != nil {
-		return false
-	}
-	rec.Version, rec.Last = v.Version, v.Version
-	if m.s.store.saveRecord(rec) != nil {
+	if missing != nil || m.change(func(rec *record) { rec.Version, rec.Last = v.Version, v.Version }) != nil {
 		return false
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.rec, m.kind = rec, v.Kind
+	m.kind = v.Kind
 	r.version, r.adopted = v.Version, true
 	return true
 }
@@ -261,14 +279,10 @@ func (m *managed) attempt(ctx context.Context, r *running, live *job.Live, a *As
 	r.live, r.assembly, r.started, r.reason = live, a, m.s.now().UTC(), ""
 	m.warnings = a.Warnings
 	from := m.rec.Start
-	changed := m.rec.Discard || m.rec.Ran != r.version
-	m.rec.Discard, m.rec.Ran = false, r.version // what was to be forgotten has been
-	rec := m.rec
 	m.mu.Unlock()
-	if changed {
-		if err := m.s.store.saveRecord(rec); err != nil {
-			return errors.Join(err, live.Close())
-		}
+	// What was to be forgotten has been, and the state is of this version from now on.
+	if err := m.change(func(rec *record) { rec.Discard, rec.Ran = false, r.version }); err != nil {
+		return errors.Join(err, live.Close())
 	}
 	m.s.note(Event{Job: m.name, Version: r.version, Kind: "started", Text: "from " + string(from)}, slog.LevelInfo)
 	watching, stop := context.WithCancel(context.Background())

@@ -34,6 +34,7 @@ weir_input_errors_total counter input,job,kind
 weir_input_events_total counter input,job,partition
 weir_job_state gauge job,state
 weir_log_messages_total counter level
+weir_output_before_start_total counter job,output
 weir_output_events_total counter job,output
 weir_output_retries_total counter job,output
 weir_runtime_errors_total counter code,job,step

@@ -34,7 +34,7 @@ type inode struct {
 
 	entries map[string]*inode // what programs see
 	durable map[string]*inode // what survives
-	log     []change          // from durable to entries
+	log     []*change         // from durable to entries
 }
 
 // change is a change of a directory, whole or not at all.
@@ -42,6 +42,10 @@ type change struct {
 	remove []string
 	name   string
 	add    *inode // nil: nothing
+	// after is the change of another directory without which this one does not survive: no
+	// file system loses a file that was renamed.
+	after *change
+	kept  bool // it has survived
 }
 
 func newDisk() *disk {
@@ -59,12 +63,12 @@ func (d *disk) make(dir bool, mode uint32) *inode {
 	return n
 }
 
-func (n *inode) apply(c change) {
+func (n *inode) apply(c *change) {
 	change1(n.entries, c)
 	n.log = append(n.log, c)
 }
 
-func change1(m map[string]*inode, c change) {
+func change1(m map[string]*inode, c *change) {
 	for _, name := range c.remove {
 		delete(m, name)
 	}
@@ -103,6 +107,9 @@ func (n *inode) dirty(lo, hi int) {
 // sync makes what programs see survive.
 func (n *inode) sync() {
 	if n.dir {
+		for _, c := range n.log {
+			c.kept = true
+		}
 		n.durable, n.log = maps.Clone(n.entries), nil
 		return
 	}
@@ -127,14 +134,43 @@ func (d *disk) lose(r *rand.Rand) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.losses++
+	for by := r; keepNames(d.root, by); {
+		by = nil
+	}
 	d.loseDir(d.root, r)
 }
 
+// keepNames decides which changes of directories survive: a first part of each directory's,
+// chosen by r. Without r it only takes back those that depend on one that does not survive,
+// and those behind them. It reports whether it has to be called again.
+func keepNames(n *inode, r *rand.Rand) bool {
+	again := r != nil
+	if r != nil {
+		for _, c := range n.log[:r.IntN(len(n.log)+1)] {
+			c.kept = true
+		}
+	}
+	alive := true
+	for _, c := range n.log {
+		if alive = alive && c.kept && (r != nil || c.after == nil || c.after.kept); !alive && c.kept {
+			c.kept, again = false, true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.entries)) {
+		if child := n.entries[name]; child.dir && keepNames(child, r) {
+			again = true
+		}
+	}
+	return again
+}
+
 func (d *disk) loseDir(n *inode, r *rand.Rand) {
-	kept := r.IntN(len(n.log) + 1)
-	d.names += len(n.log) - kept
-	for _, c := range n.log[:kept] {
-		change1(n.durable, c)
+	for _, c := range n.log {
+		if c.kept {
+			change1(n.durable, c)
+		} else {
+			d.names++
+		}
 	}
 	n.entries, n.log = maps.Clone(n.durable), nil
 	for _, name := range slices.Sorted(maps.Keys(n.entries)) {

@@ -92,7 +92,7 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 		return n.child(ctx, old), nil, 0, 0
 	}
 	in := n.d.make(false, mode&0o7777)
-	n.in.apply(change{name: name, add: in})
+	n.in.apply(&change{name: name, add: in})
 	fill(in, &out.Attr)
 	return n.child(ctx, in), nil, 0, 0
 }
@@ -105,7 +105,7 @@ func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.En
 		return nil, syscall.EEXIST
 	}
 	in := n.d.make(true, mode&0o7777)
-	n.in.apply(change{name: name, add: in})
+	n.in.apply(&change{name: name, add: in})
 	fill(in, &out.Attr)
 	return n.child(ctx, in), 0
 }
@@ -117,7 +117,7 @@ func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
 	if _, ok := n.in.entries[name]; !ok {
 		return syscall.ENOENT
 	}
-	n.in.apply(change{remove: []string{name}})
+	n.in.apply(&change{remove: []string{name}})
 	return 0
 }
 
@@ -148,11 +148,12 @@ func (n *node) Rename(_ context.Context, name string, to fs.InodeEmbedder, newNa
 		return syscall.EEXIST
 	}
 	if target == n.in {
-		n.in.apply(change{remove: []string{name}, name: newName, add: in})
+		n.in.apply(&change{remove: []string{name}, name: newName, add: in})
 		return 0
 	}
-	target.apply(change{name: newName, add: in})
-	n.in.apply(change{remove: []string{name}})
+	added := &change{name: newName, add: in}
+	target.apply(added)
+	n.in.apply(&change{remove: []string{name}, after: added})
 	return 0
 }
 

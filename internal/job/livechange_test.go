@@ -218,3 +218,45 @@ func TestLiveTraceless(t *testing.T) {
 	f(false, false)
 	f(true, true)
 }
+
+// TestLiveOutageIsNoPoison: a process that is killed again and again while an output does not
+// answer has not been ended by an event.
+func TestLiveOutageIsNoPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newLiveCase(t, plainQuery)
+		c.spec.Late, c.source.marks = -1, true
+		out := false
+		c.target.fault = func(op string) (before, after error) {
+			if out && op == "prepare" {
+				return errors.New("connection refused"), nil
+			}
+			return nil, nil
+		}
+		life := func(do func()) {
+			_, stop := c.start(t)
+			time.Sleep(time.Second)
+			do()
+			time.Sleep(time.Second)
+			c.disk.Kill()
+			stop()
+			c.disk.Restart()
+		}
+		life(func() {})
+		for n := range 3 {
+			life(func() { out = true; c.source.add("p", texts(n, 1)...) })
+			for range maxStarts + 2 {
+				life(func() {})
+			}
+			out = false
+		}
+		l, stop := c.start(t)
+		time.Sleep(time.Second)
+		if list, err := l.DeadLetters(0, 10); len(list) > 0 || err != nil {
+			t.Errorf("dead letters %+v, %v", list, err)
+		}
+		mustStop(t, stop)
+		if got := strings.Join(c.target.all(), ""); got != "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n" {
+			t.Errorf("rows %s", got)
+		}
+	})
+}

@@ -51,6 +51,7 @@ func (l *Live) insist(ctx context.Context, what string, retries *int64, do func(
 		}
 		now := l.now()
 		if failures++; failures == 1 {
+			l.endStart(nil) // it waits for others: no event has ended it, whatever comes now
 			began = now
 		}
 		if retries != nil {

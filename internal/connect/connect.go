@@ -145,7 +145,7 @@ type Columns struct {
 
 // SinkEnv is what a sink is opened with. All of it stays the same for the life of the sink.
 type SinkEnv struct {
-	Job    string // name of the job
+	Job    string // name of the job when its state was begun
 	Output string // name of the output
 	// Instance is the identity of the job's state: epochs count anew with each. A sink
 	// remembers the last epoch per job, output and instance.

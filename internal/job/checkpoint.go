@@ -37,7 +37,7 @@ const EngineVersion = "weir 0.4"
 // snapshot is what a checkpoint holds.
 type snapshot struct {
 	Engine   string
-	Job      string
+	Job      string // its name when the state was begun
 	Version  int
 	Query    string // the text of the plan's query: a change needs a look at what can be kept
 	Epoch    int64

@@ -260,3 +260,33 @@ func TestLiveOutageIsNoPoison(t *testing.T) {
 		}
 	})
 }
+
+// TestLiveOtherName: a job that gets another name stays the same one to its targets, which
+// would else take what they have once more.
+func TestLiveOtherName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChangeCase(t)
+		open := c.spec.Outputs[0].Open
+		var names []string
+		c.spec.Outputs[0].Open = func(env connect.SinkEnv) (connect.Sink, error) {
+			names = append(names, env.Job)
+			return open(env)
+		}
+		c.life(t, func(*Live) { c.feed("a", 1, 1) })
+		c.spec.Name = "renamed"
+		c.life(t, func(l *Live) {
+			next := c.spec
+			next.Outputs = slices.Clone(next.Outputs)
+			next.Outputs[0].ID = "2"
+			if _, err := l.Reload(t.Context(), next, ReloadOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+		c.life(t, func(*Live) {})
+		c.spec.DiscardState, c.spec.Start = true, StartNow
+		c.life(t, func(*Live) {})
+		if got := strings.Join(names, " "); got != "j j j j renamed" {
+			t.Errorf("the target sees %s", got)
+		}
+	})
+}

@@ -27,6 +27,7 @@ import (
 // goroutines at once, Run by one and once.
 type Live struct {
 	spec LiveSpec
+	name string // of the job when its state was begun: targets know it by that
 	fs   disk.FS
 	dir  *stateDir
 	log  *slog.Logger
@@ -149,8 +150,9 @@ func (l *Live) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.restored = s
+	l.restored, l.name = s, l.spec.Name
 	if s != nil {
+		l.name = s.Job
 		l.epoch, l.savedEpoch = s.Epoch, s.Epoch
 	}
 	if l.pending, err = l.manifest.load(l.epoch); err != nil {

@@ -147,7 +147,7 @@ func (l *Live) positions() map[string]connect.Position {
 
 // snapshot is what a checkpoint holds beside the graph.
 func (l *Live) snapshot() *snapshot {
-	s := &snapshot{Engine: EngineVersion, Job: l.spec.Name, Version: l.spec.Version, Query: l.spec.Plan.Src, Epoch: l.epoch, Clock: l.clock,
+	s := &snapshot{Engine: EngineVersion, Job: l.name, Version: l.spec.Version, Query: l.spec.Plan.Src, Epoch: l.epoch, Clock: l.clock,
 		Start: l.start, Began: l.began, ReadFrom: l.readFrom, Shards: l.spec.Shards}
 	for i, in := range l.inputs {
 		x := inputSnapshot{Name: l.spec.Plan.Inputs[i].Name}

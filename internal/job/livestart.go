@@ -85,7 +85,7 @@ func (l *Live) newInput(spec *LiveSpec, index int) *liveInput {
 }
 
 func (l *Live) sourceEnv(spec *LiveSpec, in *LiveInput, reference bool) connect.SourceEnv {
-	env := connect.SourceEnv{Job: spec.Name, Input: in.Name, Format: in.Format, Log: l.log.With("input", in.Name), Now: l.now, Reference: reference}
+	env := connect.SourceEnv{Job: l.name, Input: in.Name, Format: in.Format, Log: l.log.With("input", in.Name), Now: l.now, Reference: reference}
 	env.State, _ = l.fs.Sub("inputs/" + dirName(in.Name)) // a source that needs it says that it is nil
 	return env
 }
@@ -223,7 +223,7 @@ func newOutput(spec *LiveSpec, index int) *liveOutput {
 // openSink opens the sink of an output, unless it is open, and asks which epoch it has.
 func (l *Live) openSink(ctx context.Context, out *liveOutput) (err error) {
 	if out.sink == nil {
-		env := connect.SinkEnv{Job: l.spec.Name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(&l.spec, out.index), Format: out.spec.Format,
+		env := connect.SinkEnv{Job: l.name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(&l.spec, out.index), Format: out.spec.Format,
 			Reject: func(e connect.RowError) error { return l.reject(out, e) }, Log: l.log.With("output", out.spec.Name), Now: l.now}
 		if env.State, err = OutputState(l.fs, out.spec.Name); err != nil {
 			return err

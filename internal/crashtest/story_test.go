@@ -233,7 +233,7 @@ func (s *story) totals() (map[string]float64, string) {
 	defer res.Body.Close()
 	text, _ := io.ReadAll(res.Body)
 	var page struct {
-		Docs []struct {
+		Documents []struct {
 			Doc struct {
 				TeamID string `json:"TeamId"`
 				Total  float64
@@ -244,7 +244,7 @@ func (s *story) totals() (map[string]float64, string) {
 		return nil, string(text)
 	}
 	got := map[string]float64{}
-	for _, d := range page.Docs {
+	for _, d := range page.Documents {
 		got[d.Doc.TeamID] = d.Doc.Total
 	}
 	return got, string(text)

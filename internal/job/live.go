@@ -24,6 +24,7 @@ type LiveSpec struct {
 
 	Shards     int
 	MaxHeld    int64
+	MaxDead    int64         // bytes of dead letters that are kept; 0 is DefaultDeadBytes
 	Checkpoint time.Duration // between checkpoints; 0 is DefaultCheckpoint
 	// Start says where a job without state begins. A job with state goes on where it was.
 	Start StartMode

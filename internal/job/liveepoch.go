@@ -293,7 +293,7 @@ func (l *Live) clockOf(in *liveInput, p *livePart) vec.Time {
 // apply pushes a chunk.
 func (l *Live) apply(r *reading) error {
 	if err := l.pushChunk(r.in, r.p, &r.chunk); err != nil {
-		return l.failure(err)
+		return err
 	}
 	r.p.pos = r.chunk.Next
 	if !r.chunk.End {
@@ -317,7 +317,11 @@ func (e *queryFailure) Unwrap() error { return e.err }
 func (l *Live) failure(err error) error {
 	var q *exec.QueryError
 	if errors.As(err, &q) {
-		return &queryFailure{q.In(l.spec.Plan.Src), q}
+		text := q.In(l.spec.Plan.Src)
+		if at := &l.at; at.c != nil {
+			text += fmt.Sprintf(" (input %q, partition %q, in the events behind position %q)", at.in.spec.Name, at.p.name, at.p.pos)
+		}
+		return &queryFailure{text, q}
 	}
 	return err
 }

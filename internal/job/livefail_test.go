@@ -153,7 +153,7 @@ func TestLiveFails(t *testing.T) {
 			return nil, nil
 		}
 	})
-	f("query error", `SELECT CAST(k AS bigint) AS k INTO o FROM e`, "cannot cast value 'k0' of type nvarchar(max) to bigint in expression 'CAST(k AS bigint)'", func(*liveCase) {})
+	f("query error", `SELECT CAST(k AS bigint) AS k INTO o FROM e`, "cannot cast value 'k0' of type nvarchar(max) to bigint in expression 'CAST(k AS bigint)' (input \"e\", partition \"p\", in the events behind position \"\")", func(*liveCase) {})
 	f("input", plainQuery, `input "e": forbidden`, func(c *liveCase) {
 		c.source.fault = func(op string) error {
 			if op == "read" {

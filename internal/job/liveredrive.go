@@ -130,7 +130,7 @@ func (l *Live) redrive(r *redrivenLetter, in *liveInput, out *liveOutput) error 
 	}
 	data := []byte(oneLine(r.Payload) + "\n")
 	mark := connect.Mark{End: len(data), Arrival: arrival}
-	return l.failure(l.pushChunk(in, p, &connect.Chunk{Data: data, Fresh: true, Marks: []connect.Mark{mark}}))
+	return l.pushChunk(in, p, &connect.Chunk{Data: data, Fresh: true, Marks: []connect.Mark{mark}})
 }
 
 // rewrite writes a row to its output again.

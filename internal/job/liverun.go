@@ -68,18 +68,19 @@ type Live struct {
 	redriven  []redrivenLetter
 	answer    []chan error // of those who wait for the epoch
 
-	saving     chan saved   // the checkpoint that is being written; nil if none
-	savers     []chan error // who wait for it
-	savedEpoch int64        // of the newest durable checkpoint
-	savedAt    time.Time
-	done       []map[string]connect.Position // per kept checkpoint and input: what sources may forget
-	broken     error                         // a reload has left the job without an output
-	starts     int                           // that have ended in this epoch, with this one
-	careful    int                           // epochs that are still made event by event
-	copied     []int                         // reference data of which a copy is used
-	still      bool                          // no row waits for time to pass, as publish has found
-	polled     time.Duration                 // how long the last idle pass took
-	steps      []StepStats                   // what the nodes of the plan are
+	saving      chan saved   // the checkpoint that is being written; nil if none
+	savers      []chan error // who wait for it
+	savedEpoch  int64        // of the newest durable checkpoint
+	savedAt     time.Time
+	done        []map[string]connect.Position // per kept checkpoint and input: what sources may forget
+	broken      error                         // a reload has left the job without an output
+	maxManifest int64
+	starts      int           // that have ended in this epoch, with this one
+	careful     int           // epochs that are still made event by event
+	copied      []int         // reference data of which a copy is used
+	still       bool          // no row waits for time to pass, as publish has found
+	polled      time.Duration // how long the last idle pass took
+	steps       []StepStats   // what the nodes of the plan are
 }
 
 // OpenLive opens the state directory of a job, makes it if it is empty, and reads its newest
@@ -95,7 +96,7 @@ func OpenLive(ctx context.Context, fs disk.FS, spec LiveSpec) (*Live, error) {
 		return nil, err
 	}
 	l := &Live{spec: spec, fs: fs, dir: dir, log: spec.Log, now: spec.Now, ended: make(chan struct{}),
-		asks: make(chan ask), wake: make(chan struct{}, 1)}
+		asks: make(chan ask), wake: make(chan struct{}, 1), maxManifest: maxManifest}
 	l.board.open(&l.spec, l.now)
 	if err := guarded(func() error { return l.open(ctx) }); err != nil {
 		dir.close()
@@ -139,7 +140,7 @@ func (l *Live) open(ctx context.Context) error {
 	}
 	l.manifest = &manifest{fs: l.fs, instance: l.dir.instance}
 	l.checkpoints = &checkpoints{fs: l.fs, instance: l.dir.instance}
-	l.dead = &deadLog{fs: l.fs, instance: l.dir.instance, log: l.log}
+	l.dead = &deadLog{fs: l.fs, instance: l.dir.instance, limit: l.spec.MaxDead, log: l.log}
 	if err := l.dead.load(); err != nil {
 		return err
 	}
@@ -384,9 +385,10 @@ func (l *Live) housekeeping() error {
 			return err
 		}
 	}
-	if l.saving != nil && l.manifest.size() > maxManifest {
-		l.board.degrade("checkpoint", errors.New("the manifest has reached its limit and waits for a checkpoint"))
-		return l.await()
+	if l.manifest.size() > l.maxManifest { // it waits for checkpoints, which make it shorter
+		if err := l.insist(l.ctx, "checkpoint", nil, func(context.Context) error { return l.saveNow() }); err != nil {
+			return err
+		}
 	}
 	l.publish(false)
 	return nil

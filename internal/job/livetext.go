@@ -151,7 +151,7 @@ func (l *Live) decodeChunk(in *liveInput, p *livePart, c *connect.Chunk) error {
 			l.metadata(in, p, c, d)
 			d.publish()
 			if err := l.graph.PushPartition(in.index, p.index, &d.out); err != nil {
-				return err
+				return l.failure(err)
 			}
 		}
 		if n == 0 {

@@ -108,7 +108,7 @@ func (s *memSource) Seek(_ context.Context, part string, arrived vec.Time) (conn
 	defer s.mu.Unlock()
 	p := s.part(part)
 	for i, e := range p.events {
-		if e.arrival >= arrived {
+		if i >= p.forgot && e.arrival >= arrived {
 			return memPosition(i), nil
 		}
 	}

@@ -75,8 +75,8 @@ func TestLiveReloadQuery(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newLiveCase(t, counts+`SELECT k, c INTO o FROM w`)
 			c.spec.Outputs[0].ID, c.spec.Inputs[0].ID = "1", "1"
-			l, stop := c.start(t)
 			c.source.add("p", texts(0, 25)...)
+			l, stop := c.start(t)
 			time.Sleep(time.Second)
 			change(l, c, c.spec)
 			c.source.add("p", texts(25, 35)...)

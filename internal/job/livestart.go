@@ -225,7 +225,7 @@ func (l *Live) openSink(ctx context.Context, out *liveOutput) (err error) {
 	if out.sink == nil {
 		env := connect.SinkEnv{Job: l.name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(&l.spec, out.index), Format: out.spec.Format,
 			Reject: func(e connect.RowError) error { return l.reject(out, e) }, Log: l.log.With("output", out.spec.Name), Now: l.now}
-		if env.State, err = OutputState(l.fs, out.spec.Name); err != nil {
+		if env.State, err = l.fs.Sub(OutputDir(out.spec.Name)); err != nil {
 			return err
 		}
 		sink, err := out.spec.Open(env)

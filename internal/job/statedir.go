@@ -115,10 +115,8 @@ func (d *stateDir) discard() error {
 
 func (d *stateDir) close() error { return d.lock.Close() }
 
-// OutputState is the directory of an output in the state directory of a job, as its sink has it.
-func OutputState(fs disk.FS, output string) (disk.FS, error) {
-	return fs.Sub("outputs/" + dirName(output))
-}
+// OutputDir is the directory that an output has for itself in the state directory of a job.
+func OutputDir(output string) string { return "outputs/" + dirName(output) }
 
 // dirName is a name as a directory: letters, digits and - stand for themselves, all else is
 // written as _ and its bytes, so that no two names share a directory.

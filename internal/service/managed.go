@@ -28,6 +28,7 @@ type managed struct {
 	rec      record
 	kind     string
 	gone     bool     // deleted
+	state    disk.FS  // the state directory, once it has been opened
 	run      *running // nil if the job neither runs nor waits to be started again
 	last     job.Stats
 	refused  Findings // why the files as they are now were not taken
@@ -141,7 +142,7 @@ func (m *managed) open(rec record) (*job.Live, *Assembly, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	state, err := m.s.store.fs.Sub(path.Join(dirOf(m.name), "state"))
+	state, err := m.stateDir()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -150,6 +151,17 @@ func (m *managed) open(rec record) (*job.Live, *Assembly, error) {
 		return nil, nil, m.stateError(err)
 	}
 	return live, a, nil
+}
+
+// stateDir is the state directory of the job: one for its life, for each is an open file.
+func (m *managed) stateDir() (disk.FS, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var err error
+	if m.state == nil {
+		m.state, err = m.s.store.fs.Sub(path.Join(dirOf(m.name), "state"))
+	}
+	return m.state, err
 }
 
 // assemble loads and compiles a version that is kept.

@@ -11,7 +11,6 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/table"
-	"weir/internal/disk"
 	"weir/internal/job"
 	"weir/internal/project"
 )
@@ -62,20 +61,11 @@ func (m *managed) tableOutputs() ([]project.Output, error) {
 // openTable opens the table of an output for reading. A table that no row has come to yet is an
 // error that wraps fs.ErrNotExist.
 func (m *managed) openTable(o project.Output) (*table.Store, error) {
-	var state disk.FS
-	if o.Config.Text("path") == "" {
-		if !m.s.hasState(m.name) {
-			return nil, fs.ErrNotExist
-		}
-		all, err := m.s.store.fs.Sub(path.Join(dirOf(m.name), "state"))
-		if err != nil {
-			return nil, err
-		}
-		if state, err = job.OutputState(all, o.Name); err != nil {
-			return nil, err
-		}
+	file := table.PathOf(o.Config, nil)
+	if file == "" {
+		file = m.s.store.fs.Path(path.Join(dirOf(m.name), "state", job.OutputDir(o.Name), table.DefaultFile))
 	}
-	return table.Open(table.PathOf(o.Config, state))
+	return table.Open(file)
 }
 
 // Tables are the tables that outputs of jobs write.

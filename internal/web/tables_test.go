@@ -30,7 +30,10 @@ func TestTables(t *testing.T) {
 		Next    int64
 	}
 	for changes.Next < 3 { // each answer waits for a change
-		status, _, text := s.ask("GET", "/api/v1/tables/tabled.rows/feed?wait=10", nil)
+		status, _, text := s.ask("GET", "/api/v1/tables/tabled.rows/feed?wait=5", nil)
+		if v, err := s.svc.Job("tabled"); err != nil || v.State != "running" && v.State != "starting" {
+			t.Fatalf("the job: %+v, %v", v, err)
+		}
 		if status == 404 && s.ctx.Err() == nil {
 			continue // the table is made with the first row
 		}

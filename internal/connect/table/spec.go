@@ -38,8 +38,8 @@ const (
 	MaxID = 1023
 )
 
-// defaultFile is the table of an output without a path, in its state directory.
-const defaultFile = "table.db"
+// DefaultFile is the table of an output without a path, in its state directory.
+const DefaultFile = "table.db"
 
 var spec = &connect.Spec{
 	Name:    "table",
@@ -117,5 +117,5 @@ func PathOf(c connect.Config, state disk.FS) string {
 	if p := c.Text("path"); p != "" || state == nil {
 		return p
 	}
-	return state.Path(defaultFile)
+	return state.Path(DefaultFile)
 }

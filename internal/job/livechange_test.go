@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,9 +226,9 @@ func TestLiveOutageIsNoPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newLiveCase(t, plainQuery)
 		c.spec.Late, c.source.marks = -1, true
-		out := false
+		var out atomic.Bool
 		c.target.fault = func(op string) (before, after error) {
-			if out && op == "prepare" {
+			if out.Load() && op == "prepare" {
 				return errors.New("connection refused"), nil
 			}
 			return nil, nil
@@ -243,11 +244,11 @@ func TestLiveOutageIsNoPoison(t *testing.T) {
 		}
 		life(func() {})
 		for n := range 3 {
-			life(func() { out = true; c.source.add("p", texts(n, 1)...) })
+			life(func() { out.Store(true); c.source.add("p", texts(n, 1)...) })
 			for range maxStarts + 2 {
 				life(func() {})
 			}
-			out = false
+			out.Store(false)
 		}
 		l, stop := c.start(t)
 		time.Sleep(time.Second)

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -45,16 +46,34 @@ func newProblem(status int, detail string, errs ...error) huma.StatusError {
 		if errors.As(err, &own) {
 			return own
 		}
-		f := FieldProblem{Message: err.Error()}
-		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
-			f = FieldProblem{d.Message, d.Location}
+		if len(p.Errors) == maxFieldProblems {
+			break
 		}
-		p.Errors = append(p.Errors, f)
+		// The text of the framework's own error repeats the value, whatever its size.
+		if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
+			p.Errors = append(p.Errors, FieldProblem{short(d.Message), short(d.Location)})
+		} else {
+			p.Errors = append(p.Errors, FieldProblem{Message: short(err.Error())})
+		}
 	}
 	if p.Detail == "" {
 		p.Detail = p.Title
 	}
 	return p
+}
+
+// The limits of what is said about a request.
+const (
+	maxFieldProblems = 20
+	maxFieldText     = 300 // bytes: parts of the request may stand in it
+)
+
+// short is the start of a text.
+func short(text string) string {
+	if len(text) <= maxFieldText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxFieldText], "") + "…"
 }
 
 func init() { huma.NewError = newProblem }

@@ -70,10 +70,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, http.StatusUnauthorized, "this needs the token of the service: Authorization: Bearer TOKEN")
 			return
 		}
-		if !readBody(w, r) {
-			return
+		held, ok := s.readBody(w, r)
+		defer func() { s.bodies.Add(-held) }()
+		if ok {
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -123,28 +124,36 @@ func (s *Server) authorized(r *http.Request) bool {
 }
 
 // readBody takes the whole body within its time and size, so that no handler waits for a
-// sender. It reports false if it has answered.
-func readBody(w http.ResponseWriter, r *http.Request) bool {
+// sender. held is the room for bodies that it has taken. It reports false if it has answered.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (held int64, ok bool) {
 	if r.Body == nil || r.Body == http.NoBody {
-		return true
+		return 0, true
 	}
 	c := http.NewResponseController(w)
 	_ = c.SetReadDeadline(time.Now().Add(bodyTimeout)) // a recorder in a test has none
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	b, held, err := s.readAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
 	_ = c.SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d MiB", maxRequestBytes>>20))
-		return false
+		return held, false
+	case errors.Is(err, errBusy):
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Retry-After", retrySeconds)
+		refuse(w, http.StatusServiceUnavailable, err.Error()+"; try again")
+		return held, false
 	case err != nil:
 		w.Header().Set("Connection", "close")
 		refuse(w, http.StatusRequestTimeout, "the body of the request did not come in time")
-		return false
+		return held, false
+	case isInterface(r) && tooMany(b):
+		refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d values; texts count once", maxValues))
+		return held, false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(b))
 	r.ContentLength = int64(len(b))
-	return true
+	return held, true
 }
 
 // refuse answers with a problem.

@@ -1,0 +1,4 @@
+package web
+
+// Limit is limit, for tests.
+var Limit = limit

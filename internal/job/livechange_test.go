@@ -13,6 +13,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/disk"
+	"weir/internal/vec"
 )
 
 // A job is started with another definition than the one that wrote its state: what is in the
@@ -290,4 +291,46 @@ func TestLiveOtherName(t *testing.T) {
 			t.Errorf("the target sees %s", got)
 		}
 	})
+}
+
+// TestLiveStartSettled: what arrives after the job was started now is in its results, also if
+// the process is killed before its first checkpoint is durable. After an end that is known,
+// now is a later time.
+func TestLiveStartSettled(t *testing.T) {
+	f := func(killed bool, mode StartMode, want string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c := newLiveCase(t, plainQuery)
+			c.source.marks, c.spec.Start = true, StartNow
+			c.source.add("p", memEvent{`{"n":0}`, timeOf(time.Now()) - vec.Hour})
+			c.disk.Hook(func(op disk.Op, name string) error {
+				if op == disk.OpRename && strings.Contains(name, checkpointExt) {
+					return disk.ErrFull
+				}
+				return nil
+			})
+			_, stop := c.start(t)
+			time.Sleep(time.Second)
+			c.source.add("p", memEvent{`{"n":1}`, timeOf(time.Now())})
+			time.Sleep(time.Second)
+			if killed {
+				c.disk.Crash()
+			}
+			mustStop(t, stop)
+			c.disk.Restart()
+			c.disk.Hook(nil)
+			time.Sleep(time.Hour)
+			c.source.add("p", memEvent{`{"n":2}`, timeOf(time.Now())})
+			c.spec.Start = mode
+			_, stop = c.start(t)
+			time.Sleep(time.Second)
+			mustStop(t, stop)
+			if got := strings.Join(c.target.all(), ""); got != want {
+				t.Errorf("killed %v, then from %s: rows %s", killed, mode, got)
+			}
+		})
+	}
+	f(true, StartNow, "{\"n\":1}\n{\"n\":2}\n")
+	f(false, StartNow, "{\"n\":2}\n")
+	f(true, StartBeginning, "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n")
 }

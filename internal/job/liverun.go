@@ -191,6 +191,7 @@ func (l *Live) Run(ctx context.Context) error {
 	err := guarded(l.all)
 	l.endStart(err)
 	l.shut()
+	l.dropStart()
 	close(finished)
 	<-watched
 	stopWork()

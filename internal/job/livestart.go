@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,6 +24,11 @@ func (s *LiveSpec) input(name string) *LiveInput {
 
 // prepare opens sources and sinks, and brings the graph to where the checkpoint is.
 func (l *Live) prepare() error {
+	if l.restored == nil {
+		if err := l.begin0(); err != nil {
+			return err
+		}
+	}
 	for i := range l.spec.Plan.Inputs {
 		in := l.newInput(&l.spec, i)
 		l.inputs = append(l.inputs, in)
@@ -65,7 +69,10 @@ func (l *Live) prepare() error {
 		return err
 	}
 	if l.restored == nil {
-		return l.first()
+		if err := l.first(); err != nil {
+			return err
+		}
+		l.fs.Remove(startName) // the checkpoint says it
 	}
 	return nil
 }
@@ -108,10 +115,6 @@ func (l *Live) place() error {
 		}
 		return nil
 	}
-	if l.spec.Start == StartLast {
-		return connect.Permanent(errors.New("the job has never run, so there is no last output to go on from; start it now, at a time, or at the beginning"))
-	}
-	l.begin0()
 	for _, in := range l.inputs {
 		if in == nil {
 			continue
@@ -122,22 +125,6 @@ func (l *Live) place() error {
 		}
 	}
 	return nil
-}
-
-// begin0 finds the times of a job that begins (saql.md 4.9).
-func (l *Live) begin0() {
-	l.began = timeOf(l.now())
-	l.clock = l.began
-	switch l.spec.Start {
-	case StartBeginning:
-		l.start, l.readFrom = vec.MinTime, vec.MinTime
-		return
-	case StartTime:
-		l.start = timeOf(l.spec.StartAt)
-	default:
-		l.start = l.began
-	}
-	l.readFrom = l.spec.readFrom(l.start)
 }
 
 // readFrom is where reading begins so that results from start on are complete.

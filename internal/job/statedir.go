@@ -17,6 +17,7 @@ import (
 //
 //	LOCK          held by the process that runs the job
 //	FORMAT        version of the format and identity of the state
+//	START         when the job has begun, until there is a checkpoint
 //	manifest/     the log of epochs
 //	checkpoint/   the state at an epoch; two are kept
 //	dead/         dead letters

@@ -334,3 +334,43 @@ func TestLiveStartSettled(t *testing.T) {
 	f(false, StartNow, "{\"n\":2}\n")
 	f(true, StartBeginning, "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n")
 }
+
+// TestLiveFirstPartition: the time that has passed while an input had no partition is in the
+// record of the epoch that brings the first one.
+func TestLiveFirstPartition(t *testing.T) {
+	f := func(killed bool) (rows string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c := newLiveCase(t, `SELECT n, System.Timestamp() AS t INTO o FROM e TIMESTAMP BY at`)
+			c.spec.Late, c.source.marks, c.spec.Checkpoint = 0, true, time.Hour
+			_, stop := c.start(t)
+			time.Sleep(10*time.Second + 300*time.Millisecond)
+			e := event(0, 3)
+			e.arrival = moment(10)
+			if killed {
+				c.target.fault = func(op string) (before, after error) {
+					if op == "prepare" {
+						return errors.New("no answer"), nil
+					}
+					return nil, nil
+				}
+			}
+			c.source.add("p", e)
+			time.Sleep(2 * time.Second)
+			if killed {
+				c.disk.Kill()
+				stop()
+				c.disk.Restart()
+				c.target.fault = nil
+				_, stop = c.start(t)
+				time.Sleep(2 * time.Second)
+			}
+			mustStop(t, stop)
+			rows = strings.Join(c.target.all(), "")
+		})
+		return rows
+	}
+	if calm, again := f(false), f(true); calm != again {
+		t.Errorf("rows %s, and in a calm run %s", again, calm)
+	}
+}

@@ -171,8 +171,9 @@ func (l *Live) list(ctx context.Context, in *liveInput) (added []string, err err
 func (l *Live) addPart(in *liveInput, name string) error {
 	p := newPart(name, len(in.parts), l.began)
 	in.parts = append(in.parts, p)
-	if p.index == 0 {
-		return nil // the graph has it from the start
+	if p.index == 0 { // the graph has it from the start, and has been told the time
+		p.clock, p.untold = in.none.clock, in.none.untold
+		return nil
 	}
 	n, err := l.graph.AddPartition(in.index)
 	if err == nil && n != p.index {

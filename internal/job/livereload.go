@@ -205,6 +205,7 @@ func (l *Live) succeedInput(next *successor, index int) (in *liveInput, began bo
 	if old == nil {
 		return in, true, l.seek(in, l.readFromNow(next.spec))
 	}
+	in.none.clock, in.none.untold = old.none.clock, old.none.untold
 	in.events, in.bytes, in.errors, in.listed = old.events, old.bytes, cloneCounts(old.errors), old.listed
 	for _, x := range old.parts {
 		p := newPart(x.name, x.index, l.began)

@@ -162,7 +162,6 @@ func (s *Service) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	m.mu.Lock()
-	m.gone = true
 	version := m.rec.Version
 	m.mu.Unlock()
 	s.mu.Lock()

@@ -27,7 +27,6 @@ type managed struct {
 	mu       sync.Mutex // guards what follows
 	rec      record
 	kind     string
-	gone     bool     // deleted
 	state    disk.FS  // the state directory, once it has been opened
 	run      *running // nil if the job neither runs nor waits to be started again
 	last     job.Stats

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -120,6 +121,19 @@ func TestMetrics(t *testing.T) {
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("there is no %s in\n%s", want, text)
+		}
+	}
+}
+
+// TestDocsNameEveryMetric: docs/service.md is where people look for them.
+func TestDocsNameEveryMetric(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/service.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(metricNames) {
+		if name := strings.Fields(line)[0]; !strings.Contains(string(docs), "`"+name+"`") {
+			t.Errorf("docs/service.md does not say %s", name)
 		}
 	}
 }

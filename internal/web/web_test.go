@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -432,6 +433,35 @@ func TestSlowReaderLosesRowsAndTheJobNone(t *testing.T) {
 	}
 	if dropped == 0 || got+dropped != n {
 		t.Errorf("%d rows were read and %d dropped, of %d", got, dropped, n)
+	}
+}
+
+// TestServeEnds: streams do not keep the server from ending.
+func TestServeEnds(t *testing.T) {
+	s := open(t, web.Options{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan error, 1)
+	go func() { done <- web.New(s.svc, web.Options{}).Serve(ctx, l) }()
+	r, err := s.Client().Get("http://" + l.Addr().String() + "/api/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	cancel()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-s.ctx.Done():
+		t.Fatal("the server did not end")
+	}
+	if _, err := io.ReadAll(r.Body); err != nil && s.ctx.Err() != nil {
+		t.Errorf("the stream did not end: %v", err)
 	}
 }
 

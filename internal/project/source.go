@@ -17,10 +17,10 @@ import (
 
 // Limits of what is read. A job is a handful of small files; what is beyond these is no job.
 const (
-	maxFileBytes  = 8 << 20  // of a file of an Azure project
+	maxFileBytes  = 8 << 20 // of a file of an Azure project
 	maxYAMLBytes  = 256 << 10
-	maxYAMLLines  = 10_000 // the time to parse some texts grows with the square of their lines
-	maxYAMLKeys   = 64     // of the form "? key", of which that is most true
+	maxYAMLLines  = 10_000   // the time to parse some texts grows with the square of their lines
+	maxYAMLKeys   = 64       // of the form "? key", of which that is most true
 	maxQueryBytes = 1 << 20  // of a query or a script (saql.md 14.1)
 	maxValueBytes = 64 << 10 // of a file that ${file:..} names
 	maxDepth      = 64       // of lists and objects within each other

@@ -82,6 +82,17 @@ func TestLiveOutage(t *testing.T) {
 			if s.Inputs[0].Events > 30 {
 				t.Errorf("%s: %d events were read while the output was away", op, s.Inputs[0].Events)
 			}
+			// Whoever asks for something meanwhile is told so, and does not wait for the output.
+			began := time.Now()
+			if err := l.Checkpoint(t.Context()); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "connection refused") || time.Since(began) > 6*time.Second {
+				t.Errorf("%s: a checkpoint: %v after %s", op, err, time.Since(began))
+			}
+			if _, err := l.Tap("o", TapLimits{}); !errors.Is(err, ErrBusy) {
+				t.Errorf("%s: a tap: %v", op, err)
+			}
+			if _, err := l.Reload(t.Context(), l.spec, ReloadOptions{}); !errors.Is(err, ErrBusy) {
+				t.Errorf("%s: a reload: %v", op, err)
+			}
 			c.target.mu.Lock()
 			out = false
 			c.target.mu.Unlock()

@@ -331,16 +331,32 @@ type ask struct {
 	done chan error
 }
 
-// do has f done by the goroutine of Run between two epochs, and gives its answer. Before the
-// first epoch, and while an output does not answer, it waits.
+// ErrBusy is the error of asking something of a job that is between no two epochs for long:
+// it waits for an output, or makes up for what it has missed.
+var ErrBusy = errors.New("the job has no time for this")
+
+// askPatience is how long somebody who asks waits for the job to be between two epochs.
+const askPatience = 5 * time.Second
+
+// do has f done by the goroutine of Run between two epochs, and gives its answer. With
+// ErrBusy f is never done.
 func (l *Live) do(ctx context.Context, f func() error) error {
 	a := ask{f, make(chan error, 1)}
+	patience := time.NewTimer(askPatience)
+	defer patience.Stop()
 	select {
 	case l.asks <- a:
 	case <-l.ended:
 		return ErrNotRunning
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-patience.C:
+		s := l.Stats()
+		reason := ""
+		if s.Reason != "" {
+			reason = ": " + s.Reason
+		}
+		return fmt.Errorf("%w: it is %s%s; try again, or stop it first", ErrBusy, s.State, reason)
 	}
 	select {
 	case err := <-a.done:

@@ -3,13 +3,11 @@ package job
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"weir/internal/codec"
 	"weir/internal/plan"
@@ -21,9 +19,6 @@ type TapLimits struct {
 	Rows      int // rows that wait to be read; others are dropped, the oldest first. DefaultTapRows
 	PerSecond int // rows taken in a second; 0 is no limit
 }
-
-// tapPatience is how long Tap waits for the job to be between two epochs.
-const tapPatience = 5 * time.Second
 
 // DefaultTapRows is TapLimits.Rows unless it is set.
 const DefaultTapRows = 1000
@@ -78,17 +73,8 @@ func (l *Live) Tap(name string, limits TapLimits) (*Tapping, error) {
 	if !l.running.Load() && l.attachOutput(t) {
 		return t, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tapPatience)
-	defer cancel()
-	err := l.do(ctx, func() error { return l.attach(t) })
-	if err != nil {
-		t.end() // it may be attached later
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		s := l.Stats()
-		return nil, fmt.Errorf("the job is %s and has no time for a tap (%s); try again", s.State, s.Reason)
-	}
-	if err != nil {
+	if err := l.do(context.Background(), func() error { return l.attach(t) }); err != nil {
+		t.end()
 		return nil, err
 	}
 	return t, nil

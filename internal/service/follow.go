@@ -46,6 +46,9 @@ func (f *Follower) Sync(ctx context.Context) error {
 		}
 		f.seen[place] = look
 		if err := f.deploy(ctx, place); err != nil {
+			if errors.Is(err, job.ErrBusy) {
+				delete(f.seen, place) // it is tried again
+			}
 			all = append(all, err)
 		}
 	}

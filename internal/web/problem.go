@@ -119,7 +119,7 @@ func statusOf(err error) int {
 		return http.StatusGone
 	case errors.Is(err, service.ErrBusy):
 		return http.StatusTooManyRequests
-	case errors.Is(err, service.ErrClosed):
+	case errors.Is(err, service.ErrClosed), errors.Is(err, job.ErrBusy):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

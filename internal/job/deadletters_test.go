@@ -170,3 +170,23 @@ func TestPayload(t *testing.T) {
 	f(strings.Repeat("x", maxPayload+1), maxPayload, true)
 	f(strings.Repeat("x", maxPayload-1)+"日本", maxPayload-1, true)
 }
+
+// TestDeadLettersKilled: letters that were read once stay, although the process that wrote them
+// was killed before it had synced them and the power goes later.
+func TestDeadLettersKilled(t *testing.T) {
+	for n := int64(1); n < 14; n++ {
+		for seed := range uint64(8) {
+			d := disk.NewMem(seed)
+			l := newDeadLog(t, d, "i")
+			d.KillAt(n)
+			for e := int64(1); e <= 3 && l.commit(e, letters(fmt.Sprint("n", e))) == nil; e++ {
+			}
+			d.Restart()
+			first := deadNames(t, newDeadLog(t, d, "i"), 0, 10)
+			d.Crash()
+			if then := deadNames(t, newDeadLog(t, d, "i"), 0, 10); then != first {
+				t.Errorf("operation %d, seed %d: letters %q, and after a loss of power %q", n, seed, first, then)
+			}
+		}
+	}
+}

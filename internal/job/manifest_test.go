@@ -250,3 +250,35 @@ func TestManifestForgets(t *testing.T) {
 		t.Errorf("epochs %q, error %v", got, err)
 	}
 }
+
+// TestManifestKilled: an epoch that was read once stays, although the process that wrote it was
+// killed before it had synced it and the power goes later.
+func TestManifestKilled(t *testing.T) {
+	for n := int64(1); n < 14; n++ {
+		for seed := range uint64(8) {
+			d := disk.NewMem(seed)
+			if err := d.MkdirAll(manifestDir); err != nil {
+				t.Fatal(err)
+			}
+			m := manifestAt(d, "i")
+			if _, err := m.load(0); err != nil {
+				t.Fatal(err)
+			}
+			d.KillAt(n)
+			for i := int64(1); i <= 3 && m.append(testEpoch(i)) == nil; i++ {
+				if i == 2 {
+					m.rotate()
+				}
+			}
+			d.Restart()
+			first, err := loadEpochs(d, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Crash()
+			if then, err := loadEpochs(d, 0); then != first || err != nil {
+				t.Errorf("operation %d, seed %d: epochs %q, and after a loss of power %q, error %v", n, seed, first, then, err)
+			}
+		}
+	}
+}

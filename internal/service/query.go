@@ -165,7 +165,7 @@ func (s *Service) RunSample(ctx context.Context, r SampleRun) (SampleResult, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxSampleTime)
 	defer cancel()
-	t := newSampleTaker(p, &out)
+	t := newSampleTaker(ctx, p, &out)
 	o := job.Options{Sample: !r.Policies, Late: r.Late, OutOfOrder: r.OutOfOrder, Drop: r.Drop, Start: s.now(), Workers: 1, MaxHeld: maxSampleHeld,
 		OnRows: t.rows, OnBad: t.bad}
 	began := s.now()
@@ -214,14 +214,15 @@ func sampleInputs(p *plan.Plan, texts map[string]string) ([]job.Input, error) {
 
 // sampleTaker collects what a run over samples gives.
 type sampleTaker struct {
+	ctx      context.Context // of the run; a few events can give rows for hours
 	out      *SampleResult
 	encoders []*codec.Encoder
 	taken    []SampleRows
 	bytes    int
 }
 
-func newSampleTaker(p *plan.Plan, out *SampleResult) *sampleTaker {
-	t := &sampleTaker{out: out}
+func newSampleTaker(ctx context.Context, p *plan.Plan, out *SampleResult) *sampleTaker {
+	t := &sampleTaker{ctx: ctx, out: out}
 	for _, o := range p.Outputs {
 		var names []string
 		for _, c := range o.Node.Cols {
@@ -234,13 +235,16 @@ func newSampleTaker(p *plan.Plan, out *SampleResult) *sampleTaker {
 }
 
 func (t *sampleTaker) rows(output int, b *vec.Batch) error {
+	if err := t.ctx.Err(); err != nil {
+		return err
+	}
 	to := &t.taken[output]
 	if len(to.Rows) >= maxSampleRows || t.bytes > maxSampleBytes {
 		to.More += int64(b.N)
 		return nil
 	}
 	for line := range bytes.Lines(t.encoders[output].Encode(nil, b)) {
-		if len(to.Rows) >= maxSampleRows || t.bytes > maxSampleBytes {
+		if len(to.Rows) >= maxSampleRows || t.bytes+len(line) > maxSampleBytes {
 			to.More++
 			continue
 		}

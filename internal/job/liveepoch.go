@@ -40,10 +40,13 @@ func (l *Live) step() (worked bool, err error) {
 	if err := l.tickAll(rec); err != nil {
 		return false, err
 	}
-	intended := l.careful > 0 && len(reads) > 0
+	intended, done := l.careful > 0 && len(reads) > 0, func() error { return nil }
 	if intended {
 		l.careful--
 		if err := l.intend(rec); err != nil {
+			return false, err
+		}
+		if done, err = l.try(rec.N); err != nil {
 			return false, err
 		}
 	}
@@ -62,7 +65,7 @@ func (l *Live) step() (worked bool, err error) {
 		l.polled = l.now().Sub(began)
 		return false, nil
 	}
-	return true, l.commit(rec, intended)
+	return true, errors.Join(l.commit(rec, intended), done())
 }
 
 // begin starts an epoch.
@@ -421,8 +424,18 @@ func (l *Live) replay() error {
 		if l.ctx.Err() != nil {
 			return errStopped
 		}
+		done := func() error { return nil }
+		if rec.Careful && !poisoned && rec == l.pending[len(l.pending)-1] {
+			var err error
+			if done, err = l.try(rec.N); err != nil {
+				return err
+			}
+		}
 		if err := l.again(rec, from); err != nil {
 			return fmt.Errorf("epoch %d, made again: %w", rec.N, err)
+		}
+		if err := done(); err != nil {
+			return err
 		}
 		l.publish(false)
 	}

@@ -282,6 +282,52 @@ func TestLiveForgetful(t *testing.T) {
 	})
 }
 
+// TestLiveKillsAreNoPoison: a process that others kill again and again at its start, and now
+// and then later, makes no dead letters of the events that it was about to read.
+func TestLiveKillsAreNoPoison(t *testing.T) {
+	f := func(start, at int64) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			c := newLiveCase(t, plainQuery)
+			c.spec.Late, c.source.marks = -1, true
+			c.source.add("p", texts(0, 5)...)
+			_, stop := c.start(t)
+			time.Sleep(time.Second)
+			mustStop(t, stop)
+			c.source.add("p", texts(5, 3)...)
+			for _, op := range []int64{start, start, start, start, at, start, start, start, start} {
+				l, err := OpenLive(context.Background(), c.disk.Boot(), c.spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				ended := make(chan struct{})
+				c.disk.KillAt(op)
+				go func() { l.Run(ctx); close(ended) }()
+				time.Sleep(time.Second)
+				c.disk.Kill()
+				cancel()
+				<-ended
+				c.disk.Restart()
+			}
+			l, stop := c.start(t)
+			time.Sleep(time.Second)
+			if list, err := l.DeadLetters(0, 10); len(list) > 0 || err != nil {
+				t.Errorf("killed in operations %d and %d: dead letters %+v, %v", start, at, list, err)
+			}
+			mustStop(t, stop)
+			if got := c.target.all(); len(got) != 8 {
+				t.Errorf("killed in operations %d and %d: %d rows, want 8: %q", start, at, len(got), got)
+			}
+		})
+	}
+	for start := int64(5); start < 9; start++ {
+		for at := start; at < start+12; at++ {
+			f(start, at)
+		}
+	}
+}
+
 // TestLivePoison: an event with which the job ends again and again is found and passed over,
 // and nothing else is lost or comes twice.
 func TestLivePoison(t *testing.T) {

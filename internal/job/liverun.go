@@ -75,8 +75,9 @@ type Live struct {
 	done        []map[string]connect.Position // per kept checkpoint and input: what sources may forget
 	broken      error                         // a reload has left the job without an output
 	maxManifest int64
-	starts      int           // that have ended in this epoch, with this one
-	careful     int           // epochs that are still made event by event
+	starts      int // that have ended in this epoch, with this one
+	careful     int // epochs that are still made event by event
+	tried       tries
 	copied      []int         // reference data of which a copy is used
 	still       bool          // no row waits for time to pass, as publish has found
 	polled      time.Duration // how long the last idle pass took

@@ -12,6 +12,14 @@ var ErrNoJob = errors.New("there is no such job")
 // ErrNoPart is the error of a step, output or version that a job does not have.
 var ErrNoPart = errors.New("there is no such part")
 
+// partError says which part it is: an ErrNoPart in its own words.
+type partError string
+
+func (e partError) Error() string { return string(e) }
+
+// Is makes it an ErrNoPart.
+func (e partError) Is(target error) bool { return target == ErrNoPart }
+
 // ErrConflict is the error of what the state of the job does not allow: it runs, or somebody
 // else has changed it.
 var ErrConflict = errors.New("this does not fit what the job is now")

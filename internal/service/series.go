@@ -82,12 +82,15 @@ func delay(st job.Stats, at time.Time) float64 {
 	return worst
 }
 
-// before is the reading that rates are taken from.
+// before is the reading that rates are taken from: the oldest recent one of the version that
+// runs, and not of the time before it ran.
 func (s *series) before() (job.Stats, time.Time) {
-	if len(s.recent) == 0 {
-		return job.Stats{}, time.Time{}
+	for i := range s.recent {
+		if r := &s.recent[i]; len(r.st.Steps) > 0 && r.st.Version == s.recent[len(s.recent)-1].st.Version {
+			return r.st, r.at
+		}
 	}
-	return s.recent[0].st, s.recent[0].at
+	return job.Stats{}, time.Time{}
 }
 
 // Series are numbers of a job over time.

@@ -88,7 +88,7 @@ func (m *managed) noSuch(what, name string, known ...string) error {
 	} else if len(known) > 0 {
 		hint = "; there are " + strings.Join(known, ", ")
 	}
-	return fmt.Errorf("%w: the job %q has no %s %q%s", ErrNoPart, m.name, what, name, hint)
+	return partError(fmt.Sprintf("the job %q has no %s %q%s", m.name, what, name, hint))
 }
 
 // maxLetters is how many dead letters are given at once, and taken to be tried again.

@@ -79,6 +79,8 @@ type Evidence struct {
 	Letters func(of string) []job.DeadLetter
 	// Peek is job.Live.Peek.
 	Peek func(node int) (rows []job.PeekRow, total int)
+	// Samples says that it is a run over samples, which no service knows.
+	Samples bool
 }
 
 // evidence is what is known of a job that runs, or ran.
@@ -92,7 +94,7 @@ func (m *managed) evidence() (*Assembly, job.Stats, Evidence, error) {
 			}
 			return list
 		}
-		return a, live.Stats(), Evidence{letters, live.Peek}, nil
+		return a, live.Stats(), Evidence{Letters: letters, Peek: live.Peek}, nil
 	}
 	m.mu.Lock()
 	st := m.stats()
@@ -110,7 +112,7 @@ const sampleLetters = 200
 // Explain makes the funnel of output number at of a job from its statistics.
 func Explain(name string, a *Assembly, at int, st job.Stats, e Evidence) Why {
 	p := a.Spec.Plan
-	x := &tracer{plan: p, spec: &a.Spec, job: name, st: &st, letters: e.Letters, peek: e.Peek, biggest: -1, output: p.Outputs[at].Name,
+	x := &tracer{plan: p, spec: &a.Spec, job: name, st: &st, letters: e.Letters, peek: e.Peek, samples: e.Samples, biggest: -1, output: p.Outputs[at].Name,
 		nodes: map[int]*job.StepStats{}, needed: map[int]bool{}}
 	if x.letters == nil {
 		x.letters = func(string) []job.DeadLetter { return nil }
@@ -149,6 +151,7 @@ type tracer struct {
 	out     *job.OutputStats // nil if there are none yet
 	letters func(of string) []job.DeadLetter
 	peek    func(node int) ([]job.PeekRow, int)
+	samples bool // Evidence.Samples
 	nodes   map[int]*job.StepStats
 	needed  map[int]bool // nodes that the output follows from
 
@@ -334,7 +337,7 @@ func (w *Why) render() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s has %s", w.Output, rowsText(w.Rows))
 	switch w.State {
-	case job.Running, "":
+	case job.Running, job.Completed, "":
 	default:
 		fmt.Fprintf(&b, "; the job is %s", w.State)
 	}

@@ -22,6 +22,9 @@ func (x *tracer) cause(output *plan.Node) (cause, fix string, closes *WhyClose) 
 	case job.Degraded:
 		return "the job waits: " + x.st.Reason, "it goes on by itself when that works again; nothing is lost", nil
 	case job.Failed:
+		if x.samples {
+			return "the run has failed: " + x.st.Reason, "", nil
+		}
 		return "the job has failed: " + x.st.Reason, "put that right, then " + again, nil
 	case job.Starting:
 		return "the job is still starting", "wait until it is running", nil
@@ -32,7 +35,7 @@ func (x *tracer) cause(output *plan.Node) (cause, fix string, closes *WhyClose) 
 				return x.malformed(in)
 			}
 		}
-		if x.events == 0 && x.st.State == job.Running {
+		if x.events == 0 && x.st.State != job.Stopped {
 			return x.nothingCame(x.inputs()...)
 		}
 	}
@@ -91,6 +94,9 @@ func (x *tracer) nothingCame(inputs ...*job.InputStats) (string, string, *WhyClo
 	for _, in := range inputs {
 		names = append(names, fmt.Sprintf("%q", in.Name))
 	}
+	if x.st.State == job.Completed {
+		return "there is no event in input " + strings.Join(names, " or "), "look at where the input reads", nil
+	}
 	return "no event has come from input " + strings.Join(names, " or "),
 		"look at the sender and at where the input reads; a job that started \"now\" does not read what was there before: " +
 			fmt.Sprintf("\"weir job stop %s\", then \"weir job start %[1]s --from beginning --discard-state\"", x.job), nil
@@ -104,7 +110,11 @@ func (x *tracer) malformed(in *job.InputStats) (string, string, *WhyClose) {
 		l := list[len(list)-1]
 		cause += fmt.Sprintf("; the last one: %s: %s", l.Reason, excerpt(l.Payload))
 	}
-	return cause, fmt.Sprintf("say what the events are with format: in the input, or correct the sender; \"weir job deadletters %s\" shows them", x.job), nil
+	fix := "say what the events are with format: in the input, or correct the sender"
+	if !x.samples {
+		fix += fmt.Sprintf("; \"weir job deadletters %s\" shows them", x.job)
+	}
+	return cause, fix, nil
 }
 
 // excerpt is the beginning of a text on one line.
@@ -329,11 +339,11 @@ func (x *tracer) stopsAt(n *plan.Node, s *job.StepStats) (cause, fix string, clo
 		if why != "" {
 			cause += ": " + why
 		}
-		look := fmt.Sprintf("look at what comes to it: \"weir tap %s %s\"", x.job, x.tapBefore(n))
 		if fix == "" {
-			fix = look + "; NULL is equal to nothing, and texts differ by case"
-		} else {
-			fix += "; " + look
+			fix = "NULL is equal to nothing, and texts differ by case"
+		}
+		if !x.samples {
+			fix += fmt.Sprintf("; look at what comes to it: \"weir tap %s %s\"", x.job, x.tapBefore(n))
 		}
 		return cause, fix, nil
 	case *plan.Join:

@@ -3,6 +3,8 @@ package http
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,19 +51,25 @@ func newTarget(c connect.Config) (*target, error) {
 	t.header.Set("User-Agent", "weir")
 	for name, value := range c.Map("headers") {
 		t.header.Set(name, value)
-		t.secrets = append(t.secrets, value)
+		t.hide(value)
 	}
 	if token := c.Secret("token").Expose(); token != "" {
 		t.header.Set("Authorization", "Bearer "+token)
-		t.secrets = append(t.secrets, token)
+		t.hide(token)
 	}
 	if key := c.Secret("api_key").Expose(); key != "" {
 		t.header.Set(c.Text("api_key_header"), key)
-		t.secrets = append(t.secrets, key)
+		t.hide(key)
 	}
-	for _, values := range u.Query() {
-		t.secrets = append(t.secrets, values...)
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		if _, value, ok := strings.Cut(pair, "="); ok {
+			t.hide(value) // as it is written; a target may repeat the address
+			if text, err := url.QueryUnescape(value); err == nil {
+				t.hide(text)
+			}
+		}
 	}
+	slices.SortFunc(t.secrets, func(a, b string) int { return len(b) - len(a) }) // one may be part of another
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConns: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxAnswer}
@@ -260,12 +269,23 @@ func (t *target) shown(text []byte) string {
 	return s
 }
 
+// hide has a secret taken out of messages, in the forms in which it can turn up there.
+func (t *target) hide(secret string) {
+	quoted, err := json.Marshal(secret)
+	if err != nil {
+		panic("http: " + err.Error())
+	}
+	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), string(quoted[1 : len(quoted)-1])} {
+		if len(form) >= 4 && !slices.Contains(t.secrets, form) {
+			t.secrets = append(t.secrets, form)
+		}
+	}
+}
+
 // scrub takes secrets out of a text.
 func (t *target) scrub(s string) string {
 	for _, secret := range t.secrets {
-		if len(secret) >= 4 {
-			s = strings.ReplaceAll(s, secret, "***")
-		}
+		s = strings.ReplaceAll(s, secret, "***")
 	}
 	return s
 }

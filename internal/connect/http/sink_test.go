@@ -3,6 +3,7 @@ package http
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -522,5 +524,23 @@ func TestCommitted(t *testing.T) {
 	must(t, o.epoch(2, rows(10, 10))) // it has it: nothing is sent
 	if len(s.rows) != 20 || s.repeats != 1 || s.requests != 3 {
 		t.Errorf("%d rows, %d repeats in %d requests", len(s.rows), s.repeats, s.requests)
+	}
+}
+
+// TestTargetRepeatsSecrets: what a target says of a request goes into messages and dead letters.
+func TestTargetRepeatsSecrets(t *testing.T) {
+	c := config(t, false, map[string]any{"url": "http://h/p?a=b&code=CANARY%40%2Furl+x", "token": connect.NewHidden(`CANARY/to"ken+`),
+		"headers": map[string]string{"X-More": "CANARY@more"}})
+	c.Values["url"] = "http://h/p?a=b&code=CANARY%40%2Furl+x"
+	target, err := newTarget(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{target.url.String(), "CANARY@/url x", url.QueryEscape(`CANARY/to"ken+`), url.PathEscape(`CANARY/to"ken+`), `CANARY/to"ken+`, `{"Authorization":"Bearer CANARY/to\"ken+"}`,
+		"Basic " + base64.StdEncoding.EncodeToString([]byte("CANARY@more"))} {
+		got := target.shown([]byte("it was " + text))
+		if strings.Contains(got, "CANARY") || strings.Contains(got, base64.StdEncoding.EncodeToString([]byte("CANARY"))) || !strings.Contains(got, "***") {
+			t.Errorf("%s shows as %s", text, got)
+		}
 	}
 }

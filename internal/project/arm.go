@@ -96,12 +96,15 @@ func (t *armReader) scope(root, values *node, outermost bool) *armScope {
 
 // parameter is the value of a parameter, nil if it has none.
 func (t *armReader) parameter(m member, overlaid, values *node, outermost bool) *node {
+	secure := strings.HasPrefix(strings.ToLower(m.value.word("type")), "secure")
 	if v := overlaid.look(m.name); v != nil {
+		if secure {
+			t.r.standing(v)
+		}
 		v.outside = true // it is a value, never an expression
 		v.written = or(v.written, "the parameter "+m.name)
 		return v
 	}
-	secure := strings.HasPrefix(strings.ToLower(m.value.word("type")), "secure")
 	if outermost && t.r.o.Env != nil {
 		if v, ok := t.r.o.Env(m.name); ok && v != "" {
 			t.r.keepOut(v, "${env:"+m.name+"}")
@@ -115,6 +118,7 @@ func (t *armReader) parameter(m member, overlaid, values *node, outermost bool) 
 		if secure && v.scalar() {
 			v.src.hide(v.span)
 			t.r.keepOut(v.text, "***")
+			t.r.standing(v)
 		}
 		return v
 	}

@@ -345,6 +345,7 @@ func (r *reader) secret(e *entry, a *azureEndpoint) {
 	if old.scalar() && !old.open {
 		old.src.hide(old.span)
 		r.keepOut(old.text, "***")
+		r.standing(old)
 		if old.text != "" {
 			return
 		}

@@ -155,18 +155,21 @@ func (r *reader) readJSON(path string) *node {
 // secretName is a key whose value no message may show.
 var secretName = regexp.MustCompile(`(?i)(key|password|pwd|secret|token|connectionstring|credential)$`)
 
-// hideSecrets hides the texts below keys with the names of secrets. Names of columns, such as
-// partitionKey, are hidden with them: nothing is lost by that.
+// columnKey is a key whose value names a column.
+var columnKey = regexp.MustCompile(`(?i)^(partition|row)key$`)
+
+// hideSecrets hides the texts below keys with the names of secrets.
 func (r *reader) hideSecrets(n *node, secret bool) {
 	switch {
 	case n.kind == textNode && secret && n.text != "":
 		n.src.hide(n.span)
 		if !strings.HasPrefix(n.text, "[") {
 			r.keepOut(n.text, "***")
+			r.standing(n)
 		}
 	case n.kind == objectNode:
 		for _, m := range n.members {
-			of := secretName.MatchString(m.name)
+			of := secretName.MatchString(m.name) && !columnKey.MatchString(m.name)
 			value := strings.EqualFold(m.name, "value") || strings.EqualFold(m.name, "defaultValue")
 			r.hideSecrets(m.value, of || secret && value)
 		}

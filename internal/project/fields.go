@@ -110,6 +110,7 @@ func (r *reader) value(n *node, f connect.Field) (any, bool) {
 	if f.Type == connect.Secret && n.scalar() && !n.outside {
 		n.src.hide(n.span)
 		r.keepOut(n.text, "***")
+		r.standing(n)
 	}
 	switch {
 	case n.kind == nullNode:
@@ -175,6 +176,9 @@ func (r *reader) text(n *node, f connect.Field) (any, bool) {
 		}
 		return n.filePath(n.text), true
 	}
+	if f.Name == "url" && secretQuery.MatchString(n.text) {
+		r.standing(n)
+	}
 	return n.text, true
 }
 
@@ -227,6 +231,9 @@ func (r *reader) pairs(n *node, f connect.Field) (any, bool) {
 		}
 		if f.Name == "headers" && !m.value.outside { // they may hold keys
 			m.value.src.hide(m.value.span)
+			if secretHeader.MatchString(m.name) {
+				r.standing(m.value)
+			}
 		}
 		out[m.name] = m.value.text
 	}

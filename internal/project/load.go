@@ -19,7 +19,7 @@ func Load(path string, o Options) (*Job, error) {
 	if r.failed() || j == nil {
 		return nil, r.problem()
 	}
-	j.Notes, j.texts, j.Files = r.sorted(), r.texts(), r.files()
+	j.Notes, j.texts, j.Files, j.Secrets = r.sorted(), r.texts(), r.files(), r.secrets
 	return j, nil
 }
 

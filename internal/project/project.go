@@ -68,6 +68,10 @@ type Job struct {
 	// names.
 	Files []string
 
+	// Secrets are the places of secrets that stand in these files themselves, where a reference
+	// like ${env:NAME} should. Who keeps the files keeps the secrets.
+	Secrets []Place
+
 	texts map[string]string // of the files that Notes point into
 }
 

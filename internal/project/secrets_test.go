@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -74,4 +75,42 @@ func TestSecretsStayHidden(t *testing.T) {
 	f(key, "asaproj.json", project, "i.json", hub(`"canary-inline" "`))
 	f(key, "t.json", strings.ReplaceAll(template, "clicks", "i"))
 	f(key, "t.json", strings.ReplaceAll(strings.ReplaceAll(template, "clicks", "i"), `"1.1"`, `"9", "accountKey": "canary-inline"`))
+}
+
+// TestSecretsInFiles finds the places of secrets that stand in the files of a job.
+func TestSecretsInFiles(t *testing.T) {
+	f := func(want string, files ...string) {
+		t.Helper()
+		j := load(t, write(t, append(files, "q.saql", "SELECT a INTO o FROM i")...), env("KEY", "canary-env"))
+		var got []string
+		for _, at := range j.Secrets {
+			got = append(got, fmt.Sprintf("%s:%d", filepath.Base(at.File), at.Line))
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%q, not %q, in %s", text, want, files[1])
+		}
+	}
+	yaml := func(input string) string { return "version: 1\njob: {query: q.saql}\ninputs:\n  i: " + input + "\n" }
+	post := func(output string) string { return yaml("{type: probe, address: x}") + "outputs:\n  o: " + output + "\n" }
+	f("", "weir.yaml", yaml(`{type: probe, address: x, password: "${env:KEY}"}`))
+	f("", "weir.yaml", yaml(`{type: probe, address: x, password: ""}`))
+	f("weir.yaml:4", "weir.yaml", yaml(`{type: probe, address: x, password: abc}`))
+	f("weir.yaml:4", "weir.yaml", yaml(`{type: probe, address: x, password: "a\x62c"}`))
+	f("weir.yaml:4", "weir.yaml", yaml(`{type: probe, address: x, password: "$$abc"}`))
+	f("weir.yaml:4", "weir.yaml", yaml(`{type: probe, address: x, headers: {Accept: text/plain, X-Auth: abc}}`))
+	f("", "weir.yaml", yaml(`{type: probe, address: x, headers: {Accept: text/plain, X-Auth: "${env:KEY}"}}`))
+	f("weir.yaml:6", "weir.yaml", post(`{type: http, url: "https://x/api?a=b&code=abc"}`))
+	f("weir.yaml:6", "weir.yaml", post(`{type: http, url: "https://x/api?sig=abc"}`))
+	f("", "weir.yaml", post(`{type: http, url: "https://x/api?a=b&code=${env:KEY}"}`))
+	f("", "weir.yaml", post(`{type: http, url: "https://x/code?zipcode=1&codes=2&code="}`))
+	f("weir.overlay.yaml:2", "weir.overlay.yaml", "inputs:\n  i: {password: abc}\n", "weir.yaml", yaml(`{type: probe, address: x, password: "${env:KEY}"}`))
+	hub := func(key string) string {
+		return "{\"Name\": \"i\", \"Type\": \"Data Stream\", \"DataSourceType\": \"Event Hub\", \"EventHubProperties\": {\"EventHubName\": \"h\",\n\"SharedAccessPolicyKey\": " + key + `, "PartitionKey": "device"}, "Serialization": {"Type": "Json"}}`
+	}
+	project := `{"startFile": "q.saql", "configurations": [{"filePath": "i.json", "subType": "Input"}]}`
+	f("", "i.json", hub("null"), "asaproj.json", project)
+	f("i.json:2", "i.json", hub(`"abc"`), "asaproj.json", project)
+	// One that an overlay replaces is kept with the files all the same.
+	f("i.json:2", "i.json", hub(`"abc"`), "asaproj.json", project, "weir.overlay.yaml", "inputs:\n  i: {type: probe, address: x}\n")
+	f("t.json:6 t.json:30", "t.json", template)
 }

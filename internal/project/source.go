@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -85,6 +86,7 @@ type reader struct {
 	sources []*source
 	notes   []Note
 	values  []substituted // what came from outside and must not show in messages
+	secrets []Place       // of secrets that stand in the files
 	// overlaid is the overlay; nil if there is none.
 	overlaid *node
 }
@@ -218,6 +220,20 @@ func (r *reader) texts() map[string]string {
 	}
 	return m
 }
+
+// standing notes a secret that stands in a file. What holds a reference came from outside.
+func (r *reader) standing(n *node) {
+	if at := n.at(); n.scalar() && n.text != "" && !n.outside && !n.open && !slices.Contains(r.secrets, at) {
+		r.secrets = append(r.secrets, at)
+	}
+}
+
+// secretHeader is the name of a header, and secretQuery a parameter of an address, whose value
+// is a secret. The addresses of Azure's functions and logic apps end in code= and sig=.
+var (
+	secretHeader = regexp.MustCompile(`(?i)auth|cookie|key|pass|pwd|secret|token|credential|signature`)
+	secretQuery  = regexp.MustCompile(`(?i)[?&](?:code|sig|[^=&]*(?:key|pass|pwd|secret|token|credential|signature))=[^&#]`)
+)
 
 // stars is a text as stars, line by line.
 func stars(s string) string {

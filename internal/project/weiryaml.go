@@ -164,6 +164,7 @@ func (r *reader) hideSettings(e *entry) {
 		if secret && m.value.kind == textNode && !m.value.outside && m.name != "key" {
 			m.value.src.hide(m.value.span)
 			r.keepOut(m.value.text, "***")
+			r.standing(m.value)
 		}
 	}
 }

@@ -54,6 +54,8 @@ func (b Bundle) check() error {
 			l.refuse(project.Place{}, "names are paths below the job's directory, with slashes", "%q cannot be the name of a file", name)
 		} else if len(b[name]) > maxFileBytes {
 			l.refuse(project.Place{File: name}, "", "a file of a job has at most 1 MiB")
+		} else if dir := b.fileAbove(name); dir != "" {
+			l.refuse(project.Place{File: name}, "", "%q is a file, and so no directory", dir)
 		}
 	}
 	if total > maxBundleBytes {
@@ -62,9 +64,22 @@ func (b Bundle) check() error {
 	return l.Err()
 }
 
-// cleanName reports whether a name of a bundle is a plain path below a directory.
+// fileAbove is the file of the bundle that a name has as a directory, "" if there is none.
+func (b Bundle) fileAbove(name string) string {
+	for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
+		if _, ok := b[dir]; ok {
+			return dir
+		}
+	}
+	return ""
+}
+
+// cleanName reports whether a name of a bundle is a plain path below a directory, of parts that
+// every file system takes.
 func cleanName(name string) bool {
-	return name != "." && len(name) <= 512 && fs.ValidPath(name) && !strings.ContainsAny(name, "\\\x00:")
+	return name != "." && len(name) <= 512 && fs.ValidPath(name) && !strings.ContainsAny(name, `\:`) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) &&
+		!slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool { return len(part) > 200 })
 }
 
 // main is the file or directory that the bundle's job is loaded from: "." if a form of job is

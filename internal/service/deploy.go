@@ -347,6 +347,9 @@ func (m *managed) sent(v Version, b Bundle) (*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
+	if l := openSecrets(a.Job); len(l) > 0 && v.Path == "" {
+		return nil, &InvalidError{m.name, shown(l, at.root, "")}
+	}
 	v.Kind = string(a.Job.Kind)
 	return &candidate{v, b, a}, nil
 }
@@ -370,7 +373,7 @@ func (m *managed) lying(lies string) (*candidate, error) {
 		return c, nil
 	}
 	c.version.Main, c.version.Hash = main, b.hash()
-	if err := noLiteralSecrets(lies, "", b); err != nil {
+	if err := noLiteralSecrets(lies, "", b); err != nil || len(j.Secrets) > 0 {
 		c.version.Note = "its files are not kept: a secret stands in them"
 		return c, nil
 	}
@@ -447,6 +450,16 @@ func (s *Service) Reload(ctx context.Context, name string, discard bool) (Deploy
 		return Deployed{}, &InvalidError{name, Findings{{Severity: "error", Message: fmt.Sprintf("the job %q was sent and lies nowhere; deploy it again", name)}}}
 	}
 	return s.Deploy(ctx, name, Deployment{Path: place, By: "reload", Discard: discard})
+}
+
+// openSecrets refuses the places where secrets stand in the files of a job.
+func openSecrets(j *project.Job) Findings {
+	var l Findings
+	for _, at := range j.Secrets {
+		l.refuse(at, "write ${env:NAME} and set the variable for the service, or ${file:PATH}; in files of Azure leave it empty, and give it in weir.overlay.yaml",
+			"a secret stands in the file; secrets are never kept")
+	}
+	return l
 }
 
 // noLiteralSecrets refuses files in which a secret stands: the data directory keeps files, and

@@ -226,6 +226,11 @@ func TestBadDeploymentChangesNothing(t *testing.T) {
 	f(service.Bundle{"weir.yaml": servicetest.Job("bad", "SELECT n INTO other FROM events")}, `"other"`)
 	f(service.Bundle{"weir.yaml": strings.Replace(servicetest.Job("bad", passes), "type: memory", "type: memmory", 1)}, `did you mean "memory"`)
 	f(service.Bundle{"weir.yaml": strings.Replace(servicetest.Job("bad", passes), "${env:SECRET:-}", "hunter2-hunter2", 1)}, "stands in the file")
+	f(service.Bundle{"weir.yaml": strings.Replace(servicetest.Job("bad", passes), "${env:SECRET:-}", `hunter2\x2dhunter2`, 1)}, "stands in the file")
+	long := strings.Repeat("x", 300)
+	f(service.Bundle{"weir.yaml": servicetest.Job("bad", passes), long: ""}, "cannot be the name of a file")
+	f(service.Bundle{"weir.yaml": servicetest.Job("bad", passes), "a\nb": ""}, "cannot be the name of a file")
+	f(service.Bundle{"weir.yaml": servicetest.Job("bad", passes), "weir.yaml/x/y": ""}, `"weir.yaml" is a file`)
 	if after := tree(t, h.dir); !slices.Equal(before, after) {
 		t.Errorf("on the disk was\n%s\nand is\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -198,14 +199,15 @@ func readToken(file string) (connect.Hidden, error) {
 	if file == "" {
 		return connect.NewHidden(os.Getenv("WEIR_TOKEN")), nil
 	}
-	info, err := os.Stat(file)
-	if err == nil && info.Size() > maxTokenBytes {
-		err = fmt.Errorf("%s is too long for a token", file)
-	}
+	f, err := os.Open(file)
 	if err != nil {
 		return connect.Hidden{}, usage("--token-file: %w", err)
 	}
-	b, err := os.ReadFile(file)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxTokenBytes+1)) // a pipe or a device has no size
+	if err == nil && len(b) > maxTokenBytes {
+		err = fmt.Errorf("%s is too long for a token", file)
+	}
 	if err != nil {
 		return connect.Hidden{}, usage("--token-file: %w", err)
 	}

@@ -166,10 +166,15 @@ func (l *deadLog) scan(seg *deadSegment) (found bool, err error) {
 
 // commit keeps the letters of an epoch, durably, unless it has been committed before. It gives
 // them their ids. After an error it can be called again.
-func (l *deadLog) commit(epoch int64, letters []DeadLetter) (err error) {
+func (l *deadLog) commit(epoch int64, letters []DeadLetter) error {
 	if len(letters) == 0 || epoch <= l.end.Commit {
 		return nil
 	}
+	return l.add(epoch, letters)
+}
+
+// add keeps letters of an epoch behind those that it has.
+func (l *deadLog) add(epoch int64, letters []DeadLetter) (err error) {
 	end := l.end
 	end.Commit, end.Counts = epoch, maps.Clone(end.Counts)
 	var text bytes.Buffer

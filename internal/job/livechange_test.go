@@ -2,7 +2,9 @@ package job
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -373,4 +375,52 @@ func TestLiveFirstPartition(t *testing.T) {
 	if calm, again := f(false), f(true); calm != again {
 		t.Errorf("rows %s, and in a calm run %s", again, calm)
 	}
+}
+
+// lateSink finds out at Commit that its target does not take a row.
+type lateSink struct {
+	connect.Sink
+	env   connect.SinkEnv
+	tries int
+}
+
+func (s *lateSink) Commit(ctx context.Context, epoch int64) error {
+	if err := s.env.Reject(connect.RowError{Name: "late", Row: fmt.Appendf(nil, `{"epoch":%d}`, epoch)}); err != nil {
+		return err
+	}
+	if s.tries++; s.tries == 1 {
+		return errors.New("no answer")
+	}
+	return s.Sink.Commit(ctx, epoch)
+}
+
+// TestLiveLateRejects: rows that are rejected as late as at Commit are dead letters too, once.
+func TestLiveLateRejects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newLiveCase(t, plainQuery)
+		c.spec.Late, c.source.marks = -1, true
+		c.spec.Outputs[0].OnError = OnErrorDeadLetter
+		c.spec.Outputs[0].Open = func(env connect.SinkEnv) (connect.Sink, error) {
+			s, err := c.target.open(env)
+			return &lateSink{Sink: s, env: env}, err
+		}
+		c.target.reject = func(row string) *connect.RowError { return &connect.RowError{Name: "early"} }
+		c.source.add("p", texts(0, 1)...)
+		l, stop := c.start(t)
+		time.Sleep(3 * time.Second)
+		mustStop(t, stop)
+		for range 2 {
+			var got []string
+			list, err := l.DeadLetters(0, 10)
+			for _, d := range list {
+				got = append(got, fmt.Sprint(d.ID, d.Name, strings.TrimSpace(d.Payload)))
+			}
+			counts, _ := l.DeadCounts()
+			if s := strings.Join(got, " "); err != nil || s != `1early{"n":0} 2late{"epoch":1}` || counts["late"] != 1 {
+				t.Errorf("%s, %v, %v", s, counts, err)
+			}
+			l, stop = c.start(t)
+			mustStop(t, stop)
+		}
+	})
 }

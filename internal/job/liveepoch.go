@@ -360,7 +360,7 @@ func (l *Live) commit(rec *epochRecord, again bool) error {
 	}
 	for _, out := range l.outputs {
 		if out.touched {
-			if err := l.callSink(out, func(ctx context.Context) error { return out.sink.Commit(ctx, rec.N) }); err != nil {
+			if err := l.commitSink(out, rec.N); err != nil {
 				return err
 			}
 			out.committed = rec.N
@@ -381,6 +381,20 @@ func (l *Live) commit(rec *epochRecord, again bool) error {
 	}
 	l.answer = nil
 	return nil
+}
+
+// commitSink commits an epoch in a sink. A transaction that was lost since Prepare is made
+// again, and may find rows that the target takes no more: their letters come behind those that
+// are kept.
+func (l *Live) commitSink(out *liveOutput, epoch int64) error {
+	kept := len(l.letters)
+	if err := l.callSink(out, func(ctx context.Context) error { return out.sink.Commit(ctx, epoch) }); err != nil {
+		return err
+	}
+	if len(l.letters) == kept {
+		return nil
+	}
+	return l.insist(l.ctx, "the dead letters", nil, func(context.Context) error { return l.dead.add(epoch, l.letters[kept:]) })
 }
 
 // acked are the last epochs of the sinks that cannot tell.

@@ -424,3 +424,37 @@ func TestLiveLateRejects(t *testing.T) {
 		}
 	})
 }
+
+// TestLiveRedriveBounds: a row that is tried again is not of a time that the output takes for
+// past, and what is tried again fits into the record of an epoch.
+func TestLiveRedriveBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newLiveCase(t, `SELECT n INTO o FROM e TIMESTAMP BY at`)
+		c.spec.Inputs[0].EventArrival = true
+		c.spec.Outputs[0].OnError = OnErrorDeadLetter
+		c.target.reject = func(row string) *connect.RowError {
+			if strings.Contains(row, "7") {
+				return &connect.RowError{Name: "x"}
+			}
+			return nil
+		}
+		c.source.add("p", event(7, 3600), event(8, 7200))
+		l, stop := c.start(t)
+		time.Sleep(2 * time.Second)
+		c.target.reject = nil
+		if err := l.Redrive(t.Context(), []Redriven{{ID: 1}}); err != nil {
+			t.Error(err)
+		}
+		if rows := strings.Join(c.target.all(), ""); rows != "{\"n\":8}\n{\"n\":7}\n" || len(c.target.late) > 0 {
+			t.Errorf("rows %s, %s", rows, c.target.late)
+		}
+		much := make([]Redriven, 3)
+		for i := range much {
+			much[i] = Redriven{1, bytes.Repeat([]byte(" "), maxFrame/3)}
+		}
+		if err := l.Redrive(t.Context(), much); err == nil || !strings.Contains(err.Error(), "try fewer at a time") {
+			t.Errorf("error %v", err)
+		}
+		mustStop(t, stop)
+	})
+}

@@ -36,6 +36,9 @@ func (l *Live) Redrive(ctx context.Context, letters []Redriven) error {
 			}
 			list = append(list, x)
 		}
+		if size := redrivenBytes(l.redriven) + redrivenBytes(list); size > maxRedriven {
+			return fmt.Errorf("%d bytes of dead letters are to be tried again at once, and the limit is %d: try fewer at a time", size, maxRedriven)
+		}
 		if len(list) == 0 {
 			answer <- nil
 			return nil
@@ -57,6 +60,18 @@ func (l *Live) Redrive(ctx context.Context, letters []Redriven) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// maxRedriven bounds the text of the dead letters that an epoch tries again: all of it is in
+// the record of the epoch.
+const maxRedriven = maxFrame - 1<<20
+
+func redrivenBytes(list []redrivenLetter) int {
+	n := 0
+	for _, r := range list {
+		n += len(r.Payload) + 64
+	}
+	return n
 }
 
 // redrivable finds where a dead letter has to go.
@@ -141,7 +156,12 @@ func (l *Live) rewrite(r *redrivenLetter, out *liveOutput) error {
 		return nil
 	}
 	c := columnsOf(&l.spec, out.index)
-	b := vec.Batch{N: 1, Time: []vec.Time{l.clock}, Cols: make([]vec.Vec, len(c.Names))}
+	// Its time is now, or later if the output has been told that no row of now will come.
+	at := l.clock
+	if w := watermarkOf(l.graph, out.index); w >= at && w < vec.MaxTime {
+		at = w + 1
+	}
+	b := vec.Batch{N: 1, Time: []vec.Time{at}, Cols: make([]vec.Vec, len(c.Names))}
 	for i, name := range c.Names {
 		x := v
 		if !c.Row {

@@ -75,9 +75,9 @@ func (c *crash) run(after func(i int)) {
 	c.checkLines()
 	c.checkSeconds()
 	c.checkMinutes()
-	c.checkRows("sqlite", filepath.Join(c.dir, "out", "rows.db"))
+	c.checkRows("sqlite", filepath.Join(c.dir, "out", "rows.db"), "rowid")
 	if dsn := os.Getenv("WEIR_TEST_POSTGRES"); dsn != "" {
-		c.checkRows("pgx", dsn)
+		c.checkRows("pgx", dsn, "ctid")
 	}
 	t.Logf("%d events, %d kills, %d requests that had to be repeated, %.1f s", *events, *kills, c.repeated.Load(), time.Since(c.began).Seconds())
 }
@@ -427,8 +427,8 @@ func (c *crash) checkMinutes() {
 	}
 }
 
-// checkRows: every event once, and in order where the table has one.
-func (c *crash) checkRows(driver, dsn string) {
+// checkRows: every event once, and in the order of each key by the place of the rows.
+func (c *crash) checkRows(driver, dsn, place string) {
 	c.t.Helper()
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
@@ -443,5 +443,10 @@ func (c *crash) checkRows(driver, dsn string) {
 	}
 	if count != *events || distinct != *events || least != 0 || most != *events-1 || wrong != 0 {
 		c.t.Errorf("%s: %d rows, %d different, %d to %d, %d wrong; want %d", driver, count, distinct, least, most, wrong, *events)
+	}
+	var back int
+	err = db.QueryRow("SELECT COUNT(*) FROM (SELECT n, LAG(n) OVER (PARTITION BY k ORDER BY " + place + ") AS before FROM rows) AS r WHERE before > n").Scan(&back)
+	if err != nil || back > 0 {
+		c.t.Errorf("%s: %d rows stand behind a later one of their key, %v", driver, back, err)
 	}
 }

@@ -42,8 +42,12 @@ func OpenLog(d FS, name string, each func(record []byte) error) (*Log, error) {
 		err = d.SyncDir(path.Dir(name))
 	}
 	if err == nil {
-		// Records that only a killed process left are made as durable as the rest.
-		err = f.Sync()
+		// Records that only a killed process left are made as durable as the rest. They are
+		// written once more: a Sync that failed may have left them in the memory of the machine
+		// alone, and the next one would not tell.
+		if err = l.tail.Doubt(0); err == nil {
+			err = l.tail.Sync()
+		}
 	}
 	if err != nil {
 		f.Close()

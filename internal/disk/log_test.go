@@ -172,3 +172,31 @@ func TestTail(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLogLostSync: a process ends whose Sync failed. The next one finds records that only the
+// memory of the machine has, and they are durable when OpenLog returns.
+func TestLogLostSync(t *testing.T) {
+	m := NewMem(1)
+	l, _ := readLog(t, m)
+	ok(t, l.Append([]byte("one")))
+	ok(t, l.Sync())
+	ok(t, l.Append([]byte("two")))
+	m.Hook(func(op Op, _ string) error {
+		if op == OpSync {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if l.Sync() == nil {
+		t.Fatal("no error")
+	}
+	m.Hook(nil)
+	if _, got := readLog(t, m); len(got) != 2 {
+		t.Fatalf("records %q", got)
+	}
+	m.Crash()
+	m.Restart()
+	if _, got := readLog(t, m); len(got) != 2 {
+		t.Errorf("records %q", got)
+	}
+}

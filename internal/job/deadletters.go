@@ -110,14 +110,14 @@ func (l *deadLog) load() error {
 	return l.settle()
 }
 
-// settle makes durable what was read: a process that was killed may have written it and not
-// synced it.
+// settle makes durable what was read, as manifest.settle does.
 func (l *deadLog) settle() error {
 	if n := len(l.segments); n > 0 {
-		if err := l.open(&l.segments[n-1]); err != nil {
+		seg := &l.segments[n-1]
+		if err := l.open(seg); err != nil {
 			return err
 		}
-		if err := l.file.Sync(); err != nil {
+		if err := rewrite(l.file, seg.size); err != nil {
 			l.close()
 			return err
 		}

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -188,5 +189,29 @@ func TestDeadLettersKilled(t *testing.T) {
 				t.Errorf("operation %d, seed %d: letters %q, and after a loss of power %q", n, seed, first, then)
 			}
 		}
+	}
+}
+
+// TestDeadLettersLostSync is TestManifestLostSync for dead letters.
+func TestDeadLettersLostSync(t *testing.T) {
+	d := disk.NewMem(1)
+	l := newDeadLog(t, d, "i")
+	mustCommit(t, l, 1, "a")
+	d.Hook(func(op disk.Op, _ string) error {
+		if op == disk.OpSync {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if err := l.commit(2, letters("b")); err == nil {
+		t.Fatal("no error")
+	}
+	d.Hook(nil)
+	l = newDeadLog(t, d, "i")
+	mustCommit(t, l, 3, "c")
+	d.Crash()
+	d.Restart()
+	if got := deadNames(t, newDeadLog(t, d, "i"), 0, 10); got != "1a 2b 3c" {
+		t.Errorf("letters %s", got)
 	}
 }

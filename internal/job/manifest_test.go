@@ -282,3 +282,36 @@ func TestManifestKilled(t *testing.T) {
 		}
 	}
 }
+
+// TestManifestLostSync: a process ends whose Sync failed, and the next one finds its record,
+// which only the memory of the machine has. Then the power goes.
+func TestManifestLostSync(t *testing.T) {
+	d := newManifestDisk(t)
+	fillManifest(t, d, 2)
+	m := manifestAt(d, "i")
+	if _, err := m.load(0); err != nil {
+		t.Fatal(err)
+	}
+	d.Hook(func(op disk.Op, _ string) error {
+		if op == disk.OpSync {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if err := m.append(testEpoch(3)); err == nil {
+		t.Fatal("no error")
+	}
+	d.Hook(nil)
+	m = manifestAt(d, "i")
+	if list, err := m.load(0); len(list) != 3 || err != nil {
+		t.Fatalf("%d epochs, %v", len(list), err)
+	}
+	if err := m.append(testEpoch(4)); err != nil {
+		t.Fatal(err)
+	}
+	d.Crash()
+	d.Restart()
+	if got, err := loadEpochs(d, 0); got != "1 2 3 4" || err != nil {
+		t.Errorf("epochs %s, %v", got, err)
+	}
+}

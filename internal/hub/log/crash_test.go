@@ -519,3 +519,46 @@ func TestTornTail(t *testing.T) {
 	stampBatch(later, 3, 0, uint32(len(whole)))
 	f(append(make([]byte, len(whole)), later...))
 }
+
+// TestSyncThatLies: an append fails in every way that a disk has, and its process ends. The
+// next one finds the record, which only the memory of the machine has, and shows it to
+// readers: it must not go any more.
+func TestSyncThatLies(t *testing.T) {
+	h := newHistory(t, 1)
+	l, err := Open(h.disk.Boot(), h.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Partition(0).Append([]Record{{Value: []byte("one")}}); err != nil {
+		t.Fatal(err)
+	}
+	h.disk.Hook(func(op disk.Op, _ string) error {
+		switch op {
+		case disk.OpSync, disk.OpTruncate, disk.OpCreate:
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if _, err := l.Partition(0).Append([]Record{{Value: []byte("two")}}); err == nil {
+		t.Fatal("no error")
+	}
+	h.disk.Hook(nil)
+	h.disk.Kill()
+	h.disk.Restart()
+	count := func() (n int64) {
+		t.Helper()
+		l, err := Open(h.disk.Boot(), h.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.Partition(0).Range().Next
+	}
+	if n := count(); n != 2 {
+		t.Fatalf("%d records", n)
+	}
+	h.disk.Crash()
+	h.disk.Restart()
+	if n := count(); n != 2 {
+		t.Errorf("%d records behind a loss of power, and 2 were shown", n)
+	}
+}

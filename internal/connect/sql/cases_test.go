@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ func (b *base) cases(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"types", b.typesCase}, {"upsert", b.upsertCase}, {"ignore", b.ignoreCase}, {"refused", b.refusedCase},
-		{"hostile", b.hostileCase}, {"records", b.recordsCase}, {"grow", b.growCase}, {"ambiguous", b.ambiguousCase},
+		{"hostile", b.hostileCase}, {"records", b.recordsCase}, {"grow", b.growCase}, {"first", b.firstCase}, {"ambiguous", b.ambiguousCase},
 		{"lost", b.lostCase}, {"shared", b.sharedCase}, {"fence", b.fenceCase}, {"schema", b.schemaCase},
 		{"spill", b.spillCase}, {"veto", b.vetoCase}, {"twice", b.twiceCase}, {"reader", b.readerCase}, {"idle", b.idleCase},
 	} {
@@ -331,6 +332,59 @@ func (b *base) growCase(t *testing.T) {
 }
 
 // ambiguousCase loses the answer to COMMIT, with the transaction there and not there.
+// firstCase makes tables of rows from anywhere: none of them may end the job, or hold it.
+func (b *base) firstCase(t *testing.T) {
+	n := 0
+	f := func(more map[string]any, refused int, count string, rows ...[]any) *probe {
+		t.Helper()
+		n++
+		b.drop("t")
+		settings := map[string]any{"table": "t", "create": true}
+		maps.Copy(settings, more)
+		p := b.start(t, output{more: settings, name: fmt.Sprint("first", n)})
+		p.epoch(1, rows...)
+		if got := p.refusals(); len(got) != refused {
+			t.Errorf("refused %q", got)
+		}
+		p.epoch(2, []any{rec("k", "last")})
+		b.check(t, "SELECT COUNT(*) FROM t", count)
+		b.check(t, "SELECT k FROM t WHERE k = 'last'", "last")
+		return p
+	}
+	key := map[string]any{"mode": "upsert", "key": []string{"k"}}
+	// No field that can be a column, no row that is one, no key.
+	f(nil, 3, "1", []any{rec("", 1)}, []any{rec("?", 1)}, []any{"no record"})
+	f(nil, 1, "1", []any{rec()})
+	f(key, 2, "1", []any{rec("a", 1)}, []any{rec("b", 1)})
+	f(key, 1, "2", []any{rec("a", 1)}, []any{rec("k", "x")})
+	// Names that a database has itself, and names that are one for it. Rows of names that get no
+	// column are refused, the others not.
+	rows := [][]any{{rec("k", "x")}}
+	for _, name := range []string{"ctid", "xmin", "tableoid", "rowid", "oid", "_rowid_", "weir_epoch", "select", "$1", "a b"} {
+		rows = append(rows, []any{rec("k", name, name, 1)})
+	}
+	own := 0
+	if b.dialect == postgresDialect {
+		own = 3
+	}
+	f(nil, own, fmt.Sprint(len(rows)+1-own), rows...)
+	rows = [][]any{{rec("k", "x")}}
+	for _, name := range []string{"i", "I", "İ", "ı", "é", "e\u0301", "ｅ", "ß", "ss", "K", "K"} {
+		rows = append(rows, []any{rec("k", "y", name, 1)})
+	}
+	b.drop("t")
+	p := b.start(t, output{more: map[string]any{"table": "t", "create": true}, name: "names"})
+	taken := 0
+	for epoch := range int64(3) {
+		p.epoch(epoch+1, rows...)
+		taken += len(rows) - len(p.refusals())
+		b.check(t, "SELECT COUNT(*) FROM t", fmt.Sprint(taken))
+	}
+	if log := p.log.String(); strings.Count(log, "gets no column") > len(rows) {
+		t.Errorf("it tries again and again: %s", log)
+	}
+}
+
 func (b *base) ambiguousCase(t *testing.T) {
 	b.exec(t, b.sql(`CREATE TABLE t (n <bigint>)`))
 	f := &faults{}

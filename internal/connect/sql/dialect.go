@@ -37,6 +37,8 @@ type dialect struct {
 	maxRows int
 	// maxName is the longest name of a column, in bytes.
 	maxName int
+	// reserved are names that no column of a table can have.
+	reserved []string
 
 	// describe reads the catalogue: the table that a name means, nil if there is none.
 	describe func(ctx context.Context, q querier, n name) (*table, error)

@@ -314,7 +314,7 @@ func mysqlNumber(number uint16, text string) fault {
 		return fault{kind: permanent, hint: hintLogin}
 	case 1049, 1046:
 		return fault{kind: permanent, hint: hintDatabase}
-	case 1064, 1149, 1235, 1071, 1074, 1113, 1166, 1059, 1103:
+	case 1064, 1149, 1235, 1071, 1074, 1110, 1113, 1166, 1059, 1103:
 		return fault{kind: permanent}
 	}
 	// 1205 and 1213 locks, 1040 and 1203 too many connections, 1053 and 1927 shutdown and

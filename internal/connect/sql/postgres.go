@@ -42,6 +42,7 @@ key: [TeamId, Time]
 	begin:     "BEGIN ISOLATION LEVEL READ COMMITTED", savepoint: "SAVEPOINT weir", release: "RELEASE SAVEPOINT weir", back: "ROLLBACK TO SAVEPOINT weir",
 	quote: quoteWith(`"`),
 	place: func(i int) string { return fmt.Sprintf("$%d", i) }, maxParams: math.MaxInt, maxRows: math.MaxInt, maxName: 63,
+	reserved: []string{"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"},
 	describe: describePostgres,
 	created: func(kinds vec.Kinds, _ bool) string {
 		switch kinds.NotNull() {

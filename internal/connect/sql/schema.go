@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"unicode"
 
 	"weir/internal/vec"
 )
@@ -101,8 +103,9 @@ func (s *Sink) bind(t *table) error {
 func (s *Sink) ready(ctx context.Context) error {
 	bound := func() bool { return s.table != nil && (s.named != nil || s.env.Columns.Row) }
 	// Others may make the same table at the same time, with other columns.
+	s.none = nil
 	for range 3 {
-		if bound() {
+		if bound() || s.none != nil {
 			return nil
 		}
 		if err := s.lookAgain(ctx); err != nil || bound() {
@@ -117,7 +120,7 @@ func (s *Sink) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	if bound() {
+	if bound() || s.none != nil {
 		return nil
 	}
 	return s.stop("table %s does not get the columns that the query needs: it takes some names for the same that are not", s.settings.table)
@@ -139,10 +142,38 @@ func (s *Sink) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.env.Columns.Row {
+		if cols, s.none = s.first(cols); s.none != nil {
+			return nil
+		}
+	}
 	if len(cols) == 0 {
-		return s.stop("table %s cannot be made: no field of the rows can be the name of a column", s.settings.table)
+		return s.stop("table %s cannot be made: the query has no column", s.settings.table)
 	}
 	return s.change(ctx, s.createText(cols))
+}
+
+// first are the columns that a table is made with whose names come from rows: those that no
+// database takes for another one, as some do with letters that differ in their accents. The
+// others are added one by one, and one that is not taken does no harm. Rows of which no table
+// can be made are refused: what they hold must not end the job.
+func (s *Sink) first(cols []newColumn) ([]newColumn, *refusal) {
+	if len(cols) == 0 {
+		return nil, &refusal{errColumn, "", "no field of the row can be the name of a column"}
+	}
+	for _, k := range s.settings.key {
+		if !slices.ContainsFunc(cols, func(c newColumn) bool { return strings.EqualFold(c.name, s.inside(k)) }) {
+			return nil, &refusal{errRequired, k, "the row has no value for a column of the key"}
+		}
+	}
+	safe := slices.DeleteFunc(slices.Clone(cols), func(c newColumn) bool {
+		return strings.ContainsFunc(c.name, func(r rune) bool { return r > unicode.MaxASCII }) &&
+			!slices.ContainsFunc(s.settings.key, func(k string) bool { return strings.EqualFold(c.name, s.inside(k)) })
+	})
+	if len(safe) == 0 {
+		safe = cols[:1]
+	}
+	return safe, nil
 }
 
 // createText is the statement that makes the table.
@@ -173,11 +204,20 @@ func (s *Sink) grow(ctx context.Context) error {
 		add = " ADD "
 	}
 	for _, c := range cols {
-		if err := s.change(ctx, "ALTER TABLE "+s.table.quoted+add+s.dialect.columnDef(c)); err != nil {
+		err := s.change(ctx, "ALTER TABLE "+s.table.quoted+add+s.dialect.columnDef(c))
+		refused := err != nil && s.env.Columns.Row && s.dialect.fault(err).kind == permanent
+		switch {
+		case err != nil && !refused:
 			return err
-		}
-		if s.table == nil {
+		case s.table == nil:
 			return fmt.Errorf("table %s is gone", s.settings.table)
+		}
+		if _, missing := s.table.find(c.name); missing != nil && s.env.Columns.Row {
+			s.log.Warn("a field of the rows gets no column", "field", shorten(c.name), "error", s.clean.wrap(err))
+			if len(s.unfit) >= maxMappings || s.unfit == nil {
+				s.unfit = map[string]bool{}
+			}
+			s.unfit[strings.ToLower(c.name)] = true
 		}
 	}
 	return nil
@@ -213,7 +253,7 @@ func (s *Sink) ddl(ctx context.Context, text string) error {
 
 // growable reports whether a field of a row may become a column of the table.
 func (s *Sink) growable(name string) bool {
-	return !s.grown && s.dialect.plain(s.inside(name)) && len(s.table.columns) < maxColumns
+	return !s.grown && s.dialect.plain(s.inside(name)) && !s.unfit[strings.ToLower(s.inside(name))] && len(s.table.columns) < maxColumns
 }
 
 // wanted are the columns that rows need and a table (nil: a new one) lacks, with the kinds of
@@ -235,7 +275,7 @@ func (s *Sink) wanted(t *table) ([]newColumn, error) {
 		id := strings.ToLower(name)
 		i, ok := place[id]
 		if !ok {
-			if !s.dialect.plain(name) || have+len(cols) >= maxColumns {
+			if !s.dialect.plain(name) || s.unfit[id] || have+len(cols) >= maxColumns {
 				return
 			}
 			i = len(cols)

@@ -39,8 +39,10 @@ type Sink struct {
 
 	table     *table
 	described time.Time
-	unknown   bool // rows have had fields that the table lacks
-	grown     bool // the table gets no more columns in this epoch
+	unknown   bool            // rows have had fields that the table lacks
+	grown     bool            // the table gets no more columns in this epoch
+	none      *refusal        // of all rows: no table can be made of them
+	unfit     map[string]bool // names of fields, in lower case, that the database made no columns of
 	named     *mapping
 	mappings  map[string]*mapping
 	shapes    map[string]*shape

@@ -200,7 +200,7 @@ const maxColumns = 250
 
 // plain reports whether a name may become the name of a column that we make.
 func (d *dialect) plain(name string) bool {
-	if name == "" || len(name) > d.maxName || strings.TrimSpace(name) != name {
+	if name == "" || len(name) > d.maxName || strings.TrimSpace(name) != name || slices.Contains(d.reserved, name) {
 		return false
 	}
 	for _, r := range name {

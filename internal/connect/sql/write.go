@@ -114,7 +114,7 @@ func (s *Sink) attempt(ctx context.Context, epoch int64) error {
 	}
 	s.gen = s.link.gen
 	s.skipped = 0
-	if s.table.strict != "" {
+	if s.table != nil && s.table.strict != "" {
 		if _, err := s.exec(ctx, s.table.strict); err != nil {
 			return err
 		}
@@ -173,6 +173,10 @@ func (s *Sink) writeAll(ctx context.Context) error {
 			return said{err}
 		}
 		if s.bad[r.at] != nil {
+			continue
+		}
+		if s.table == nil {
+			s.refuse(r, *s.none)
 			continue
 		}
 		if refused, err := s.shapeOf(r); err != nil {

@@ -333,13 +333,13 @@ func (t *tapper) again(ctx context.Context) (done bool, err error) {
 		case j.State == job.Completed:
 			t.tell(t.Job+" has read all its inputs to their end", true)
 			return true, nil
-		case j.State != job.Stopping:
+		case j.State != job.Stopping && j.State != job.Starting:
 			say = fmt.Sprintf("%s is %s; waiting until it runs again", t.Job, j.State)
 			if r := reasonOf(j); r != "" {
 				say += " (" + r + ")"
 			}
 		}
-		if say != "" && said == "" {
+		if say != "" && say != said {
 			said = say
 			t.tell(say, true)
 		}

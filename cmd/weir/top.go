@@ -63,7 +63,7 @@ func (c *topCmd) Run(ctx context.Context, con *console) error {
 type topFrame struct {
 	at     time.Time
 	server string
-	jobs   []topJob
+	jobs   []topJob // nil: not known yet
 	// Of one job:
 	job   *topJob
 	parts []topPart
@@ -121,6 +121,7 @@ func (w *topWatch) frame(ctx context.Context, name string) (topFrame, error) {
 		if err := w.api.do(ctx, "GET", apiPath("jobs"), nil, &list); err != nil {
 			return f, err
 		}
+		f.jobs = []topJob{}
 		for i, j := range list.Jobs {
 			t := topJob{JobView: j}
 			if i < maxTopJobs && (j.State == job.Running || j.State == job.Degraded) {

@@ -63,8 +63,7 @@ type (
 func runTop(ctx context.Context, con *console, w *topWatch, job string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	m := &topScreen{ctx: ctx, watch: w, job: job, only: job != "", rows: make(chan tappedRow, 64)}
-	m.view = topView{width: con.width, height: 24}
+	m := newTopScreen(ctx, w, job, con.width)
 	if con.outColor {
 		m.view.paint = topStyles()
 	}
@@ -73,6 +72,10 @@ func runTop(ctx context.Context, con *console, w *topWatch, job string) error {
 		err = nil // Ctrl-C and a signal end it
 	}
 	return err
+}
+
+func newTopScreen(ctx context.Context, w *topWatch, job string, width int) *topScreen {
+	return &topScreen{ctx: ctx, watch: w, job: job, only: job != "", rows: make(chan tappedRow, 64), view: topView{width: width, height: 24}}
 }
 
 // topStyles paints with the colours that every terminal has.

@@ -112,6 +112,10 @@ func (v *topView) keys() string {
 }
 
 func (v *topView) listHead() []string {
+	server := strings.TrimPrefix(v.frame.server, "http://")
+	if v.frame.jobs == nil {
+		return []string{v.styled(styleTitle, fitCell("weir top   "+server, v.width))}
+	}
 	running, in, out := 0, 0.0, 0.0
 	for _, j := range v.frame.jobs {
 		if j.State == job.Running {
@@ -119,15 +123,18 @@ func (v *topView) listHead() []string {
 		}
 		in, out = in+j.in, out+j.out
 	}
-	line := fmt.Sprintf("weir top   %s   %d of %s running   in %s/s  out %s/s", strings.TrimPrefix(v.frame.server, "http://"), running,
+	line := fmt.Sprintf("weir top   %s   %d of %s running   in %s/s  out %s/s", server, running,
 		plural(int64(len(v.frame.jobs)), "job"), short(in), short(out))
 	return []string{v.styled(styleTitle, fitCell(line, v.width))}
 }
 
 // listBody is the table of jobs, and below it what is wrong with the selected one.
 func (v *topView) listBody() (body, foot []string) {
+	if v.frame.jobs == nil {
+		return []string{"asking ..."}, nil
+	}
 	if len(v.frame.jobs) == 0 {
-		return []string{"there are no jobs; \"weir job deploy PATH --start now\" makes one"}, nil
+		return v.wrapped(styleTitle, "there are no jobs; \"weir job deploy PATH --start now\" makes one", 4), nil
 	}
 	cols := []column{{"JOB", 0, true, 0}, {"STATE", 9, true, 0}, {"FOR", 6, false, 3}, {"IN/s", 6, false, 0}, {"OUT/s", 6, false, 0},
 		{"ROWS", 8, false, 2}, {"DEAD", 6, false, 1}, {"DELAY", 7, false, 1}, {"VERSION", 7, false, 4}}
@@ -216,7 +223,7 @@ func bytesText(n int64) string {
 // jobBody is the table of inputs, steps and outputs, and below it what the selected one is.
 func (v *topView) jobBody() (body, foot []string) {
 	if len(v.frame.parts) == 0 {
-		return []string{"nothing is known of its steps: the job has not run since the service was started"}, nil
+		return v.wrapped(styleTitle, "nothing is known of its steps: the job has not run since the service was started", 4), nil
 	}
 	cols := []column{{"STEP", 0, true, 0}, {"IN/s", 6, false, 0}, {"OUT/s", 6, false, 0}, {"DROP/s", 6, false, 1}, {"BUSY", 4, false, 1}, {"HELD", 6, false, 0},
 		{"WATERMARK", 18, true, 0}, {"HELD BY", 12, true, 2}}

@@ -36,7 +36,7 @@ type cli struct {
 	Bench    benchCmd    `cmd:"" group:"measure" help:"Measure the standard queries on this machine."`
 	Serve    serveCmd    `cmd:"" group:"operate" help:"Run jobs, and answer over HTTP."`
 	Job      jobCmd      `cmd:"" group:"operate" help:"List, deploy, start, stop and look at the jobs of a service."`
-	Tap      tapCmd      `cmd:"" group:"operate" help:"Look at rows of a running job: of an input, a step, an output, or its dead letters."`
+	Tap      tapCmd      `cmd:"" group:"operate" help:"Rows of a running job as they pass."`
 	Top      topCmd      `cmd:"" group:"operate" help:"Watch the jobs of a service."`
 	Why      whyCmd      `cmd:"" group:"operate" help:"Where did the rows of an output go?"`
 	Schema   schemaCmd   `cmd:"" group:"inform" help:"Print the JSON Schema of job files, or the list of connectors."`

@@ -594,7 +594,7 @@ func (x *tracer) atTheEnd() (string, string, *WhyClose) {
 		return "rows are on their way: nothing is committed yet", "look again in a second", nil
 	case x.biggest >= 0 && x.stages[x.biggest].Count > 0:
 		s := x.stages[x.biggest]
-		return fmt.Sprintf("nothing is broken; most is lost where %s are %s", rowsText(s.Count), s.Name), "", nil
+		return fmt.Sprintf("nothing is broken; the greatest loss is %s %s", grouped(s.Count), s.Name), "", nil
 	}
 	return "nothing is missing", "", nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"weir/internal/job"
 	"weir/internal/service"
+	"weir/internal/service/servicetest"
 )
 
 // silence is a job without output, and what is to be said of it.
@@ -226,4 +227,47 @@ func (c *silence) wrong(w service.Why) string {
 		return fmt.Sprintf("the biggest loss is %d %s, not %d %s", s.Count, s.Name, c.lost, c.stage)
 	}
 	return ""
+}
+
+// TestWhyAfterwards: a job that has failed or was stopped tells what it did.
+func TestWhyAfterwards(t *testing.T) {
+	h := open(t, t.TempDir())
+	feed := servicetest.FeedOf("afterwards")
+	h.deploy("afterwards", servicetest.Job("afterwards", "SELECT CAST(n AS bigint) AS n INTO rows FROM events WHERE n <> 'none'"), job.StartBeginning)
+	feed.Add(`{"n":"none"}`)
+	h.until("afterwards", func(v service.JobView) bool { return v.Events == 1 })
+	f := func(state job.State, cause, fix string) {
+		t.Helper()
+		w, err := h.Why("afterwards", "")
+		if err != nil || w.State != state || !strings.Contains(w.Cause, cause) || !strings.Contains(w.Fix, fix) {
+			t.Errorf("%+v, %v", w, err)
+		}
+		if !strings.Contains(w.Text, "received from events") {
+			t.Errorf("the text is %s", w.Text)
+		}
+	}
+	f(job.Running, "holds for none of 1 row", "weir tap afterwards events")
+	if _, err := h.Stop(h.ctx, "afterwards"); err != nil {
+		t.Fatal(err)
+	}
+	f(job.Stopped, "holds for none of 1 row", "")
+	if _, err := h.Start(h.ctx, "afterwards", service.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	feed.Add(`{"n":"some"}`)
+	h.until("afterwards", func(v service.JobView) bool { return v.State == job.Failed })
+	f(job.Failed, "the job has failed: cannot cast value 'some'", `"weir job start afterwards"`)
+	if err := h.Delete(h.ctx, "afterwards"); err != nil {
+		t.Fatal(err)
+	}
+	h.deploy("never", servicetest.Job("never", passes), job.StartBeginning)
+	if _, err := h.Stop(h.ctx, "never"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Why("nevr", ""); !errors.Is(err, service.ErrNoJob) {
+		t.Errorf("of no job: %v", err)
+	}
+	if _, err := h.Why("never", "row"); !errors.Is(err, service.ErrNoPart) || !strings.HasPrefix(err.Error(), `the job "never" has no output "row"`) {
+		t.Errorf("of no output: %v", err)
+	}
 }

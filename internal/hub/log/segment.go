@@ -36,7 +36,6 @@ type segment struct {
 	end              int64 // offset behind its last batch that counts
 	nextSeq          int64 // behind its last record
 	last             int64 // time of its last record, or before
-	sure             int64 // up to where all was durable when the last batch was written, as scan has found
 	index            []mark
 	indexed          bool // index is complete up to end
 }
@@ -233,12 +232,7 @@ func recoverTail(fs disk.FS, s *segment) (f disk.File, torn int64, err error) {
 			_, err = f.Seek(0, io.SeekEnd)
 		}
 	}
-	// Readers are shown what lies here: it must not go any more, whoever wrote it last. What
-	// was not known to be durable then is written once more: an fsync that failed may have left
-	// it in memory alone, and the next one would not tell.
-	if err == nil {
-		err = rewrite(f, s.at(max(s.sure, s.base)), s.at(s.end))
-	}
+	// Readers are shown what lies here: it must not go any more, whoever wrote it last.
 	if err == nil {
 		err = f.Sync()
 	}
@@ -246,25 +240,6 @@ func recoverTail(fs disk.FS, s *segment) (f disk.File, torn int64, err error) {
 		return fail(errors.Join(err, f.Close()))
 	}
 	return f, torn, nil
-}
-
-// rewrite writes a part of a file in its place again.
-func rewrite(f disk.File, from, to int64) error {
-	b := make([]byte, min(to-from, scanWindow))
-	if _, err := f.Seek(from, io.SeekStart); err != nil {
-		return err
-	}
-	for from < to {
-		b = b[:min(to-from, int64(len(b)))]
-		if n, err := f.ReadAt(b, from); n < len(b) {
-			return errors.Join(err, io.ErrUnexpectedEOF)
-		}
-		if _, err := f.Write(b); err != nil {
-			return err
-		}
-		from += int64(len(b))
-	}
-	return nil
 }
 
 // scanWindow is how much of a segment is read at once.
@@ -286,7 +261,6 @@ func (s *segment) scan(fs disk.FS, f disk.File, size int64) error {
 		}
 		h, problem := checkBatch(b, s.nextSeq)
 		if problem == "" {
-			s.sure = s.end - h.back
 			s.add(h)
 			continue
 		}

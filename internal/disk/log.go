@@ -34,6 +34,15 @@ func OpenLog(d FS, name string, each func(record []byte) error) (*Log, error) {
 		return nil, err
 	}
 	good, err := readRecords(f, each)
+	if err == nil && good > 0 {
+		// Records that only a killed process left are made as durable as the rest.
+		if err = errors.Join(f.Close(), Renew(d, name, good)); err == nil {
+			f, err = d.Edit(name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Path(name), err)
+		}
+	}
 	l := &Log{d: d, name: name}
 	if err == nil {
 		l.tail, err = NewTail(f, good)
@@ -41,19 +50,54 @@ func OpenLog(d FS, name string, each func(record []byte) error) (*Log, error) {
 	if err == nil && fresh {
 		err = d.SyncDir(path.Dir(name))
 	}
-	if err == nil {
-		// Records that only a killed process left are made as durable as the rest. They are
-		// written once more: a Sync that failed may have left them in the memory of the machine
-		// alone, and the next one would not tell.
-		if err = l.tail.Doubt(0); err == nil {
-			err = l.tail.Sync()
-		}
-	}
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", d.Path(name), err)
 	}
 	return l, nil
+}
+
+// renewName is the file that Renew writes, in the directory of the file that it is for.
+const renewName = "renewed.new"
+
+// Renew makes the first bytes of a file durable, for one who finds it: whoever wrote it may
+// not have synced it. Its end may even lie in the memory of the machine alone, after a Sync
+// that failed, and the next one would not tell. So the file is replaced by a copy, without
+// what is behind these bytes. On a full disk it is only synced.
+func Renew(d FS, name string, size int64) error {
+	from, err := d.Edit(name)
+	if err != nil {
+		return err
+	}
+	copied := path.Join(path.Dir(name), renewName)
+	err = copyFile(d, copied, from, size)
+	if err != nil {
+		rest := d.Remove(copied)
+		if errors.Is(err, ErrFull) && (rest == nil || errors.Is(rest, fs.ErrNotExist)) {
+			return errors.Join(from.Sync(), from.Close())
+		}
+		return errors.Join(err, from.Close())
+	}
+	if err := errors.Join(from.Close(), d.Rename(copied, name)); err != nil {
+		return err
+	}
+	return d.SyncDir(path.Dir(name))
+}
+
+// copyFile writes the first bytes of a file into another one, durably but for its name.
+func copyFile(d FS, name string, from File, size int64) error {
+	to, err := d.Create(name)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(to, io.NewSectionReader(from, 0, size))
+	if err == nil && n < size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	return errors.Join(err, to.Close())
 }
 
 // readRecords gives the good records and the length of them all.

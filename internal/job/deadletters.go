@@ -110,15 +110,10 @@ func (l *deadLog) load() error {
 	return l.settle()
 }
 
-// settle makes durable what was read, as manifest.settle does.
+// settle makes durable what was read.
 func (l *deadLog) settle() error {
 	if n := len(l.segments); n > 0 {
-		seg := &l.segments[n-1]
-		if err := l.open(seg); err != nil {
-			return err
-		}
-		if err := rewrite(l.file, seg.size); err != nil {
-			l.close()
+		if err := disk.Renew(l.fs, l.segments[n-1].name(), l.segments[n-1].size); err != nil {
 			return err
 		}
 	}

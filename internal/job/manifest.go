@@ -205,33 +205,15 @@ func (m *manifest) load(n int64) ([]*epochRecord, error) {
 	return all, m.settle()
 }
 
-// settle makes durable what was read, as from now on others rely on it: a process that was
-// killed may have written it and not synced it. It is written once more, since a process whose
-// Sync failed may have left what only the memory of the machine has.
+// settle makes durable what was read, as from now on others rely on it.
 func (m *manifest) settle() error {
 	if n := len(m.segments); n > 0 && !m.rotated {
 		seg := &m.segments[n-1]
-		if err := m.open(seg); err != nil {
-			return err
-		}
-		if err := rewrite(m.file, seg.size); err != nil {
-			m.close()
+		if err := disk.Renew(m.fs, seg.name(), seg.size); err != nil {
 			return err
 		}
 	}
 	return m.fs.SyncDir(manifestDir)
-}
-
-// rewrite writes the first bytes of a file anew and syncs them.
-func rewrite(f disk.File, size int64) error {
-	t, err := disk.NewTail(f, size)
-	if err != nil {
-		return err
-	}
-	if err := t.Doubt(0); err != nil {
-		return err
-	}
-	return t.Sync()
 }
 
 // own are the first epochs of the segments of this instance. The last one may lack even its

@@ -283,10 +283,12 @@ func (c *crash) post(client *http.Client, from int, body []byte) bool {
 // finish waits for the last row, then stops the program as an operator does.
 func (c *crash) finish() {
 	c.t.Helper()
+	ends, _ := windows(10_000)
 	for end := time.Now().Add(*patience); ; pause(5 * time.Millisecond) {
 		c.alive()
 		info, err := os.Stat(filepath.Join(c.dir, "out", "lines.jsonl"))
-		if err == nil && info.Size() >= c.whole && strings.Contains(c.log(), "the job runs") {
+		_, closed := os.Stat(c.minute(ends[len(ends)-1]))
+		if err == nil && info.Size() >= c.whole && closed == nil && strings.Contains(c.log(), "the job runs") {
 			break // what the last life has left was looked through
 		}
 		if time.Now().After(end) {
@@ -400,13 +402,18 @@ func (c *crash) take(want map[[2]int]window, line string) {
 	delete(want, at)
 }
 
+// minute is the file of the window that ends some milliseconds after the start.
+func (c *crash) minute(end int) string {
+	return filepath.Join(c.dir, "out", "minutes", start.Add(time.Duration(end)*time.Millisecond).Format("20060102-150405")+".jsonl")
+}
+
 // checkMinutes: a file per window, finished, with a row per key.
 func (c *crash) checkMinutes() {
 	c.t.Helper()
 	ends, of := windows(10_000)
 	for _, end := range ends {
-		name := start.Add(time.Duration(end)*time.Millisecond).Format("20060102-150405") + ".jsonl"
-		got, err := os.ReadFile(filepath.Join(c.dir, "out", "minutes", name))
+		name := c.minute(end)
+		got, err := os.ReadFile(name)
 		if err != nil {
 			c.t.Error(err)
 			continue

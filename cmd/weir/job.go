@@ -156,7 +156,7 @@ func showJob(con *console, j service.JobView, st service.StatsView) {
 		fmt.Fprintf(con.out, "%-12s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	line("job", "%s  version %d  %s", con.paint(con.outColor, bold, j.Name), j.Version, j.Kind)
-	line("state", "%s since %s; %s is wanted", j.State, ago(j.Since), j.Desired)
+	line("state", "%s, %s; %s is wanted", j.State, ago(j.Since), j.Desired)
 	if r := reasonOf(j); r != "" {
 		line("reason", "%s", r)
 	}
@@ -176,8 +176,8 @@ func showJob(con *console, j service.JobView, st service.StatsView) {
 			line("", "%s", out.LastError)
 		}
 	}
-	for name, n := range st.DeadLetters {
-		line("dead letters", "%s %s", grouped(n), name)
+	for _, name := range slices.Sorted(maps.Keys(st.DeadLetters)) {
+		line("dead letters", "%s %s", grouped(st.DeadLetters[name]), name)
 	}
 }
 
@@ -441,7 +441,7 @@ type jobDeadlettersCmd struct {
 	After   int64  `placeholder:"ID" help:"Those with larger ids."`
 	Limit   int    `default:"100" placeholder:"N" help:"How many. Default ${default}."`
 	Count   bool   `help:"Only how many there have been, by error."`
-	Redrive bool   `help:"Try them again: those of --name, or all."`
+	Redrive bool   `help:"Try again those of --name, or all, that were not tried yet, a thousand at once."`
 }
 
 // Run shows dead letters, or tries them again.
@@ -452,7 +452,7 @@ func (c *jobDeadlettersCmd) Run(ctx context.Context, con *console) error {
 	}
 	if c.Redrive {
 		var v struct {
-			Redriven int `json:"redriven"`
+			Redriven, Refused int64
 		}
 		body := map[string]any{"all": true}
 		if c.Name != "" {
@@ -461,7 +461,10 @@ func (c *jobDeadlettersCmd) Run(ctx context.Context, con *console) error {
 		if err := api.do(ctx, "POST", apiPath("jobs", c.Job, "deadletters")+":redrive", body, &v); err != nil {
 			return err
 		}
-		fmt.Fprintf(con.err, "%s tried again; what failed again is a new one\n", plural(int64(v.Redriven), "dead letter"))
+		fmt.Fprintf(con.err, "%s tried again; what failed again is a new one\n", plural(v.Redriven, "dead letter"))
+		if v.Refused > 0 {
+			fmt.Fprintf(con.err, "%s cannot be tried: cut, of an input or output that is gone, or a step has failed on it\n", plural(v.Refused, "dead letter"))
+		}
 		return nil
 	}
 	q := url.Values{"after": {strconv.FormatInt(c.After, 10)}, "limit": {strconv.Itoa(c.Limit)}}

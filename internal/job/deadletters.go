@@ -42,6 +42,7 @@ type deadCommit struct {
 	Sum      uint32           `json:"sum"`  // CRC-32C of the lines since the commit before, and of this one with the sum 0
 	Counts   map[string]int64 `json:"counts"`
 	Unkept   int64            `json:"unkept,omitempty"`
+	Redriven []int64          `json:"redriven,omitempty"` // ids of letters that the epoch has tried again
 }
 
 // sum is the checksum of the line behind lines with the checksum lines.
@@ -68,7 +69,8 @@ type deadLog struct {
 
 	mu       sync.Mutex
 	segments []deadSegment
-	end      deadCommit // the last commit
+	end      deadCommit     // the last commit
+	redriven map[int64]bool // letters that were tried again; nil until somebody asks
 }
 
 type deadSegment struct{ first, size int64 }
@@ -159,19 +161,20 @@ func (l *deadLog) scan(seg *deadSegment) (found bool, err error) {
 	return found, nil
 }
 
-// commit keeps the letters of an epoch, durably, unless it has been committed before. It gives
-// them their ids. After an error it can be called again.
-func (l *deadLog) commit(epoch int64, letters []DeadLetter) error {
-	if len(letters) == 0 || epoch <= l.end.Commit {
+// commit keeps the letters of an epoch, and the ids of those that it has tried again, durably,
+// unless it has been committed before. It gives the letters their ids. After an error it can
+// be called again.
+func (l *deadLog) commit(epoch int64, letters []DeadLetter, redriven []int64) error {
+	if len(letters)+len(redriven) == 0 || epoch <= l.end.Commit {
 		return nil
 	}
-	return l.add(epoch, letters)
+	return l.add(epoch, letters, redriven)
 }
 
 // add keeps letters of an epoch behind those that it has.
-func (l *deadLog) add(epoch int64, letters []DeadLetter) (err error) {
+func (l *deadLog) add(epoch int64, letters []DeadLetter, redriven []int64) (err error) {
 	end := l.end
-	end.Commit, end.Counts = epoch, maps.Clone(end.Counts)
+	end.Commit, end.Counts, end.Redriven = epoch, maps.Clone(end.Counts), redriven
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
@@ -216,6 +219,9 @@ func (l *deadLog) add(epoch int64, letters []DeadLetter) (err error) {
 	l.mu.Lock()
 	seg.size += int64(text.Len())
 	l.end = end
+	if l.redriven != nil {
+		l.markRedriven(end)
+	}
 	l.mu.Unlock()
 	return l.forget()
 }
@@ -289,11 +295,46 @@ func (l *deadLog) counts() (byName map[string]int64, forgotten int64) {
 	return maps.Clone(l.end.Counts), forgotten
 }
 
+// markRedriven remembers which letters an epoch has tried again; l.mu is held.
+func (l *deadLog) markRedriven(c deadCommit) {
+	for _, id := range c.Redriven {
+		l.redriven[id] = true
+	}
+}
+
+// findRedriven reads which letters were tried again, unless that is known; l.mu is held. The
+// mark of a letter never stands in a segment before that of the letter, so what is forgotten
+// leaves no letter without its mark.
+func (l *deadLog) findRedriven() error {
+	if l.redriven != nil {
+		return nil
+	}
+	l.redriven = map[int64]bool{}
+	for _, seg := range l.segments {
+		err := l.lines(seg, func(line []byte) bool {
+			var c deadCommit
+			if bytes.HasPrefix(line, deadCommitStart) && json.Unmarshal(line, &c) == nil {
+				l.markRedriven(c)
+			}
+			return true
+		})
+		if err != nil && !isNotExist(err) {
+			l.redriven = nil
+			return err
+		}
+	}
+	return nil
+}
+
 // read gives up to n letters with larger ids than after.
 func (l *deadLog) read(after int64, n int) ([]DeadLetter, error) {
 	l.mu.Lock()
 	segments := append([]deadSegment(nil), l.segments...)
+	err := l.findRedriven()
 	l.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	var out []DeadLetter
 	for i, seg := range segments {
 		if i+1 < len(segments) && segments[i+1].first <= after+1 {
@@ -311,27 +352,38 @@ func (l *deadLog) read(after int64, n int) ([]DeadLetter, error) {
 }
 
 func (l *deadLog) readSegment(out []DeadLetter, seg deadSegment, after int64, n int) ([]DeadLetter, error) {
-	f, err := l.fs.Open(seg.name())
-	if err != nil {
-		return out, err
+	err := l.lines(seg, func(line []byte) bool {
+		var d DeadLetter
+		if !bytes.HasPrefix(line, deadCommitStart) && json.Unmarshal(line, &d) == nil && d.ID > after {
+			out = append(out, d)
+		}
+		return len(out) < n
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range out {
+		out[i].Redriven = l.redriven[out[i].ID]
 	}
-	defer f.Close()
-	r := bufio.NewReaderSize(io.LimitReader(f, seg.size), 256<<10)
-	for len(out) < n {
+	return out, err
+}
+
+// lines reads the lines of a segment that are committed, until f gives false.
+func (l *deadLog) lines(seg deadSegment, f func(line []byte) bool) error {
+	file, err := l.fs.Open(seg.name())
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r := bufio.NewReaderSize(io.LimitReader(file, seg.size), 256<<10)
+	for {
 		line, err := r.ReadBytes('\n')
 		if err == io.EOF {
-			return out, nil
+			return nil
 		}
-		if err != nil {
-			return out, err
+		if err != nil || !f(line) {
+			return err
 		}
-		var d DeadLetter
-		if bytes.HasPrefix(line, deadCommitStart) || json.Unmarshal(line, &d) != nil || d.ID <= after {
-			continue
-		}
-		out = append(out, d)
 	}
-	return out, nil
 }
 
 // payloadOf is the text of an event or row as a dead letter has it.

@@ -32,7 +32,7 @@ func letters(names ...string) []DeadLetter {
 
 func mustCommit(t testing.TB, l *deadLog, epoch int64, names ...string) {
 	t.Helper()
-	if err := l.commit(epoch, letters(names...)); err != nil {
+	if err := l.commit(epoch, letters(names...), nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -117,7 +117,7 @@ func TestDeadLettersPower(t *testing.T) {
 			d.CrashAt(n)
 			last := int64(0)
 			for e := int64(1); e <= 6; e++ {
-				if l.commit(e, letters(fmt.Sprint("n", e))) != nil {
+				if l.commit(e, letters(fmt.Sprint("n", e)), nil) != nil {
 					break
 				}
 				last = e
@@ -140,7 +140,7 @@ func TestDeadLettersLimit(t *testing.T) {
 	l := newDeadLog(t, d, "i")
 	l.limit = 32 << 10
 	for e := int64(1); e <= 200; e++ {
-		if err := l.commit(e, []DeadLetter{{Name: "x", Payload: strings.Repeat("y", 500)}}); err != nil {
+		if err := l.commit(e, []DeadLetter{{Name: "x", Payload: strings.Repeat("y", 500)}}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -180,7 +180,7 @@ func TestDeadLettersKilled(t *testing.T) {
 			d := disk.NewMem(seed)
 			l := newDeadLog(t, d, "i")
 			d.KillAt(n)
-			for e := int64(1); e <= 3 && l.commit(e, letters(fmt.Sprint("n", e))) == nil; e++ {
+			for e := int64(1); e <= 3 && l.commit(e, letters(fmt.Sprint("n", e)), nil) == nil; e++ {
 			}
 			d.Restart()
 			first := deadNames(t, newDeadLog(t, d, "i"), 0, 10)
@@ -203,7 +203,7 @@ func TestDeadLettersLostSync(t *testing.T) {
 		}
 		return nil
 	})
-	if err := l.commit(2, letters("b")); err == nil {
+	if err := l.commit(2, letters("b"), nil); err == nil {
 		t.Fatal("no error")
 	}
 	d.Hook(nil)
@@ -214,4 +214,50 @@ func TestDeadLettersLostSync(t *testing.T) {
 	if got := deadNames(t, newDeadLog(t, d, "i"), 0, 10); got != "1a 2b 3c" {
 		t.Errorf("letters %s", got)
 	}
+}
+
+// TestDeadLettersRedriven: which letters were tried again is known after a restart and across
+// segments, and once for an epoch that is made again.
+func TestDeadLettersRedriven(t *testing.T) {
+	d := disk.NewMem(1)
+	l := newDeadLog(t, d, "i")
+	l.limit = deadSegments * 40 // a segment a letter
+	marks := func(want string) {
+		t.Helper()
+		list, err := l.read(0, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, x := range list {
+			if x.Redriven {
+				got += fmt.Sprint(x.ID)
+			}
+		}
+		if got != want {
+			t.Errorf("tried again %q, want %q", got, want)
+		}
+	}
+	mustCommit(t, l, 1, "a")
+	mustCommit(t, l, 2, "b")
+	mustCommit(t, l, 3, "c")
+	marks("")
+	for range 2 {
+		if err := l.commit(4, nil, []int64{1, 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marks("13")
+	l.close()
+	l = newDeadLog(t, d, "i")
+	marks("13")
+	if err := l.commit(5, letters("d"), []int64{2}); err != nil {
+		t.Fatal(err)
+	}
+	marks("123")
+	mustCommit(t, l, 6, "e")
+	l.close()
+	l = newDeadLog(t, d, "i")
+	marks("123")
+	l.close()
 }

@@ -204,4 +204,5 @@ type DeadLetter struct {
 	Arrival   string    `json:"arrival,omitempty"`
 	Payload   string    `json:"payload"` // the event or row, cut at 64 KiB
 	Cut       bool      `json:"cut,omitempty"`
+	Redriven  bool      `json:"redriven,omitempty"` // it was tried again
 }

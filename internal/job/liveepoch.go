@@ -355,7 +355,7 @@ func (l *Live) commit(rec *epochRecord, again bool) error {
 		}
 		out.told = w
 	}
-	if err := l.insist(l.ctx, "the dead letters", nil, func(context.Context) error { return l.dead.commit(rec.N, l.letters) }); err != nil {
+	if err := l.insist(l.ctx, "the dead letters", nil, func(context.Context) error { return l.dead.commit(rec.N, l.letters, rec.redrivenIDs()) }); err != nil {
 		return err
 	}
 	for _, out := range l.outputs {
@@ -394,7 +394,7 @@ func (l *Live) commitSink(out *liveOutput, epoch int64) error {
 	if len(l.letters) == kept {
 		return nil
 	}
-	return l.insist(l.ctx, "the dead letters", nil, func(context.Context) error { return l.dead.add(epoch, l.letters[kept:]) })
+	return l.insist(l.ctx, "the dead letters", nil, func(context.Context) error { return l.dead.add(epoch, l.letters[kept:], nil) })
 }
 
 // acked are the last epochs of the sinks that cannot tell.

@@ -85,6 +85,9 @@ func TestLiveRedrive(t *testing.T) {
 		if got := strings.Join(c.target.all(), ""); got != `{"n":8}`+"\n"+`{"n":100}`+"\n"+`{"n":7}`+"\n" {
 			t.Errorf("rows %s", got)
 		}
+		if list, err := l.DeadLetters(0, 9); err != nil || len(list) != 2 || !list[0].Redriven || !list[1].Redriven {
+			t.Errorf("letters %v, %v", list, err)
+		}
 		if err := l.Redrive(t.Context(), []Redriven{{ID: 99}}); err == nil || !strings.Contains(err.Error(), "no dead letter 99") {
 			t.Errorf("error %v", err)
 		}

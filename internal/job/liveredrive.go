@@ -76,7 +76,7 @@ func redrivenBytes(list []redrivenLetter) int {
 
 // redrivable finds where a dead letter has to go.
 func (l *Live) redrivable(r Redriven) (redrivenLetter, error) {
-	out := redrivenLetter{Input: -1, Output: -1, Payload: string(r.Payload)}
+	out := redrivenLetter{ID: r.ID, Input: -1, Output: -1, Payload: string(r.Payload)}
 	list, err := l.dead.read(r.ID-1, 1)
 	if err != nil {
 		return out, err

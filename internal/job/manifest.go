@@ -64,10 +64,20 @@ type readRange struct {
 }
 
 type redrivenLetter struct {
+	ID            int64
 	Input, Output int // the other one is -1
 	Part          int
 	Arrival       vec.Time
 	Payload       string
+}
+
+// redrivenIDs are the ids of the letters that are tried again.
+func (e *epochRecord) redrivenIDs() []int64 {
+	var ids []int64
+	for _, r := range e.Redriven {
+		ids = append(ids, r.ID)
+	}
+	return ids
 }
 
 func (e *epochRecord) encode() []byte {
@@ -95,6 +105,7 @@ func (e *epochRecord) encode() []byte {
 	}
 	w.Uint(uint64(len(e.Redriven)))
 	for _, r := range e.Redriven {
+		w.Int(r.ID)
 		w.Int(int64(r.Input))
 		w.Int(int64(r.Output))
 		w.Uint(uint64(r.Part))
@@ -122,7 +133,7 @@ func decodeEpoch(b []byte) (*epochRecord, error) {
 		e.Ranges = append(e.Ranges, readRange{int(r.Uint()), int(r.Uint()), connect.Position(r.String()), connect.Position(r.String()), r.Bool()})
 	}
 	for range r.Count() {
-		e.Redriven = append(e.Redriven, redrivenLetter{int(r.Int()), int(r.Int()), int(r.Uint()), vec.Time(r.Int()), r.String()})
+		e.Redriven = append(e.Redriven, redrivenLetter{r.Int(), int(r.Int()), int(r.Int()), int(r.Uint()), vec.Time(r.Int()), r.String()})
 	}
 	for range r.Count() {
 		e.Acked = append(e.Acked, r.Int())

@@ -60,7 +60,7 @@ func loadEpochs(d *disk.Mem, n int64) (string, error) {
 func TestEpochRecord(t *testing.T) {
 	e := &epochRecord{N: 9, Clock: -5, Added: []addedPartition{{1, "p"}}, Ticks: []tickedPartition{{0, 2, 77}},
 		Ranges:   []readRange{{0, 0, "", "x", true}, {1, 3, "a", "b", false}},
-		Redriven: []redrivenLetter{{-1, 2, 0, 5, "{}"}}, Acked: []int64{0, 8}, Careful: true}
+		Redriven: []redrivenLetter{{7, -1, 2, 0, 5, "{}"}}, Acked: []int64{0, 8}, Careful: true}
 	got, err := decodeEpoch(e.encode())
 	if err != nil || !reflect.DeepEqual(got, e) {
 		t.Errorf("%+v, error %v", got, err)

@@ -23,6 +23,8 @@ type managed struct {
 	op sync.Mutex
 	// saving is held while the record is written.
 	saving sync.Mutex
+	// redriving is held while dead letters are tried again, so that none is twice.
+	redriving sync.Mutex
 
 	mu       sync.Mutex // guards what follows
 	rec      record

@@ -167,38 +167,67 @@ func (m *managed) opened() (live *job.Live, done func(), err error) {
 }
 
 // Redrive tries dead letters of a running job again: those with the given ids, or all of a
-// name. It gives how many were tried.
-func (s *Service) Redrive(ctx context.Context, name string, ids []int64, of string) (int, error) {
+// name that have not been tried yet, a thousand at once. It gives how many were tried, and how
+// many of the name were left out because there is no place to try them at: their payload was
+// cut, their input or output is gone, or a step of the query has failed on them.
+func (s *Service) Redrive(ctx context.Context, name string, ids []int64, of string) (tried, refused int, err error) {
 	m, err := s.find(name)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	live, _, err := m.live("dead letters to try again")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
+	}
+	if len(ids) > maxLetters {
+		return 0, 0, fmt.Errorf("%w: at most %d dead letters can be tried at once", ErrBusy, maxLetters)
+	}
+	m.redriving.Lock()
+	defer m.redriving.Unlock()
+	if len(ids) == 0 {
+		if ids, refused, err = untried(live, of); err != nil {
+			return 0, 0, err
+		}
+	}
+	if len(ids) == 0 {
+		return 0, refused, nil
 	}
 	var letters []job.Redriven
 	for _, id := range ids {
 		letters = append(letters, job.Redriven{ID: id})
 	}
-	if len(ids) == 0 {
-		list, err := lettersOf(live, of, 0, maxLetters)
-		if err != nil {
-			return 0, err
-		}
-		for _, l := range list {
-			letters = append(letters, job.Redriven{ID: l.ID})
-		}
-	}
-	if len(letters) > maxLetters {
-		return 0, fmt.Errorf("%w: at most %d dead letters can be tried at once", ErrBusy, maxLetters)
-	}
-	if len(letters) == 0 {
-		return 0, nil
-	}
 	if err := live.Redrive(ctx, letters); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	s.note(Event{Job: name, Version: live.Stats().Version, Kind: "redriven", Text: fmt.Sprintf("%d dead letters", len(letters))}, 0)
-	return len(letters), nil
+	return len(letters), refused, nil
+}
+
+// untried are the first thousand letters of a name that were not tried again yet and can be;
+// refused is how many before the last of them cannot.
+func untried(live *job.Live, of string) (ids []int64, refused int, err error) {
+	st := live.Stats()
+	for after := int64(0); len(ids) < maxLetters; {
+		some, err := live.DeadLetters(after, maxLetters)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, l := range some {
+			after = l.ID
+			if len(ids) == maxLetters || l.Redriven || of != "" && !strings.EqualFold(of, l.Name) {
+				continue
+			}
+			read := slices.ContainsFunc(st.Inputs, func(in job.InputStats) bool { return strings.EqualFold(in.Name, l.Input) })
+			written := slices.ContainsFunc(st.Outputs, func(out job.OutputStats) bool { return strings.EqualFold(out.Name, l.Output) })
+			if l.Cut || !read && !written {
+				refused++
+				continue
+			}
+			ids = append(ids, l.ID)
+		}
+		if len(some) < maxLetters {
+			break
+		}
+	}
+	return ids, refused, nil
 }

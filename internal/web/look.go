@@ -36,6 +36,7 @@ type lettersAnswer struct {
 type redriveAnswer struct {
 	Body struct {
 		Redriven int `json:"redriven"`
+		Refused  int `json:"refused" doc:"Of those that name or all mean, how many cannot be tried: their payload was cut, their input or output is gone, or a step has failed on them."`
 	}
 }
 
@@ -156,19 +157,19 @@ func (s *Server) redrive(ctx context.Context, in *struct {
 	JobName
 	Body struct {
 		IDs  []int64 `json:"ids,omitempty" maxItems:"1000"`
-		Name string  `json:"name,omitempty" doc:"In place of ids: all of an error."`
-		All  bool    `json:"all,omitempty" doc:"In place of ids: all, a thousand at once."`
+		Name string  `json:"name,omitempty" doc:"In place of ids: all of an error that were not tried again yet, a thousand at once."`
+		All  bool    `json:"all,omitempty" doc:"In place of ids: all that were not tried again yet, a thousand at once."`
 	}
 }) (*redriveAnswer, error) {
 	b := in.Body
 	if len(b.IDs) == 0 && b.Name == "" && !b.All {
 		return nil, newProblem(http.StatusUnprocessableEntity, "say which dead letters: ids, name or all")
 	}
-	n, err := s.svc.Redrive(ctx, in.Job, b.IDs, b.Name)
+	n, refused, err := s.svc.Redrive(ctx, in.Job, b.IDs, b.Name)
 	if err != nil {
 		return nil, s.problem(err)
 	}
 	out := &redriveAnswer{}
-	out.Body.Redriven = n
+	out.Body.Redriven, out.Body.Refused = n, refused
 	return out, nil
 }

@@ -465,3 +465,15 @@ func TestReferenceAgain(t *testing.T) {
 		t.Error(log.String())
 	}
 }
+
+// A path that nothing matches may be mistyped, so it is told, once.
+func TestNothingMatchesYet(t *testing.T) {
+	f := follow(t, "logs/*.jsonl", nil)
+	f.want(0, "")
+	f.want(2*time.Second, "")
+	if n := strings.Count(f.log.String(), "no file matches yet"); n != 1 || !strings.Contains(f.log.String(), "*.jsonl") {
+		t.Errorf("told %d times: %s", n, f.log.String())
+	}
+	f.add("logs/a.jsonl", `{"a":1}`+"\n")
+	f.want(2*time.Second, "1")
+}

@@ -82,16 +82,20 @@ func (s *source) isCSV(name string) bool {
 
 // scan looks for files: new ones get numbers, known ones are found where they are now.
 func (s *source) scan() error {
+	first := s.looked.IsZero()
 	s.looked = s.env.Now()
 	list, err := s.s.pattern.list(s.d)
 	if errors.Is(err, fs.ErrNotExist) && s.s.follow {
 		list, err = nil, nil // it may come
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return connect.Permanent(fmt.Errorf("there is no %s", s.d.Path(strings.Join(s.s.pattern.parts, "/"))))
+		return connect.Permanent(fmt.Errorf("there is no file %s", s.d.Path(strings.Join(s.s.pattern.parts, "/"))))
 	}
 	if err != nil {
 		return err
+	}
+	if first && len(list) == 0 && len(s.files.files) == 0 {
+		s.env.Log.Warn("no file matches yet; the input waits for one", "path", s.d.Path(strings.Join(s.s.pattern.parts, "/")))
 	}
 	if s.s.modified {
 		slices.SortStableFunc(list, func(a, b found) int { return a.info.Modified.Compare(b.info.Modified) })

@@ -132,7 +132,7 @@ func (y *yamlReader) syntax(err error) {
 	span := y.token(e.GetToken())
 	text, hint := "this is no YAML: "+e.GetMessage(), ""
 	if line := y.lineOf(span.Start); strings.Contains(leading(line), "\t") {
-		text, hint = "YAML is not set in by tabs", "use spaces"
+		text, hint = "YAML is not indented by tabs", "use spaces"
 		span.End = span.Start + 1
 	}
 	if strings.ContainsAny(e.GetMessage(), "\"`:") {

@@ -240,7 +240,7 @@ func (f *textFile) syntax(err error) {
 	at := f.offset(e.GetToken())
 	line := f.text[strings.LastIndexByte(f.text[:at], '\n')+1:]
 	if lead := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(lead, "\t") {
-		f.fail(at, "use spaces", "YAML is not set in by tabs")
+		f.fail(at, "use spaces", "YAML is not indented by tabs")
 		return
 	}
 	f.fail(at, "", "this is no YAML: %s", e.GetMessage())

@@ -18,7 +18,7 @@ import (
 
 // serverFlags say which service a verb talks to.
 type serverFlags struct {
-	Server    string `short:"s" env:"WEIR_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The service. Default ${default}, or $$WEIR_SERVER."`
+	Server    string `short:"s" env:"WEIR_SERVER" default:"http://127.0.0.1:8484" placeholder:"URL" help:"The service. Default ${default}."`
 	TokenFile string `placeholder:"FILE" help:"The token of the service. Or set $$WEIR_TOKEN."`
 }
 
@@ -135,7 +135,8 @@ func problemOf(r *http.Response) error {
 	}
 	code := exitRuntime
 	switch r.StatusCode {
-	case http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusNotFound, http.StatusUnauthorized:
+	case http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden,
+		http.StatusConflict, http.StatusPreconditionFailed:
 		code = exitUsage
 	}
 	return &exitError{code, errors.New(text)}

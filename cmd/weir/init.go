@@ -21,7 +21,7 @@ type initCmd struct {
 func (initCmd) Help() string {
 	return `Examples:
   weir init downtime
-  cd downtime && weir run
+  cd downtime && weir run && weir test
 
 It writes a small job to start from: seconds in which services fail are counted per team and minute.
 No file that is there is changed.`
@@ -59,6 +59,20 @@ FROM seconds
 GROUP BY TeamId, TumblingWindow(minute, 1)
 `
 
+// initTest is the test of a new job.
+const initTest = `# Run by: weir test. docs/testing.md has all that a test can say.
+day: 2018-01-10
+tests:
+  - name: a second counts once, however many services fail in it
+    given:
+      downtime:
+        - {at: 12:00:10.2, TeamId: a, ServiceId: aTrip, Date: 12:00:10.1, Status: false}
+        - {at: 12:00:10.4, TeamId: a, ServiceId: aPOI, Date: 12:00:10.3, Status: false}
+        - {at: 12:00:11.4, TeamId: a, ServiceId: aPOI, Date: 12:00:11.3, Status: true}
+    expect:
+      teams: [{TeamId: a, Time: 12:01:00, Down: 1}]
+`
+
 // The sample of a new job: a few teams for some minutes.
 const (
 	initEvents = 3600
@@ -79,6 +93,7 @@ func (c *initCmd) Run(con *console) error {
 	files := []struct{ name, text string }{
 		{"weir.yaml", strings.Replace(initYAML, "NAME", fmt.Sprintf("%q", name), 1)},
 		{"downtime.saql", initQuery},
+		{"downtime_test.yaml", initTest},
 		{"samples/downtime.jsonl", events},
 		{"weir.schema.json", string(project.Schema())},
 	}
@@ -99,7 +114,7 @@ func (c *initCmd) Run(con *console) error {
 		}
 		fmt.Fprintln(con.err, "wrote", path)
 	}
-	fmt.Fprintf(con.err, "next: weir run %s\n", c.Dir)
+	fmt.Fprintf(con.err, "next: weir run %s; weir test %s\n", c.Dir, c.Dir)
 	return nil
 }
 

@@ -87,18 +87,31 @@ func (r *runCmd) runLive(ctx context.Context, con *console) error {
 	if !r.Quiet {
 		fmt.Fprintln(con.err, con.paint(con.errColor, dim, liveSummary(st)))
 	}
+	if state, ok := errors.AsType[*job.StateError](err); ok {
+		return r.unkept(j, state)
+	}
 	if err != nil {
 		return &exitError{exitRuntime, err}
 	}
 	return nil
 }
 
+// stateDir is where the job keeps its state.
+func (r *runCmd) stateDir(j *project.Job) string {
+	if r.State != "" {
+		return r.State
+	}
+	return filepath.Join(j.Dir, ".weir")
+}
+
+// unkept is the error of a query that the state of the job does not fit.
+func (r *runCmd) unkept(j *project.Job, err *job.StateError) error {
+	return usage("in %s, %w", r.stateDir(j), err)
+}
+
 // openLive opens the state of the job.
 func (r *runCmd) openLive(ctx context.Context, con *console, j *project.Job, a *service.Assembly) (*job.Live, error) {
-	dir := r.State
-	if dir == "" {
-		dir = filepath.Join(j.Dir, ".weir")
-	}
+	dir := r.stateDir(j)
 	kept, _ := os.ReadDir(dir) // what keeps it from being read will be said by who opens it
 	start, err := service.StartAt(r.From, time.Now())
 	if err != nil {
@@ -124,7 +137,7 @@ func (r *runCmd) openLive(ctx context.Context, con *console, j *project.Job, a *
 	var state *job.StateError
 	switch {
 	case errors.As(err, &state):
-		return nil, usage("the state in %s cannot be kept: %w; --discard-state starts anew", dir, err)
+		return nil, r.unkept(j, state)
 	case errors.Is(err, disk.ErrLocked):
 		return nil, usage("the job runs already: another process has %s", dir)
 	}

@@ -71,6 +71,11 @@ func (s *serveCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return usage("--from: %w", err)
 	}
+	if s.Jobs != "" {
+		if _, err := os.ReadDir(s.Jobs); err != nil {
+			return usage("--jobs: %w", err)
+		}
+	}
 	log, lines := s.logger(con)
 	svc, err := s.open(service.Options{Functions: s.limits(), Log: log})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 type testCmd struct {
-	Paths      []string      `arg:"" placeholder:"PATH" help:"Jobs, test files (NAME_test.yaml), testConfig.json, folders of asa.unittest, case files, or directories of these."`
+	Paths      []string      `arg:"" optional:"" default:"." placeholder:"PATH" help:"Jobs, test files (NAME_test.yaml), testConfig.json, folders of asa.unittest, case files, or directories of these."`
 	Match      string        `name:"run" placeholder:"REGEX" help:"Only tests whose name or file matches."`
 	Ways       bool          `help:"Run each test in all ways: whole, one row a batch, three rows, random cuts, snapshot and restore after every batch, and several shards. All must give the same rows."`
 	Shuffle    int           `placeholder:"N" help:"Run each test of a job N times more, with other orders of arrival. No row may change."`
@@ -37,7 +37,7 @@ type testCmd struct {
 // Help shows examples before the flags.
 func (testCmd) Help() string {
 	return `Examples:
-  weir test .                                # all tests of the job here
+  weir test                                  # all tests of the job here
   weir test downtime_test.yaml --run late
   weir test asaproj.json --asa-summary results
   weir test . --update                       # take what comes out as right

@@ -203,18 +203,22 @@ func (s *Service) Redrive(ctx context.Context, name string, ids []int64, of stri
 	return len(letters), refused, nil
 }
 
-// untried are the first thousand letters of a name that were not tried again yet and can be;
-// refused is how many before the last of them cannot.
+// maxRetried bounds the text of letters that are tried again at once, in bytes; what they hold
+// beyond it waits for the next time.
+const maxRetried = 16 << 20
+
+// untried are the first letters of a name that were not tried again yet and can be, at most a
+// thousand; refused is how many cannot.
 func untried(live *job.Live, of string) (ids []int64, refused int, err error) {
-	st := live.Stats()
-	for after := int64(0); len(ids) < maxLetters; {
+	st, size := live.Stats(), 0
+	for after := int64(0); len(ids) < maxLetters && size < maxRetried; {
 		some, err := live.DeadLetters(after, maxLetters)
 		if err != nil {
 			return nil, 0, err
 		}
 		for _, l := range some {
 			after = l.ID
-			if len(ids) == maxLetters || l.Redriven || of != "" && !strings.EqualFold(of, l.Name) {
+			if len(ids) == maxLetters || size >= maxRetried || l.Redriven || of != "" && !strings.EqualFold(of, l.Name) {
 				continue
 			}
 			read := slices.ContainsFunc(st.Inputs, func(in job.InputStats) bool { return strings.EqualFold(in.Name, l.Input) })
@@ -223,7 +227,7 @@ func untried(live *job.Live, of string) (ids []int64, refused int, err error) {
 				refused++
 				continue
 			}
-			ids = append(ids, l.ID)
+			ids, size = append(ids, l.ID), size+len(l.Payload)
 		}
 		if len(some) < maxLetters {
 			break

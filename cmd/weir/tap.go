@@ -141,8 +141,8 @@ func (t *tapper) show(ctx context.Context, over <-chan time.Time, ended <-chan e
 	tick := time.NewTicker(tapFlush)
 	defer tick.Stop()
 	defer func() {
-		t.count(true)
 		err = errors.Join(err, out.close())
+		t.count(true)
 	}()
 	began := time.Now()
 	for {

@@ -118,7 +118,10 @@ func (m *managed) stats() job.Stats {
 	}
 	st := m.last
 	st.State, st.Reason = job.Starting, r.reason
-	if r.reason != "" {
+	switch {
+	case m.rec.Desired == Stop:
+		st.State, st.Reason = job.Stopping, ""
+	case r.reason != "":
 		st.State = job.Failed
 	}
 	return st

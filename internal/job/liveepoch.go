@@ -26,7 +26,8 @@ type reading struct {
 func (l *Live) step() (worked bool, err error) {
 	began := l.now()
 	rec := l.begin(max(l.clock, timeOf(began)))
-	if err := l.discover(rec); err != nil {
+	added, err := l.discover()
+	if err != nil {
 		return false, err
 	}
 	reads, err := l.readAll(rec)
@@ -40,6 +41,14 @@ func (l *Live) step() (worked bool, err error) {
 	if err := l.tickAll(rec); err != nil {
 		return false, err
 	}
+	// Behind the ticks, also those of steps that were no epochs: the watermark that a partition
+	// takes when it is added must be the one that it will have when the epoch is made again.
+	for _, a := range added {
+		if err := l.addPart(l.inputs[a.Input], a.Name); err != nil {
+			return false, err
+		}
+	}
+	rec.Added = added
 	intended, done := l.careful > 0 && len(reads) > 0, func() error { return nil }
 	if intended {
 		l.careful--
@@ -97,7 +106,7 @@ func (l *Live) counts(rec *epochRecord, read bool) bool {
 }
 
 // discover asks the sources for new partitions now and then.
-func (l *Live) discover(rec *epochRecord) error {
+func (l *Live) discover() (found []addedPartition, err error) {
 	now := l.now()
 	for _, in := range l.inputs {
 		if in == nil || now.Sub(in.listed) < listEvery {
@@ -107,19 +116,16 @@ func (l *Live) discover(rec *epochRecord) error {
 		added, err := l.list(l.work, in)
 		if err != nil {
 			if connect.IsPermanent(err) {
-				return fmt.Errorf("input %q: %w", in.spec.Name, err)
+				return nil, fmt.Errorf("input %q: %w", in.spec.Name, err)
 			}
 			l.board.degrade(in.what(), err)
 			continue
 		}
 		for _, name := range added {
-			rec.Added = append(rec.Added, addedPartition{in.index, name})
-			if err := l.addPart(in, name); err != nil {
-				return err
-			}
+			found = append(found, addedPartition{in.index, name})
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (in *liveInput) what() string { return fmt.Sprintf("input %q", in.spec.Name) }
@@ -472,18 +478,18 @@ func (l *Live) again(rec *epochRecord, from []*liveInput) error {
 		}
 		return nil
 	}
-	for _, a := range rec.Added {
-		if in := of(a.Input); in != nil {
-			if err := l.addPart(in, a.Name); err != nil {
-				return err
-			}
-		}
-	}
 	for _, t := range rec.Ticks {
 		if in := of(t.Input); in != nil && t.Part < len(in.ticking()) {
 			in.ticking()[t.Part].clock = t.Clock
 			if err := l.graph.Tick(in.index, t.Part, t.Clock); err != nil {
 				return l.failure(err)
+			}
+		}
+	}
+	for _, a := range rec.Added {
+		if in := of(a.Input); in != nil {
+			if err := l.addPart(in, a.Name); err != nil {
+				return err
 			}
 		}
 	}

@@ -190,6 +190,9 @@ func (r *memReader) Read(_ context.Context, limit int, until connect.Position) (
 	}
 	r.buf, r.marks = r.buf[:0], r.marks[:0]
 	c := connect.Chunk{Line: int64(r.at + 1)}
+	for _, e := range r.p.events[:r.at] {
+		c.Offset += int64(len(e.text) + 1)
+	}
 	arrival := vec.Time(-1)
 	for r.at < stop && len(r.buf) < limit {
 		e := r.p.events[r.at]

@@ -32,10 +32,10 @@ const (
 type epochRecord struct {
 	N     int64
 	Clock vec.Time // the runner's clock: arrival of events that bring none
-	// Added are partitions that the epoch is the first to know.
-	Added []addedPartition
 	// Ticks are the clocks of inputs that had nothing to read, up to this epoch.
 	Ticks []tickedPartition
+	// Added are partitions that the epoch is the first to know.
+	Added []addedPartition
 	// Ranges are what is read, one chunk each.
 	Ranges []readRange
 	// Redriven are dead letters that are tried again.

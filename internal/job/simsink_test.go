@@ -15,38 +15,39 @@ import (
 // logSink is an output on a disk: a log of epochs that is synced by Sync alone. What a loss of
 // power takes from its end comes again.
 type logSink struct {
-	fs    disk.FS
-	write func(b *vec.Batch) []string
-	fault func(op string) (before, after error)
-	rows  []string
-	epoch int64
-	has   int64
-	size  int64
-	file  disk.File
-	anew  []byte // what has to be written anew; nil: nothing
+	fs     disk.FS
+	write  func(b *vec.Batch) []string
+	fault  func(op string) (before, after error)
+	rows   []string
+	epoch  int64
+	has    int64
+	size   int64
+	file   disk.File
+	synced int64
+	tail   []byte // what has to be written anew behind synced; nil: nothing
 }
 
 const logSinkName = "rows.log"
 
 func openLogSink(env connect.SinkEnv, fault func(op string) (before, after error)) (connect.Sink, error) {
 	s := &logSink{fs: env.State, write: rowWriter(env.Columns), fault: fault}
-	f, err := s.fs.Edit(logSinkName)
-	if err != nil {
-		return nil, err
-	}
-	s.file = f
-	if err := s.fs.SyncDir("."); err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(f)
-	if err != nil {
+	data, err := readAll(s.fs, logSinkName)
+	if err != nil && !isNotExist(err) {
 		return nil, err
 	}
 	s.size, s.has, _ = readLogSink(data)
-	if err := f.Truncate(s.size); err != nil {
+	_, err = writeWhole(s.fs, ".", logSinkName, func(w io.Writer) error { // what a killed process has left may not be durable
+		_, err := w.Write(data[:s.size])
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	_, err = f.Seek(s.size, io.SeekStart)
+	s.synced = s.size
+	if s.file, err = s.fs.Edit(logSinkName); err != nil {
+		return nil, err
+	}
+	_, err = s.file.Seek(s.size, io.SeekStart)
 	return s, err
 }
 
@@ -128,30 +129,32 @@ func (s *logSink) Commit(_ context.Context, epoch int64) error {
 
 func (s *logSink) Sync(context.Context) error {
 	return s.do("sync", func() error {
-		if s.anew == nil {
+		if s.tail == nil {
 			err := s.file.Sync()
 			if err == nil {
+				s.synced = s.size
 				return nil
 			}
-			// What a failed Sync was about is gone: all of it is written anew.
-			if s.anew, _ = readAll(s.fs, logSinkName); s.anew != nil {
-				s.anew = s.anew[:s.size]
+			// What a failed Sync was about is gone: it is written anew.
+			data, failed := readAll(s.fs, logSinkName)
+			if failed == nil {
+				s.tail = append([]byte{}, data[s.synced:s.size]...)
 			}
 			return err
 		}
-		s.file.Close()
-		f, err := s.fs.Create(logSinkName)
-		if err != nil {
+		if err := s.file.Truncate(s.synced); err != nil {
 			return err
 		}
-		s.file = f
-		if _, err := f.Write(s.anew); err != nil {
+		if _, err := s.file.Seek(s.synced, io.SeekStart); err != nil {
 			return err
 		}
-		if err := f.Sync(); err != nil {
+		if _, err := s.file.Write(s.tail); err != nil {
 			return err
 		}
-		s.anew = nil
+		if err := s.file.Sync(); err != nil {
+			return err
+		}
+		s.tail, s.synced = nil, s.size
 		return nil
 	})
 }

@@ -296,6 +296,8 @@ func mysqlNumber(number uint16, text string) fault {
 		return fault{kind: duplicate, name: errDuplicate}
 	case 1048, 1364, 1263: // NULL, or no value, where one is needed
 		return fault{kind: badRow, name: errRequired, column: firstQuoted(text)}
+	case 1110: // two names that are one where rows are written, and were two where columns are made
+		return fault{kind: badRow, name: errColumn}
 	case 1118, 1153, 1301: // row or packet too large
 		return fault{kind: badRow, name: errSize}
 	case 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1441, 1690, // ranges, cut texts, wrong values
@@ -314,7 +316,7 @@ func mysqlNumber(number uint16, text string) fault {
 		return fault{kind: permanent, hint: hintLogin}
 	case 1049, 1046:
 		return fault{kind: permanent, hint: hintDatabase}
-	case 1064, 1149, 1235, 1071, 1074, 1110, 1113, 1166, 1059, 1103:
+	case 1064, 1149, 1235, 1071, 1074, 1113, 1166, 1059, 1103:
 		return fault{kind: permanent}
 	}
 	// 1205 and 1213 locks, 1040 and 1203 too many connections, 1053 and 1927 shutdown and

@@ -150,7 +150,15 @@ func (s *Sink) make(ctx context.Context) error {
 	if len(cols) == 0 {
 		return s.stop("table %s cannot be made: the query has no column", s.settings.table)
 	}
-	return s.change(ctx, s.createText(cols))
+	err = s.change(ctx, s.createText(cols))
+	if err == nil || !s.env.Columns.Row {
+		return err
+	}
+	if f := s.dialect.fault(err); f.kind == badRow {
+		s.none = &refusal{f.name, "", s.clean.clean(err.Error())}
+		return nil
+	}
+	return err
 }
 
 // first are the columns that a table is made with whose names come from rows: those that no
@@ -205,7 +213,7 @@ func (s *Sink) grow(ctx context.Context) error {
 	}
 	for _, c := range cols {
 		err := s.change(ctx, "ALTER TABLE "+s.table.quoted+add+s.dialect.columnDef(c))
-		refused := err != nil && s.env.Columns.Row && s.dialect.fault(err).kind == permanent
+		refused := err != nil && s.env.Columns.Row && (s.dialect.fault(err).kind == permanent || s.dialect.fault(err).kind == badRow)
 		switch {
 		case err != nil && !refused:
 			return err
@@ -226,6 +234,9 @@ func (s *Sink) grow(ctx context.Context) error {
 // change runs a statement that makes something, and looks at the table again.
 func (s *Sink) change(ctx context.Context, text string) error {
 	if err := s.ddl(ctx, text); err != nil {
+		if s.dialect.fault(err).kind == badRow && !s.env.Columns.Row { // it is about columns here, and those of a query stay
+			return s.stop("%s", s.clean.clean(err.Error()))
+		}
 		return err
 	}
 	s.log.Info("the database was changed", "statement", text)

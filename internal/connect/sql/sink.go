@@ -41,6 +41,7 @@ type Sink struct {
 	described time.Time
 	unknown   bool            // rows have had fields that the table lacks
 	grown     bool            // the table gets no more columns in this epoch
+	narrow    bool            // statements name the columns only that rows have a value for
 	none      *refusal        // of all rows: no table can be made of them
 	unfit     map[string]bool // names of fields, in lower case, that the database made no columns of
 	named     *mapping

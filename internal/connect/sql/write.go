@@ -221,6 +221,12 @@ func (s *Sink) put(ctx context.Context, run []*row) error {
 	if f.kind != badRow && f.kind != duplicate {
 		return err
 	}
+	if f.name == errColumn && !s.narrow {
+		s.narrow = true
+		clear(s.mappings)
+		clear(s.shapes)
+		return errRestart
+	}
 	s.skipped = before
 	half := len(run) / 2
 	if half == 0 {
@@ -564,7 +570,7 @@ func contains(cols []*column, c *column) bool {
 // the row has, so that others keep what they have.
 func (s *Sink) shapeFor(m *mapping) *refusal {
 	cols := m.cols
-	if s.env.Columns.Row && s.mode != modeUpsert {
+	if s.env.Columns.Row && s.mode != modeUpsert && !s.narrow {
 		cols = nil
 		for _, c := range s.table.columns {
 			if contains(m.cols, c) || !c.filled && !c.made {
@@ -580,7 +586,7 @@ func (s *Sink) shapeFor(m *mapping) *refusal {
 	if len(m.cols) == 0 {
 		return &refusal{errRequired, "", "the row has no field"}
 	}
-	if s.mode == modeUpsert && s.env.Columns.Row {
+	if s.env.Columns.Row && (s.mode == modeUpsert || s.narrow) {
 		// The order of the table, so that fields in another order make the same shape.
 		cols = nil
 		for _, c := range s.table.columns {

@@ -114,7 +114,7 @@ func jobSamples(j *project.Job, p *plan.Plan, streams, tables []endpoint) ([]end
 		}
 		at := slices.IndexFunc(j.Inputs, func(x project.Input) bool { return strings.EqualFold(x.Name, in.Name) })
 		if at < 0 || j.Inputs[at].Sample == "" {
-			return nil, nil, usage("input %q of the job has no sample; add -i %s=FILE", in.Name, in.Name)
+			return nil, nil, usage("input %q of the job has no sample; add -i %s=FILE, or write sample: FILE into the job; with --live it is read where it really comes from", in.Name, in.Name)
 		}
 		e := sampleEndpoint(j.Inputs[at])
 		if e.flag == "-r" {

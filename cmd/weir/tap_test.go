@@ -113,7 +113,7 @@ func TestTapMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	f(`so no dead letters come; "weir job deadletters flow"`, "flow", "$deadletter")
-	if _, said := o.run(exitRuntime, "tap", "flow", "evens"); !strings.Contains(said, `start it with "weir job start flow"`) {
+	if _, said := o.run(exitUsage, "tap", "flow", "evens"); !strings.Contains(said, `start it with "weir job start flow"`) {
 		t.Errorf("of a job that does not run it says %s", said)
 	}
 }

@@ -26,6 +26,9 @@ type Spec struct {
 	In, Out string
 	// Check finds what no single field can tell; it opens nothing.
 	Check func(c Config, input bool) []Problem
+	// Claims are what only one output may have of those of a job, in words for people: a file.
+	// nil is nothing.
+	Claims func(c Config, output string) []string
 	// Example is a block of a job file, below "inputs:" or "outputs:", that tests load.
 	Example string
 }

@@ -172,8 +172,18 @@ func (j *Job) Refusals(live bool) []Note {
 			add(in.Place, in.Name, in.Missing)
 		}
 	}
+	claimed := map[string]string{}
 	for _, out := range j.Outputs {
 		used := slices.ContainsFunc(u.outputs, func(n string) bool { return strings.EqualFold(n, out.Name) })
+		if used && live && out.Connector != nil && out.Connector.Claims != nil {
+			for _, what := range out.Connector.Claims(out.Config, out.Name) {
+				if first, ok := claimed[what]; ok {
+					add(out.Place, out.Name, fmt.Sprintf("outputs %q and %q both write %s: give each its own", first, out.Name, what))
+					break
+				}
+				claimed[what] = out.Name
+			}
+		}
 		switch {
 		case !used || !live:
 		case out.Refused != "":

@@ -2,8 +2,10 @@ package blob
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -29,8 +31,9 @@ var Spec = &connect.Spec{
 		{Name: "max_files", Type: connect.Int, Output: true, Default: "8000", Doc: "How many files may be unfinished. Beyond it the oldest are finished early if {n} is in the path; else rows for new ones are rejected."},
 		{Name: "max_open", Type: connect.Int, Output: true, Default: "256", Doc: "How many of them are open at a time."},
 	},
-	Sink:  newSink,
-	Check: check,
+	Sink:   newSink,
+	Check:  check,
+	Claims: claims,
 	Example: `type: blob
 directory: out
 path: "{date}/{time}/{n}{ext}"
@@ -91,6 +94,18 @@ func check(c connect.Config, _ bool) []connect.Problem {
 	}
 	return list
 }
+
+// claims are the names of the files and the manifest.
+func claims(c connect.Config, output string) []string {
+	d := filepath.Clean(c.Text("directory"))
+	list := []string{fmt.Sprintf("files named %s in %s", outputToken.ReplaceAllLiteralString(c.Text("path"), escape(output)), d)}
+	if m := c.Text("manifest"); !strings.EqualFold(m, "none") {
+		list = append(list, fmt.Sprintf("the manifest %s (manifest: another-name.jsonl, or none)", filepath.Join(d, m)))
+	}
+	return list
+}
+
+var outputToken = regexp.MustCompile(`(?i)\{output\}`)
 
 func manifestName(m string) bool {
 	bad := func(p string) bool {

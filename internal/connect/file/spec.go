@@ -30,6 +30,7 @@ var Spec = &connect.Spec{
 	Source: newSource,
 	Sink:   newSink,
 	Check:  check,
+	Claims: func(c connect.Config, _ string) []string { return []string{"the file " + filepath.Clean(c.Text("path"))} },
 	Example: `type: file
 path: data/*.jsonl
 `,

@@ -102,19 +102,3 @@ func storyCase(t *testing.T, e manualEntry) []byte {
 
 // nullWithoutEvents are functions whose value no example can show.
 var nullWithoutEvents = map[string]bool{"GetMetadataPropertyValue": true}
-
-// TestHelpCase: the case that "weir test --help" shows passes.
-func TestHelpCase(t *testing.T) {
-	help := testCmd{}.Help()
-	from, to := strings.Index(help, `{"name"`), strings.Index(help, "true}")
-	if from < 0 || to < from {
-		t.Fatal("the help shows no case")
-	}
-	c, err := testkit.Parse([]byte(help[from : to+len("true}")]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if problem := testkit.Check(c, caserun.Engine, testkit.Whole); problem != "" {
-		t.Error(problem)
-	}
-}

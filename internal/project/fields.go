@@ -174,6 +174,10 @@ func (r *reader) text(n *node, f connect.Field) (any, bool) {
 			r.fail(n, example(f), "%q is empty", f.Name)
 			return nil, false
 		}
+		if strings.ContainsRune(n.text, 0) {
+			r.fail(n, example(f), "%q has a NUL, which no path has", f.Name)
+			return nil, false
+		}
 		return n.filePath(n.text), true
 	}
 	if f.Name == "url" && secretQuery.MatchString(n.text) {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"weir/internal/diag"
@@ -96,7 +97,8 @@ type substituted struct{ value, written string }
 
 // open reads a file of the job. name is what messages call it.
 func (r *reader) open(path, name string, limit int64) (*source, error) {
-	f, err := os.Open(path)
+	// A pipe that nobody writes to must not hold us; one that somebody has open is read.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}

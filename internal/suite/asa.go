@@ -162,7 +162,7 @@ func (a *asaReader) findJob(script string, j *project.Job) error {
 	case info == nil:
 		return fmt.Errorf("%s: there is no project above it, and no file for its Script %q", a.c.path, script)
 	case ok:
-		b, err := os.ReadFile(file)
+		b, err := readWhole(file)
 		if err != nil {
 			return err
 		}

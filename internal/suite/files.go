@@ -33,6 +33,21 @@ func readData(path, compression string) ([]byte, error) {
 	return b, err
 }
 
+// readWhole reads a file of a job or of tests, which is not long. What has no size, such as a
+// device, ends at the limit too.
+func readWhole(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxTestFileBytes+1))
+	if err == nil && len(b) > maxTestFileBytes {
+		err = fmt.Errorf("%s is longer than %d MiB; put events into files of their own", path, maxTestFileBytes>>20)
+	}
+	return b, err
+}
+
 // csvNames are extensions of CSV files.
 func isCSV(path string) bool {
 	path = strings.ToLower(path)

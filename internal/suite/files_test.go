@@ -1,7 +1,10 @@
 package suite
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -50,4 +53,31 @@ func TestCSVEvents(t *testing.T) {
 	f("a;b\n1;2\n", codec.CSVOptions{Detect: true}, `2 {"a":"1","b":"2"}`)
 	f("1,2\n", codec.CSVOptions{NoHeader: true}, `1 {"column1":"1","column2":"2"}`)
 	f("", codec.CSVOptions{}, "")
+}
+
+// TestReadWhole: a file without a size ends at the limit, too.
+func TestReadWhole(t *testing.T) {
+	long := filepath.Join(t.TempDir(), "long")
+	f, err := os.Create(long)
+	if err == nil {
+		err = errors.Join(f.Truncate(maxTestFileBytes+1), f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := []string{long}
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		files = append(files, "/dev/zero")
+	}
+	for _, file := range files {
+		if _, err := readWhole(file); err == nil || !strings.Contains(err.Error(), "longer than 8 MiB") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if err := os.Truncate(long, 3); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := readWhole(long); len(b) != 3 || err != nil {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
 }

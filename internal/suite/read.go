@@ -2,7 +2,6 @@ package suite
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -345,7 +344,7 @@ func (r *fileReader) mockScript(m *mock, n *node) string {
 		return r.text(v)
 	default:
 		path := r.path(r.text(v))
-		b, err := os.ReadFile(path)
+		b, err := readWhole(path)
 		if err != nil {
 			r.f.fail(v.start, nearFile(path), "cannot read the function %s: %s", v.text, why(err))
 		}

@@ -91,7 +91,7 @@ func (s *Suite) path(p string) error {
 
 // jsonFile reads a JSON file: the tests of an Azure project, a template, or a case.
 func (s *Suite) jsonFile(p string) error {
-	b, err := os.ReadFile(p)
+	b, err := readWhole(p)
 	if err != nil {
 		return err
 	}

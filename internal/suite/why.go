@@ -124,7 +124,7 @@ func (j *jobInfo) settingPlace(name string) project.Place {
 		default:
 			continue
 		}
-		b, err := os.ReadFile(file)
+		b, err := readWhole(file)
 		if err != nil {
 			continue
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,14 +99,7 @@ func newTextFile(name, path, text string) *textFile {
 
 // readTextFile reads a file of settings or tests.
 func readTextFile(path string) (*textFile, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxTestFileBytes {
-		return nil, fmt.Errorf("%s is longer than %d MiB; put events into files of their own", path, maxTestFileBytes>>20)
-	}
-	b, err := os.ReadFile(path)
+	b, err := readWhole(path)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,8 @@ func (l *Live) counts(rec *epochRecord, read bool) bool {
 func (l *Live) discover() (found []addedPartition, err error) {
 	now := l.now()
 	for _, in := range l.inputs {
-		if in == nil || now.Sub(in.listed) < listEvery {
+		// An input whose partitions have all ended is asked at once, as that may be its end.
+		if in == nil || now.Sub(in.listed) < listEvery && (in.unlisted || !in.ended() || in.final) {
 			continue
 		}
 		in.listed = now
@@ -118,9 +119,15 @@ func (l *Live) discover() (found []addedPartition, err error) {
 			if connect.IsPermanent(err) {
 				return nil, fmt.Errorf("input %q: %w", in.spec.Name, err)
 			}
+			in.unlisted = true
 			l.board.degrade(in.what(), err)
 			continue
 		}
+		if in.unlisted {
+			in.unlisted = false
+			l.board.heal(in.what())
+		}
+		in.final = len(added) == 0 && in.ended()
 		for _, name := range added {
 			found = append(found, addedPartition{in.index, name})
 		}

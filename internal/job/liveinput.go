@@ -31,18 +31,20 @@ const (
 
 // liveInput is an input of a live job.
 type liveInput struct {
-	spec   LiveInput
-	index  int // in the plan
-	plan   plan.Input
-	chosen []int
-	source connect.Source
-	parts  []*livePart
-	none   *livePart // stands for the partitions while there are none
-	listed time.Time // when the source was last asked for its partitions
-	events int64
-	bytes  int64
-	errors map[string]int64
-	meta   metaColumns
+	spec     LiveInput
+	index    int // in the plan
+	plan     plan.Input
+	chosen   []int
+	source   connect.Source
+	parts    []*livePart
+	none     *livePart // stands for the partitions while there are none
+	listed   time.Time // when the source was last asked for its partitions
+	unlisted bool      // it did not answer
+	final    bool      // all partitions have ended, and the source has no others
+	events   int64
+	bytes    int64
+	errors   map[string]int64
+	meta     metaColumns
 	// eventTime: the events bring their time, and arrival times are not given.
 	eventTime bool
 }

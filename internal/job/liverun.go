@@ -277,10 +277,10 @@ func (l *Live) all() error {
 	}
 }
 
-// complete reports whether all inputs have ended.
+// complete reports whether all inputs have ended and no partition has come since.
 func (l *Live) complete() bool {
 	for _, in := range l.inputs {
-		if in != nil && !in.ended() {
+		if in != nil && !(in.ended() && in.final) {
 			return false
 		}
 	}

@@ -96,7 +96,8 @@ func (f *Feed) Fail(err error) {
 	f.wake()
 }
 
-// Hold makes opening for reading wait until release is called.
+// Hold makes the source wait, where it is asked where to begin and where it is opened for
+// reading, until release is called.
 func (f *Feed) Hold() (release func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -109,6 +110,22 @@ func (f *Feed) Hold() (release func()) {
 			f.hold = nil
 		}
 		close(c)
+	}
+}
+
+// wait waits while the feed is held.
+func (f *Feed) wait(ctx context.Context) error {
+	f.mu.Lock()
+	hold := f.hold
+	f.mu.Unlock()
+	if hold == nil {
+		return nil
+	}
+	select {
+	case <-hold:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -125,7 +142,10 @@ type source struct{ f *Feed }
 
 func (s *source) Partitions(context.Context) ([]string, error) { return []string{"0"}, nil }
 
-func (s *source) Seek(_ context.Context, _ string, arrived vec.Time) (connect.Position, error) {
+func (s *source) Seek(ctx context.Context, _ string, arrived vec.Time) (connect.Position, error) {
+	if err := s.f.wait(ctx); err != nil {
+		return "", err
+	}
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
 	if arrived == vec.MinTime {
@@ -152,15 +172,8 @@ func index(p connect.Position) int {
 }
 
 func (s *source) Open(ctx context.Context, _ string, after connect.Position) (connect.Reader, error) {
-	s.f.mu.Lock()
-	hold := s.f.hold
-	s.f.mu.Unlock()
-	if hold != nil {
-		select {
-		case <-hold:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if err := s.f.wait(ctx); err != nil {
+		return nil, err
 	}
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()

@@ -520,7 +520,7 @@ func (b *base) sharedCase(t *testing.T) {
 	b.check(t, "SELECT k, n FROM t ORDER BY k", "x|5", "y|6")
 }
 
-// fenceCase has a sink that was thought dead write on.
+// fenceCase has a sink that was thought dead write on: it may have other rows.
 func (b *base) fenceCase(t *testing.T) {
 	b.exec(t, b.sql(`CREATE TABLE t (n <bigint>)`))
 	o := output{more: map[string]any{"table": "t"}, cols: []string{"n"}}
@@ -530,16 +530,23 @@ func (b *base) fenceCase(t *testing.T) {
 	fresh := b.start(t, o)
 	fresh.epoch(2, []any{2})
 	fresh.epoch(3, []any{3})
-	// The old one finds its epoch done, and one that it could not have written done too.
-	old.prepare(2)
-	old.commit(2)
+	for range 2 {
+		permanentWith(t, old.sink.Prepare(context.Background(), 2, 0), "has epoch 3", "the job is running twice")
+	}
+	old = b.start(t, o)
+	old.commit(4) // without rows: the number goes with Sync
+	fresh.commit(4)
+	if err := old.sink.Sync(context.Background()); err != nil {
+		t.Error(err)
+	}
+	permanentWith(t, fresh.sink.Sync(context.Background()), "has epoch 4", "the job is running twice")
 	b.check(t, "SELECT n FROM t ORDER BY n", "1", "2", "3")
 	// A database that was restored from an older copy.
 	b.exec(t, "UPDATE weir_epochs SET epoch = 1")
-	fresh.write(4, []any{4})
-	permanentWith(t, fresh.sink.Prepare(context.Background(), 4, 0), "has epoch 1", "epoch 3", "older copy")
+	old.write(5, []any{5})
+	permanentWith(t, old.sink.Prepare(context.Background(), 5, 0), "has epoch 1", "epoch 4", "older copy")
 	b.exec(t, "DELETE FROM weir_epochs")
-	permanentWith(t, fresh.sink.Prepare(context.Background(), 4, 0), "is gone from the table of epochs")
+	permanentWith(t, old.sink.Prepare(context.Background(), 5, 0), "is gone from the table of epochs")
 	b.check(t, "SELECT n FROM t ORDER BY n", "1", "2", "3")
 }
 

@@ -44,6 +44,7 @@ type link struct {
 	// committed.
 	gen        int64
 	inTx, done bool
+	lost       int64 // last transaction whose COMMIT got no answer
 	idle       *time.Timer
 }
 
@@ -186,6 +187,7 @@ func (l *link) commit(ctx context.Context) error {
 		return errors.New("there is no transaction")
 	}
 	if _, err := l.conn.ExecContext(ctx, "COMMIT"); err != nil {
+		l.lost = l.gen
 		l.discard()
 		return fmt.Errorf("commit: %w", err)
 	}

@@ -35,6 +35,9 @@ type Sink struct {
 	// number that the database has, once loaded says so.
 	committed, stored int64
 	loaded            bool
+	// doubt is the last epoch whose number may be in the database without an answer that said
+	// so. No other one can be there that we have not been told of, unless somebody else writes.
+	doubt int64
 	gen               int64 // transaction of the link that has the epoch; 0: none
 
 	table     *table
@@ -366,6 +369,7 @@ func (s *Sink) commit(ctx context.Context, epoch int64) error {
 	if err == nil {
 		return nil
 	}
+	s.doubt = epoch
 	askCtx, cancelAsk := s.statementTime(ctx)
 	defer cancelAsk()
 	if s.link.connect(askCtx) != nil {

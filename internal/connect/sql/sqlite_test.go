@@ -206,7 +206,7 @@ func TestLeftBehind(t *testing.T) {
 	}
 	p.sink.link.tooLong(p.sink.gen) // as time goes by
 	q.epoch(2, []any{2})
-	p.commit(2) // it is there: nothing is done
+	permanentWith(t, p.sink.Commit(t.Context(), 2), "has epoch 2", "the job is running twice")
 	q.epoch(3, []any{3})
 	b.check(t, "SELECT n FROM t ORDER BY n", "1", "2", "3")
 	for _, s := range []connect.Sink{p.sink, q.sink, q.sink} {

@@ -28,6 +28,9 @@ func (s *Sink) prepare(ctx context.Context, epoch int64) error {
 	if s.link.open(s.gen) {
 		s.link.rollback() // asked again: what was written goes
 	}
+	if s.gen != 0 && s.gen <= s.link.lost {
+		s.doubt = epoch // another output may have committed it with its own
+	}
 	s.gen = 0
 	if err := s.attempts(ctx, epoch); err != nil {
 		return err
@@ -131,8 +134,12 @@ func (s *Sink) move(ctx context.Context, epoch int64) error {
 	p := s.dialect.place
 	n, err := s.exec(ctx, "UPDATE "+s.epochs+" SET "+s.dialect.quote("epoch")+" = "+p(1)+s.where(2)+" AND "+s.dialect.quote("epoch")+" = "+p(5),
 		epoch, s.id[0], s.id[1], s.id[2], s.stored)
-	if err != nil || n == 1 {
+	if err != nil {
+		s.doubt = epoch
 		return err
+	}
+	if n == 1 {
+		return nil
 	}
 	readCtx, cancel := s.statementTime(ctx)
 	defer cancel()
@@ -145,6 +152,9 @@ func (s *Sink) move(ctx context.Context, epoch int64) error {
 	case got < epoch:
 		return s.stop("the table of epochs %s has epoch %d for job %v, output %v, which had committed epoch %d: was the database restored from an older copy, or is the job running twice?",
 			s.settings.epochs, got, s.id[0], s.id[1], s.stored)
+	case got != s.doubt:
+		return s.stop("the table of epochs %s has epoch %d for job %v, output %v, and this process has not written it: the job is running twice; stop the one or the other, and do not copy its state",
+			s.settings.epochs, got, s.id[0], s.id[1])
 	}
 	s.link.rollback()
 	s.there(epoch, got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"weir/internal/connect"
@@ -36,6 +37,9 @@ func (l *Live) step() (worked bool, err error) {
 	}
 	if l.careful > 0 {
 		reads = l.one(rec, reads)
+	}
+	if reads, err = l.endings(rec, reads, &added); err != nil {
+		return false, err
 	}
 	rec.Redriven, l.redriven = l.redriven, nil
 	if err := l.tickAll(rec); err != nil {
@@ -109,30 +113,84 @@ func (l *Live) counts(rec *epochRecord, read bool) bool {
 func (l *Live) discover() (found []addedPartition, err error) {
 	now := l.now()
 	for _, in := range l.inputs {
-		// An input whose partitions have all ended is asked at once, as that may be its end.
-		if in == nil || now.Sub(in.listed) < listEvery && (in.unlisted || !in.ended() || in.final) {
+		if in == nil || in.ended() || now.Sub(in.listed) < listEvery {
 			continue
 		}
-		in.listed = now
-		added, err := l.list(l.work, in)
-		if err != nil {
-			if connect.IsPermanent(err) {
-				return nil, fmt.Errorf("input %q: %w", in.spec.Name, err)
-			}
-			in.unlisted = true
-			l.board.degrade(in.what(), err)
-			continue
-		}
-		if in.unlisted {
-			in.unlisted = false
-			l.board.heal(in.what())
-		}
-		in.final = len(added) == 0 && in.ended()
-		for _, name := range added {
-			found = append(found, addedPartition{in.index, name})
+		if _, err := l.ask(in, &found); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// ask asks a source for new partitions. It reports false if it does not answer.
+func (l *Live) ask(in *liveInput, found *[]addedPartition) (ok bool, err error) {
+	in.listed = l.now()
+	added, err := l.list(l.work, in)
+	if connect.IsPermanent(err) {
+		return false, fmt.Errorf("%s: %w", in.what(), err)
+	}
+	if err != nil {
+		in.unlisted = true
+		l.board.degrade(in.what(), err)
+		return false, nil
+	}
+	if in.unlisted {
+		in.unlisted = false
+		l.board.heal(in.what())
+	}
+	for _, name := range added {
+		if a := (addedPartition{in.index, name}); !slices.Contains(*found, a) {
+			*found = append(*found, a)
+		}
+	}
+	return true, nil
+}
+
+// endings sees to it that no input ends that has partitions which nobody knows yet: where the
+// last known ones are to end, the source is asked once more. If it does not answer, they do not
+// end in this epoch.
+func (l *Live) endings(rec *epochRecord, reads []reading, found *[]addedPartition) ([]reading, error) {
+	for _, in := range l.inputs {
+		if in == nil || !in.wouldEnd(reads) {
+			continue
+		}
+		ok, err := l.ask(in, found)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			continue
+		}
+		kept, ranges := reads[:0], rec.Ranges[:0]
+		for i, r := range reads {
+			if r.in == in && r.chunk.End {
+				r.chunk.End, rec.Ranges[i].End = false, false
+				if len(r.chunk.Data) == 0 && r.chunk.Next == r.p.pos {
+					continue
+				}
+			}
+			kept, ranges = append(kept, r), append(ranges, rec.Ranges[i])
+		}
+		reads, rec.Ranges = kept, ranges
+	}
+	return reads, nil
+}
+
+// wouldEnd reports whether the chunks end the last partitions of an input.
+func (in *liveInput) wouldEnd(reads []reading) bool {
+	open, ends := 0, 0
+	for _, p := range in.parts {
+		if !p.ended {
+			open++
+		}
+	}
+	for i := range reads {
+		if reads[i].in == in && reads[i].chunk.End {
+			ends++
+		}
+	}
+	return ends > 0 && ends == open
 }
 
 func (in *liveInput) what() string { return fmt.Sprintf("input %q", in.spec.Name) }

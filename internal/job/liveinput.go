@@ -40,7 +40,6 @@ type liveInput struct {
 	none     *livePart // stands for the partitions while there are none
 	listed   time.Time // when the source was last asked for its partitions
 	unlisted bool      // it did not answer
-	final    bool      // all partitions have ended, and the source has no others
 	events   int64
 	bytes    int64
 	errors   map[string]int64

@@ -35,7 +35,7 @@ type Live struct {
 
 	running atomic.Bool   // Run has been called
 	ended   chan struct{} // closed at the end of Run
-	asks    chan ask      // done by the goroutine of Run, between two epochs
+	asks    chan request  // done by the goroutine of Run, between two epochs
 	wake    chan struct{} // a source has something to read
 	board   board
 	dead    *deadLog
@@ -97,7 +97,7 @@ func OpenLive(ctx context.Context, fs disk.FS, spec LiveSpec) (*Live, error) {
 		return nil, err
 	}
 	l := &Live{spec: spec, fs: fs, dir: dir, log: spec.Log, now: spec.Now, ended: make(chan struct{}),
-		asks: make(chan ask), wake: make(chan struct{}, 1), maxManifest: maxManifest}
+		asks: make(chan request), wake: make(chan struct{}, 1), maxManifest: maxManifest}
 	l.board.open(&l.spec, l.now)
 	if err := guarded(func() error { return l.open(ctx) }); err != nil {
 		dir.close()
@@ -277,10 +277,10 @@ func (l *Live) all() error {
 	}
 }
 
-// complete reports whether all inputs have ended and no partition has come since.
+// complete reports whether all inputs have ended.
 func (l *Live) complete() bool {
 	for _, in := range l.inputs {
-		if in != nil && !(in.ended() && in.final) {
+		if in != nil && !in.ended() {
 			return false
 		}
 	}
@@ -326,8 +326,8 @@ func (l *Live) shut() {
 	l.answer = nil
 }
 
-// ask is something to be done between two epochs.
-type ask struct {
+// request is something to be done between two epochs.
+type request struct {
 	do   func() error
 	done chan error
 }
@@ -342,7 +342,7 @@ const askPatience = 5 * time.Second
 // do has f done by the goroutine of Run between two epochs, and gives its answer. With
 // ErrBusy f is never done.
 func (l *Live) do(ctx context.Context, f func() error) error {
-	a := ask{f, make(chan error, 1)}
+	a := request{f, make(chan error, 1)}
 	patience := time.NewTimer(askPatience)
 	defer patience.Stop()
 	select {
@@ -374,7 +374,7 @@ func (l *Live) do(ctx context.Context, f func() error) error {
 	}
 }
 
-func (l *Live) serve(a ask) {
+func (l *Live) serve(a request) {
 	err := guarded(a.do)
 	a.done <- err
 }

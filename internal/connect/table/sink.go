@@ -40,6 +40,7 @@ type sink struct {
 
 	last  int64 // epoch that is committed
 	noted int64 // epoch that the table has as the last one
+	doubt int64 // the last epoch that may be there without an answer that said so
 	epoch int64 // that the rows below are of
 	n     int64 // rows of it
 	buf   []byte
@@ -374,7 +375,7 @@ func (s *sink) Commit(ctx context.Context, epoch int64) error {
 		return nil
 	}
 	if epoch == s.epoch && s.n > 0 {
-		clashes, err := s.store.commit(ctx, s.id, s.mode, epoch, s.env.Now(), func(put func(put) error) error {
+		clashes, err := s.put(ctx, epoch, func(put func(put) error) error {
 			return s.each(func(i int64, f frame) error {
 				if f.bad != "" || s.skip[i] {
 					return nil
@@ -394,6 +395,23 @@ func (s *sink) Commit(ctx context.Context, epoch int64) error {
 	s.last = epoch
 	s.forget(ctx)
 	return nil
+}
+
+// put writes an epoch. One that is there already had its answer lost, or somebody else writes
+// in our name.
+func (s *sink) put(ctx context.Context, epoch int64, each func(put func(put) error) error) (clashes int64, err error) {
+	clashes, err = s.store.commit(ctx, s.id, s.mode, epoch, s.env.Now(), each)
+	switch {
+	case err == nil:
+		return clashes, nil
+	case !errors.Is(err, errThere):
+		s.doubt = epoch
+		return 0, err
+	case s.doubt == epoch:
+		return 0, nil
+	}
+	return 0, connect.Permanent(fmt.Errorf("it has epoch %d of job %s, output %s, and this process has not written it: the job is running twice; stop the one or the other, and do not copy its state",
+		epoch, s.id.job, s.id.output))
 }
 
 // forget removes replaced entries that are older than the retention, now and then.
@@ -417,7 +435,7 @@ func (s *sink) Sync(ctx context.Context) error {
 		return nil
 	}
 	none := func(func(put) error) error { return nil }
-	if _, err := s.store.commit(ctx, s.id, s.mode, s.last, s.env.Now(), none); err != nil {
+	if _, err := s.put(ctx, s.last, none); err != nil {
 		return fmt.Errorf("write the table %s: %w", s.path, err)
 	}
 	s.noted = s.last

@@ -596,3 +596,33 @@ func BenchmarkCommit(b *testing.B) {
 	}
 	b.ReportMetric(float64(n*1000)/b.Elapsed().Seconds(), "rows/s")
 }
+
+// TestTwice: a job runs twice, with a copy of its state. The one that comes second must not
+// take the other's epoch for its own.
+func TestTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	values := map[string]any{"path": path, "key": "n"}
+	a := openOutput(t, sinkEnv("job", rowColumns, disk.NewMem(1)), values)
+	a.epoch(1, `{"n":1}`)
+	b := openOutput(t, sinkEnv("job", rowColumns, disk.NewMem(2)), values)
+	a.epoch(2, `{"n":2}`)
+	must(t, b.Write(ctx, 2, documents(t, `{"n":3}`)))
+	must(t, b.Prepare(ctx, 2, vec.MaxTime))
+	for range 2 {
+		if err := b.Commit(ctx, 2); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "the job is running twice") {
+			t.Errorf("error %v", err)
+		}
+	}
+	want(t, feedOf(t, openStore(t, path), 0), `1 1 v1 {"n":1}`, `2 2 v1 {"n":2}`)
+	// An answer that was lost.
+	must(t, a.Write(ctx, 3, documents(t, `{"n":4}`)))
+	must(t, a.Prepare(ctx, 3, vec.MaxTime))
+	s := a.Sink.(*sink)
+	_, err := s.store.commit(ctx, s.id, s.mode, 3, time.Now(), func(put func(put) error) error {
+		return s.each(func(_ int64, f frame) error { return put(f.put) })
+	})
+	must(t, err)
+	s.doubt = 3
+	must(t, a.Commit(ctx, 3))
+	want(t, feedOf(t, openStore(t, path), 2), `3 4 v1 {"n":4}`)
+}

@@ -43,13 +43,20 @@ type writer struct {
 	clashes                                int64 // inserts whose id was there
 }
 
+// errThere says that the table has an epoch already, or a later one.
+var errThere = errors.New("the epoch is there already")
+
 // commit writes an epoch, once: each calls put for every document. It gives how many
 // documents an insert found there already, which another writer has brought since Prepare.
+// It is errThere if the table has the epoch.
 func (s *Store) commit(ctx context.Context, id identity, mode string, epoch int64, now time.Time, each func(put func(put) error) error) (clashes int64, err error) {
 	err = s.transaction(ctx, func(tx *sql.Tx) error {
 		last, err := s.committed(ctx, tx, id)
-		if err != nil || last >= epoch {
+		if err != nil {
 			return err
+		}
+		if last >= epoch {
+			return errThere
 		}
 		w := &writer{tx: tx, mode: mode, epoch: epoch}
 		if err := w.begin(ctx, now); err != nil {

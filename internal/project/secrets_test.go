@@ -91,7 +91,9 @@ func TestSecretsInFiles(t *testing.T) {
 		}
 	}
 	yaml := func(input string) string { return "version: 1\njob: {query: q.saql}\ninputs:\n  i: " + input + "\n" }
-	post := func(output string) string { return yaml("{type: probe, address: x}") + "outputs:\n  o: " + output + "\n" }
+	post := func(output string) string {
+		return yaml("{type: probe, address: x}") + "outputs:\n  o: " + output + "\n"
+	}
 	f("", "weir.yaml", yaml(`{type: probe, address: x, password: "${env:KEY}"}`))
 	f("", "weir.yaml", yaml(`{type: probe, address: x, password: ""}`))
 	f("weir.yaml:4", "weir.yaml", yaml(`{type: probe, address: x, password: abc}`))

@@ -30,7 +30,9 @@ var Spec = &connect.Spec{
 	Source: newSource,
 	Sink:   newSink,
 	Check:  check,
-	Claims: func(c connect.Config, _ string) []string { return []string{"the file " + filepath.Clean(c.Text("path"))} },
+	Claims: func(c connect.Config, _ string) []string {
+		return []string{"the file " + filepath.Clean(c.Text("path"))}
+	},
 	Example: `type: file
 path: data/*.jsonl
 `,

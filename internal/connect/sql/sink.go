@@ -38,7 +38,7 @@ type Sink struct {
 	// doubt is the last epoch whose number may be in the database without an answer that said
 	// so. No other one can be there that we have not been told of, unless somebody else writes.
 	doubt int64
-	gen               int64 // transaction of the link that has the epoch; 0: none
+	gen   int64 // transaction of the link that has the epoch; 0: none
 
 	table     *table
 	described time.Time

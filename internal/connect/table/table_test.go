@@ -601,7 +601,7 @@ func BenchmarkCommit(b *testing.B) {
 // take the other's epoch for its own.
 func TestTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "t.db")
-	values := map[string]any{"path": path, "key": "n"}
+	values := map[string]any{"path": path, "key": []string{"n"}}
 	a := openOutput(t, sinkEnv("job", rowColumns, disk.NewMem(1)), values)
 	a.epoch(1, `{"n":1}`)
 	b := openOutput(t, sinkEnv("job", rowColumns, disk.NewMem(2)), values)

@@ -134,7 +134,6 @@ type steady struct {
 	out    *bufio.Writer
 	cmd    *exec.Cmd
 	exited chan error
-	used   time.Duration
 }
 
 func newSteady(t *testing.T, job string) *steady {

@@ -345,25 +345,25 @@ func TestLiveFirstPartition(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newLiveCase(t, `SELECT n, System.Timestamp() AS t INTO o FROM e TIMESTAMP BY at`)
 			c.spec.Late, c.source.marks, c.spec.Checkpoint = 0, true, time.Hour
+			var down atomic.Bool
+			c.target.fault = func(op string) (before, after error) {
+				if down.Load() && op == "prepare" {
+					return errors.New("no answer"), nil
+				}
+				return nil, nil
+			}
 			_, stop := c.start(t)
 			time.Sleep(10*time.Second + 300*time.Millisecond)
 			e := event(0, 3)
 			e.arrival = moment(10)
-			if killed {
-				c.target.fault = func(op string) (before, after error) {
-					if op == "prepare" {
-						return errors.New("no answer"), nil
-					}
-					return nil, nil
-				}
-			}
+			down.Store(killed)
 			c.source.add("p", e)
 			time.Sleep(2 * time.Second)
 			if killed {
 				c.disk.Kill()
 				stop()
 				c.disk.Restart()
-				c.target.fault = nil
+				down.Store(false)
 				_, stop = c.start(t)
 				time.Sleep(2 * time.Second)
 			}

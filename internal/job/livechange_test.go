@@ -458,3 +458,60 @@ func TestLiveRedriveBounds(t *testing.T) {
 		mustStop(t, stop)
 	})
 }
+
+// soleSource can be open once at a time, as one that listens on an address.
+type soleSource struct {
+	*memSource
+	open *bool
+}
+
+func (s soleSource) Close() error {
+	*s.open = false
+	return s.memSource.Close()
+}
+
+// TestLiveReloadInput: the settings of an input change whose source can be open once at a
+// time. If the reload fails, the old one is there again.
+func TestLiveReloadInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newChangeCase(t)
+		in, open := &c.spec.Inputs[0], false
+		in.Open = func(connect.SourceEnv) (connect.Source, error) {
+			if open {
+				return nil, errors.New("the address is in use")
+			}
+			open = true
+			return soleSource{c.sources["a"], &open}, nil
+		}
+		c.life(t, func(l *Live) {
+			next := c.spec
+			for i, broken := range []bool{false, true, false} {
+				next.Inputs, next.Outputs = slices.Clone(next.Inputs), slices.Clone(next.Outputs)
+				next.Inputs[0].ID = fmt.Sprint("other ", i)
+				next.Outputs[0].ID = fmt.Sprint("other ", i)
+				if broken {
+					next.Outputs[0].Open = func(connect.SinkEnv) (connect.Sink, error) { return nil, errors.New("refused") }
+				} else {
+					next.Outputs[0].Open = c.spec.Outputs[0].Open
+				}
+				_, err := l.Reload(t.Context(), next, ReloadOptions{})
+				if (err != nil) != broken || broken && err.Error() != `output "oa": refused` {
+					t.Errorf("reload %d: %v", i, err)
+				}
+				c.feed("a", i, 1)
+				time.Sleep(2 * time.Second)
+			}
+			next.Plan = compile(t, `SELECT n, 'a' AS o INTO oa FROM a GROUP BY n, TumblingWindow(second, 1); SELECT n, 'b' AS o INTO ob FROM b`)
+			next.Inputs = slices.Clone(next.Inputs)
+			next.Inputs[0].ID = "last"
+			next.Inputs[1].ID, next.Inputs[1].Open = "last", func(connect.SourceEnv) (connect.Source, error) { return nil, errors.New("no input") }
+			if _, err := l.Reload(t.Context(), next, ReloadOptions{}); err == nil || err.Error() == "" || !strings.Contains(err.Error(), "no input") {
+				t.Errorf("error %v", err)
+			}
+			c.feed("a", 3, 1)
+			c.feed("b", 0, 1)
+		})
+		c.check(t, "oa", `{"n":0,"o":"a"}`, `{"n":1,"o":"a"}`, `{"n":2,"o":"a"}`, `{"n":3,"o":"a"}`)
+		c.check(t, "ob", `{"n":0,"o":"b"}`)
+	})
+}

@@ -88,7 +88,7 @@ func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
 	next := &successor{spec: spec}
 	if err := l.succeed(next, &report, o); err != nil {
 		next.discard()
-		return report, err
+		return report, errors.Join(err, l.reopenInputs())
 	}
 	before := l.spec
 	old := &successor{spec: &before, inputs: l.inputs, outputs: l.outputs, graph: l.graph}
@@ -96,7 +96,7 @@ func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
 	if err := l.settle(old, next); err != nil {
 		next.discard()
 		l.use(old)
-		return report, errors.Join(err, l.undo(), l.reopen(old))
+		return report, errors.Join(err, l.undo(), l.reopenInputs(), l.reopen(old))
 	}
 	old.retire(next)
 	l.done = nil
@@ -142,7 +142,8 @@ func (v *successor) retire(next *successor) {
 	}
 }
 
-// succeed makes all of the next version that does not touch the one that runs.
+// succeed makes all of the next version. Of the one that runs it touches sources only, which
+// have to make room for their successors.
 func (l *Live) succeed(next *successor, report *ReloadReport, o ReloadOptions) error {
 	p := next.spec.Plan
 	for i := range p.Inputs {
@@ -197,6 +198,9 @@ func (l *Live) succeedInput(next *successor, index int) (in *liveInput, began bo
 	if old != nil && old.spec.ID == in.spec.ID && in.spec.ID != "" {
 		in.source = old.source
 	} else {
+		if old != nil {
+			old.close() // the next one may want what it holds: its directory, its address
+		}
 		if in.source, err = in.spec.Open(l.sourceEnv(next.spec, &in.spec, false)); err != nil {
 			return in, false, err
 		}
@@ -282,6 +286,25 @@ func (o *liveOutput) inherit(x *liveOutput) {
 	if o.forgetful {
 		o.committed = x.committed
 	}
+}
+
+// reopenInputs opens the sources again that had to make room for those of a version that does
+// not run after all.
+func (l *Live) reopenInputs() error {
+	for _, in := range l.inputs {
+		if in == nil || in.source != nil {
+			continue
+		}
+		err := l.insist(l.ctx, in.what(), nil, func(context.Context) (err error) {
+			in.source, err = in.spec.Open(l.sourceEnv(&l.spec, &in.spec, false))
+			return err
+		})
+		if err != nil {
+			l.broken = err
+			return err
+		}
+	}
+	return nil
 }
 
 // reopen opens the sinks of the old version again that had to make room. Without them the job

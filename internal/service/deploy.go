@@ -278,6 +278,8 @@ func (m *managed) install(ctx context.Context, d Deployment, c *candidate, creat
 		m.last.Version = next.Version
 	}
 	waits := m.run != nil && m.run.live == nil
+	// A job that was given up is wanted all the same: the new version may do better.
+	failed := m.run == nil && m.last.State == job.Failed && next.Desired == Run
 	m.mu.Unlock()
 	out.Version = v.Version
 	s.note(Event{Job: m.name, Version: v.Version, Kind: kind, Text: "by " + d.By}, slog.LevelInfo)
@@ -285,6 +287,8 @@ func (m *managed) install(ctx context.Context, d Deployment, c *candidate, creat
 		if err := m.halt(ctx); err != nil {
 			return err
 		}
+	}
+	if waits || failed && !d.Start {
 		m.launch(nil, nil)
 	}
 	return nil

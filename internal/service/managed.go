@@ -295,6 +295,9 @@ func (m *managed) attempt(ctx context.Context, r *running, live *job.Live, a *As
 	r.live, r.assembly, r.started, r.reason = live, a, m.s.now().UTC(), ""
 	m.warnings = a.Warnings
 	from := m.rec.Start
+	if m.rec.Ran > 0 && !m.rec.Discard {
+		from = job.StartLast // a job with state goes on where it was
+	}
 	m.mu.Unlock()
 	// What was to be forgotten has been, and the state is of this version from now on.
 	if err := m.change(func(rec *record) { rec.Discard, rec.Ran = false, r.version }); err != nil {

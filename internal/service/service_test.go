@@ -314,6 +314,30 @@ func TestPermanentFailureEndsTheJob(t *testing.T) {
 	h.rows("perm", 1)
 }
 
+// TestChangeOfAFailedJobStartsIt: a job that was given up is wanted all the same, and goes on
+// where it was.
+func TestChangeOfAFailedJobStartsIt(t *testing.T) {
+	h := open(t, t.TempDir())
+	feed, target := servicetest.FeedOf("mended"), servicetest.TargetOf("mended")
+	h.deploy("mended", servicetest.Job("mended", passes), job.StartBeginning)
+	target.Fail(servicetest.ErrPermanent)
+	feed.Add(`{"n":1}`)
+	h.until("mended", func(v service.JobView) bool { return v.State == job.Failed })
+	target.Fail(nil)
+	if _, err := h.Deploy(h.ctx, "mended", service.Deployment{Files: service.Bundle{"weir.yaml": servicetest.Job("mended", passes+" WHERE n < 10")}, By: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	h.rows("mended", 1)
+	h.until("mended", func(v service.JobView) bool { return v.State == job.Running })
+	if _, err := h.Stop(h.ctx, "mended"); err != nil {
+		t.Fatal(err)
+	}
+	runs, _ := h.History("mended")
+	if len(runs) != 2 || runs[0].From != "last" || runs[1].From != "beginning" {
+		t.Errorf("history: %+v", runs)
+	}
+}
+
 func TestJobThatFailsIsStartedAgain(t *testing.T) {
 	h := open(t, t.TempDir())
 	feed, target := servicetest.FeedOf("bug"), servicetest.TargetOf("bug")

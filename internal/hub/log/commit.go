@@ -14,7 +14,11 @@ func (p *Partition) stamp(g *group) []header {
 	s := p.tail()
 	off, seq := s.end, s.nextSeq
 	batches := make([]header, 0, len(g.starts))
-	for _, start := range g.starts {
+	for i, start := range g.starts {
+		if g.errs[i] != nil {
+			g.seqs, g.offsets = append(g.seqs, 0), append(g.offsets, 0)
+			continue
+		}
 		back := min(off-p.durable, math.MaxUint32)
 		size, count := stampBatch(g.buf[start:], seq, g.micros, uint32(back))
 		g.seqs, g.offsets = append(g.seqs, seq), append(g.offsets, off)

@@ -158,6 +158,8 @@ var (
 	ErrBusy = errors.New("too much waits to be written to the log")
 	// ErrTooLarge: one append has more than MaxAppend bytes.
 	ErrTooLarge = errors.New("the records are too large for one append")
+	// ErrAfter: the append that was to come before has failed.
+	ErrAfter = errors.New("the append before it failed")
 	// ErrGone: the records are no longer kept.
 	ErrGone = errors.New("the records are no longer kept")
 )
@@ -178,6 +180,8 @@ func (e *DamageError) Error() string {
 
 // Log is a directory of partitions. Any number of goroutines may use it.
 type Log struct {
+	fs    disk.FS
+	o     Options
 	lock  io.Closer
 	parts []*Partition
 }
@@ -198,30 +202,43 @@ func Open(fs disk.FS, o Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the log %s: %w", fs.Path("."), err)
 	}
-	l := &Log{lock: lock}
-	if err := l.open(fs, o); err != nil {
+	l := &Log{fs: fs, o: o, lock: lock}
+	if err := l.open(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Log) open(fs disk.FS, o Options) error {
-	n, err := countPartitions(fs)
+func (l *Log) open() error {
+	n, err := countPartitions(l.fs)
 	if err != nil {
 		return err
 	}
-	if n > o.Partitions {
-		return fmt.Errorf("the log %s has %d partitions and %d are asked for; there cannot be fewer than there were", fs.Path("."), n, o.Partitions)
+	if n > l.o.Partitions {
+		return fmt.Errorf("the log %s has %d partitions and %d are asked for; there cannot be fewer than there were", l.fs.Path("."), n, l.o.Partitions)
 	}
-	for i := range o.Partitions {
-		sub, err := fs.Sub(strconv.Itoa(i))
-		if err == nil && i >= n {
-			err = fs.SyncDir(".")
+	return l.Grow(l.o.Partitions)
+}
+
+// Grow opens, and makes if they are not there, so many partitions that there are n. Other
+// methods of the log must not be called meanwhile; those of its partitions may.
+func (l *Log) Grow(n int) error {
+	if n > MaxPartitions {
+		return fmt.Errorf("a log of %d partitions is asked for; %d is the most", n, MaxPartitions)
+	}
+	there, err := countPartitions(l.fs)
+	if err != nil {
+		return err
+	}
+	for i := len(l.parts); i < n; i++ {
+		sub, err := l.fs.Sub(strconv.Itoa(i))
+		if err == nil && i >= there {
+			err = l.fs.SyncDir(".")
 		}
 		if err != nil {
 			return fmt.Errorf("open partition %d of the log: %w", i, err)
 		}
-		p, err := openPartition(sub, o)
+		p, err := openPartition(sub, l.o)
 		if err != nil {
 			return fmt.Errorf("open partition %d of the log: %w", i, err)
 		}

@@ -32,6 +32,7 @@ type Partition struct {
 	group   *group     // collects appends
 	writing int        // bytes of the group that is being written
 	low     int64      // records before it may go
+	hold    *int64     // records from it on stay; nil: none must
 	last    int64      // time that was given last, microseconds
 	stamped int64      // time of the group that is being written; 0: none is
 	ready   map[chan struct{}]struct{}
@@ -42,12 +43,15 @@ type Partition struct {
 type group struct {
 	buf    []byte
 	starts []int // of each append in buf
-	done   chan struct{}
+	// after has, by append, the one that must not have failed; nil if none asks for that.
+	after map[int]*Pending
+	done  chan struct{}
 	// What has become of it; set before done is closed.
 	seqs    []int64
 	offsets []int64
 	micros  int64
-	err     error
+	err     error         // of all of it
+	errs    map[int]error // of single appends that were left out
 }
 
 // Appended says where records went.
@@ -128,31 +132,65 @@ func (p *Partition) tail() *segment { return p.segs[len(p.segs)-1] }
 // Options.Fsync says. It waits for the disk, not for room: disk.ErrFull, ErrLogFull and
 // ErrBusy come at once. The records may be changed afterwards.
 func (p *Partition) Append(records []Record) (Appended, error) {
-	if len(records) == 0 {
-		return Appended{}, errors.New("append: there are no records")
-	}
-	size := batchBytes(records)
-	if size > p.o.MaxAppend {
-		return Appended{}, fmt.Errorf("%w: %d bytes; %d is the most", ErrTooLarge, size, p.o.MaxAppend)
-	}
-	g, i, err := p.join(records, size)
+	a, err := p.Start(records, nil)
 	if err != nil {
 		return Appended{}, err
 	}
+	return a.Wait()
+}
+
+// Pending is an append that has its turn and may not be written yet.
+type Pending struct {
+	p *Partition
+	g *group
+	i int
+}
+
+// Start is the first half of Append: it gives records their turn, behind all for which Start
+// has returned. The second half is Wait, which must follow: nobody else writes them. The
+// records may be changed when Start returns.
+//
+// after, if not nil, is an append of this partition that was started before. If that one
+// fails, this one fails with ErrAfter and leaves nothing, so that of a chain of appends
+// there is always a first part.
+func (p *Partition) Start(records []Record, after *Pending) (*Pending, error) {
+	if len(records) == 0 {
+		return nil, errors.New("append: there are no records")
+	}
+	size := batchBytes(records)
+	if size > p.o.MaxAppend {
+		return nil, fmt.Errorf("%w: %d bytes; %d is the most", ErrTooLarge, size, p.o.MaxAppend)
+	}
+	return p.join(records, size, after)
+}
+
+// Wait waits until the records are as durable as Options.Fsync says. Any number of
+// goroutines may call it, and again.
+func (a *Pending) Wait() (Appended, error) {
+	p, g := a.p, a.g
 	select {
 	case <-g.done:
 	case p.disk <- struct{}{}:
 		p.write(g)
 		<-p.disk
 	}
-	if g.err != nil {
-		return Appended{}, g.err
+	if err := a.failed(); err != nil {
+		return Appended{}, err
 	}
-	return Appended{Seq: g.seqs[i], Offset: g.offsets[i], Enqueued: microTime(g.micros)}, nil
+	return Appended{Seq: g.seqs[a.i], Offset: g.offsets[a.i], Enqueued: microTime(g.micros)}, nil
+}
+
+// failed is why a was not written; its group is done, or is being written and has come
+// behind a.
+func (a *Pending) failed() error {
+	if a.g.err != nil {
+		return a.g.err
+	}
+	return a.g.errs[a.i]
 }
 
 // join puts records into the group that collects.
-func (p *Partition) join(records []Record, size int) (g *group, i int, err error) {
+func (p *Partition) join(records []Record, size int, after *Pending) (*Pending, error) {
 	for try := 0; ; try++ {
 		p.mu.Lock()
 		err := p.room(size)
@@ -161,7 +199,7 @@ func (p *Partition) join(records []Record, size int) (g *group, i int, err error
 		}
 		p.mu.Unlock()
 		if try > 0 || !errors.Is(err, ErrLogFull) {
-			return nil, 0, err
+			return nil, err
 		}
 		p.reclaim()
 	}
@@ -170,10 +208,16 @@ func (p *Partition) join(records []Record, size int) (g *group, i int, err error
 		p.group = &group{done: make(chan struct{}), buf: p.spare}
 		p.spare = nil
 	}
-	g = p.group
+	g, i := p.group, len(p.group.starts)
+	if after != nil {
+		if g.after == nil {
+			g.after = map[int]*Pending{}
+		}
+		g.after[i] = after
+	}
 	g.starts = append(g.starts, len(g.buf))
 	g.buf = appendBatch(g.buf, records)
-	return g, len(g.starts) - 1, nil
+	return &Pending{p, g, i}, nil
 }
 
 // room says why so many bytes cannot be taken now. mu is held.
@@ -227,8 +271,10 @@ func (p *Partition) write(g *group) {
 	g.micros = p.last
 	p.mu.Unlock()
 
-	next := p.stamp(g)
-	g.err = p.store(g, next)
+	g.leaveOut()
+	if next := p.stamp(g); len(next) > 0 {
+		g.err = p.store(g, next)
+	}
 
 	p.mu.Lock()
 	p.writing, p.stamped = 0, 0
@@ -241,6 +287,40 @@ func (p *Partition) write(g *group) {
 	if g.err == nil {
 		p.signal()
 	}
+}
+
+// leaveOut takes the appends out of a group whose predecessor has failed. Groups are written
+// one after the other, so the predecessor is in this one or in one that is done.
+func (g *group) leaveOut() {
+	if g.after == nil {
+		return
+	}
+	for i := range g.starts {
+		if a := g.after[i]; a != nil {
+			if err := a.failed(); err != nil {
+				if g.errs == nil {
+					g.errs = map[int]error{}
+				}
+				g.errs[i] = fmt.Errorf("%w: %w", ErrAfter, err)
+			}
+		}
+	}
+	g.after = nil // or groups would keep each other for ever
+	if g.errs == nil {
+		return
+	}
+	kept := g.buf[:0]
+	for i, start := range g.starts {
+		end := len(g.buf)
+		if i+1 < len(g.starts) {
+			end = g.starts[i+1]
+		}
+		g.starts[i] = len(kept)
+		if g.errs[i] == nil {
+			kept = append(kept, g.buf[start:end]...)
+		}
+	}
+	g.buf = kept
 }
 
 // maxSpare is the largest group whose memory is kept for the next one.

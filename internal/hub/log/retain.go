@@ -1,5 +1,7 @@
 package log
 
+import "time"
+
 // Trim says that records before a sequence number are no longer needed. Whole segments of
 // them go when Options.Keep and MaxBytes say so.
 func (p *Partition) Trim(seq int64) error {
@@ -15,6 +17,21 @@ func (p *Partition) Trim(seq int64) error {
 	return p.forget(false)
 }
 
+// Hold keeps the records from a sequence number on from being forgotten; it begins with no
+// hold. It is for who keeps elsewhere what it has read of the records before.
+func (p *Partition) Hold(seq int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = &seq
+}
+
+// SetExpire changes Options.Expire and ExpireBytes from now on.
+func (p *Partition) SetExpire(age time.Duration, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.o.Expire, p.o.ExpireBytes = age, bytes
+}
+
 // Clean forgets what Options say should go by now. It happens by itself when a segment is
 // full; a partition that nobody appends to needs the call now and then.
 func (p *Partition) Clean() error {
@@ -23,7 +40,21 @@ func (p *Partition) Clean() error {
 	if p.isClosed() {
 		return ErrClosed
 	}
+	if p.broken == nil && p.expired() {
+		// The segment that is written to has nothing young: end it, or it would never go.
+		if err := p.roll(); err != nil {
+			return err
+		}
+	}
 	return p.forget(false)
+}
+
+// expired reports whether the last segment has records and all are to be forgotten by age.
+func (p *Partition) expired() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.tail()
+	return p.o.Expire > 0 && s.end > s.base && p.now()-s.last > p.o.Expire.Microseconds()
 }
 
 // reclaim makes room for appends: what was given free goes, however young.
@@ -91,6 +122,9 @@ func (p *Partition) forget(full bool) error {
 // mayGo reports whether the first of several segments may go. mu is held.
 func (p *Partition) mayGo(segs []*segment, full bool) bool {
 	s, now := segs[0], p.now()
+	if p.hold != nil && s.nextSeq > *p.hold {
+		return false
+	}
 	age := now - s.last
 	if free := p.low >= s.nextSeq; free && (full || age >= p.o.Keep.Microseconds()) {
 		return true

@@ -40,7 +40,7 @@ var Layers = map[string]Layer{
 	"internal/hub":           {May: []string{"disk", "hub/log", "hub/sas"}, Why: "a broker knows nothing of the engine and of the protocols over it"},
 	"internal/hub/sas":       {Why: "signatures are a rule about texts"},
 	"internal/hub/amqp":      {Why: "the protocol knows nothing of what is behind an address"},
-	"internal/hub/eventhubs": {May: []string{"hub", "hub/log", "hub/sas", "hub/amqp"}, Why: "a protocol is a face of the broker"},
+	"internal/hub/eventhubs": {May: []string{"disk", "hub", "hub/log", "hub/sas", "hub/amqp"}, Why: "a protocol is a face of the broker; of disk it knows the error of a full one"},
 	"internal/hub/rest":      {May: []string{"hub", "hub/log", "hub/sas", "hub/amqp"}, Why: "a protocol is a face of the broker"},
 	"internal/hub/kafka":     {May: []string{"hub", "hub/log", "hub/sas", "hub/amqp"}, Why: "a protocol is a face of the broker"},
 	"internal/hub/mqtt":      {May: []string{"hub", "hub/log", "hub/sas", "hub/amqp"}, Why: "a protocol is a face of the broker"},

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/internal/hub/log"
 )
@@ -25,6 +26,9 @@ type Hub struct {
 
 // Name is the name as it was given.
 func (h *Hub) Name() string { return h.record.Name }
+
+// Created is when the hub was made.
+func (h *Hub) Created() time.Time { return h.record.Created }
 
 // Config is what the hub is made of now.
 func (h *Hub) Config() Config {

@@ -11,7 +11,7 @@ RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
-.PHONY: test lint race servers power crash fuzz bench bench-duckdb weir
+.PHONY: test lint race servers power crash fuzz bench bench-duckdb bench-jetstream weir
 
 weir:
 	go build -o bin/weir ./cmd/weir
@@ -58,6 +58,10 @@ fuzz:
 
 bench: weir
 	bin/weir bench
+
+# The hub's log beside an embedded NATS JetStream, in one run.
+bench-jetstream:
+	cd bench/jetstream && go run .
 
 # The same queries in DuckDB, single-threaded, beside ours. Needs node and npm.
 bench-duckdb: weir

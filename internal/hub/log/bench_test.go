@@ -1,6 +1,8 @@
 package log
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -104,4 +106,72 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 	report(b, total)
+}
+
+// BenchmarkBatches: some appenders of batches of 500 records of 200 bytes, and readers that
+// follow them.
+func BenchmarkBatches(b *testing.B) {
+	f := func(mode Fsync, appenders, readers int) {
+		b.Run(fmt.Sprintf("%s/%d/%d", mode, appenders, readers), func(b *testing.B) {
+			p := benchLog(b, Options{Fsync: mode, ExpireBytes: 1 << 30})
+			stop := make(chan struct{})
+			var follow, wg sync.WaitGroup
+			for range readers {
+				follow.Go(func() { followUntil(b, p, stop) })
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range appenders {
+				wg.Go(func() {
+					recs := records(500)
+					for n := i; n < b.N; n += appenders {
+						if _, err := p.Append(recs); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			close(stop)
+			follow.Wait()
+			report(b, 500)
+		})
+	}
+	for _, mode := range []Fsync{Always, None} {
+		f(mode, 1, 0)
+		f(mode, 4, 0)
+		f(mode, 16, 0)
+		f(mode, 1, 8)
+		f(mode, 16, 8)
+	}
+}
+
+// followUntil reads all that comes.
+func followUntil(b *testing.B, p *Partition, stop chan struct{}) {
+	r, err := p.Read(0)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer r.Close()
+	for {
+		batch, err := r.Next()
+		if errors.Is(err, ErrGone) {
+			b.Error("a reader has fallen behind")
+			return
+		}
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		if batch != nil {
+			continue
+		}
+		select {
+		case <-r.Ready():
+		case <-stop:
+			return
+		}
+	}
 }

@@ -505,3 +505,36 @@ func TestClock(t *testing.T) {
 		t.Errorf("read: %v", got)
 	}
 }
+
+// TestWaitingReader: a reader that has read all there is holds no memory of records, and
+// goes on when there is more.
+func TestWaitingReader(t *testing.T) {
+	l := open(t, disk.NewMem(1).Boot(), Options{})
+	defer l.Close()
+	p := l.Partition(0)
+	r, err := p.Read(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for round := range 3 {
+		want := fmt.Sprintf("round %d", round)
+		for range 2 {
+			if _, err := p.Append([]Record{{Value: []byte(want)}, {Value: []byte(want)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			b, err := r.Next()
+			if err != nil || b == nil || len(b.Records) != 2 || string(b.Records[1].Value) != want {
+				t.Fatalf("%s: got %v, %v", want, b, err)
+			}
+		}
+		if b, err := r.Next(); b != nil || err != nil {
+			t.Fatalf("got %v, %v at the end", b, err)
+		}
+		if r.win.buf != nil || r.recs != nil || r.batch.Records != nil {
+			t.Errorf("%s: the reader waits with %d bytes and %d records", want, cap(r.win.buf), cap(r.recs))
+		}
+	}
+}

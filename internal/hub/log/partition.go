@@ -3,6 +3,7 @@ package log
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,6 @@ type Partition struct {
 	disk    chan struct{}
 	file    disk.File // of the last segment; nil if that is dead
 	durable int64     // offset up to which an fsync has succeeded
-	spare   []byte    // memory of the next group
 	timer   *time.Timer
 	late    sync.WaitGroup // fsyncs that the timer has started
 	doubt   error          // why the end of the last segment must go into a new one before all else
@@ -205,8 +205,7 @@ func (p *Partition) join(records []Record, size int, after *Pending) (*Pending, 
 	}
 	defer p.mu.Unlock()
 	if p.group == nil {
-		p.group = &group{done: make(chan struct{}), buf: p.spare}
-		p.spare = nil
+		p.group = &group{done: make(chan struct{}), buf: takeBuffer(size)}
 	}
 	g, i := p.group, len(p.group.starts)
 	if after != nil {
@@ -216,7 +215,7 @@ func (p *Partition) join(records []Record, size int, after *Pending) (*Pending, 
 		g.after[i] = after
 	}
 	g.starts = append(g.starts, len(g.buf))
-	g.buf = appendBatch(g.buf, records)
+	g.buf = appendBatch(slices.Grow(g.buf, size), records)
 	return &Pending{p, g, i}, nil
 }
 
@@ -278,11 +277,9 @@ func (p *Partition) write(g *group) {
 
 	p.mu.Lock()
 	p.writing, p.stamped = 0, 0
-	if cap(g.buf) <= maxSpare {
-		p.spare = g.buf[:0]
-	}
-	g.buf = nil
 	p.mu.Unlock()
+	giveBuffer(g.buf)
+	g.buf = nil
 	close(g.done)
 	if g.err == nil {
 		p.signal()
@@ -322,9 +319,6 @@ func (g *group) leaveOut() {
 	}
 	g.buf = kept
 }
-
-// maxSpare is the largest group whose memory is kept for the next one.
-const maxSpare = 4 << 20
 
 // syncLater starts the timer of fsync=interval, unless it runs.
 func (p *Partition) syncLater() {

@@ -65,6 +65,7 @@ func (r *Reader) Next() (*Batch, error) {
 	for {
 		ok, err := r.position()
 		if err != nil || !ok {
+			r.idle()
 			return nil, err
 		}
 		h, b, err := r.load()
@@ -73,6 +74,9 @@ func (r *Reader) Next() (*Batch, error) {
 				continue
 			}
 			return nil, err
+		}
+		if r.recs == nil {
+			r.recs = takeRecords(h.count)
 		}
 		recs, err := readRecords(r.recs, b, h, r.off)
 		if r.recs = recs; err != nil {
@@ -88,6 +92,15 @@ func (r *Reader) Next() (*Batch, error) {
 		r.seq = r.next
 		return &r.batch, nil
 	}
+}
+
+// idle gives memory back that a reader does not need while it waits: there may be thousands
+// of them.
+func (r *Reader) idle() {
+	r.win.free()
+	r.batch = Batch{}
+	giveRecords(r.recs)
+	r.recs = nil
 }
 
 // load reads and checks the batch at r.off.
@@ -207,6 +220,7 @@ func (r *Reader) Close() error {
 	delete(r.p.ready, r.ready)
 	r.p.mu.Unlock()
 	r.closeFile()
+	r.idle()
 	r.ended = true
 	return nil
 }
@@ -300,7 +314,7 @@ func (p *Partition) again(f func() error) error {
 // sequence number and the batch; the next sequence number and nil if there is none.
 func (p *Partition) walk(m mark, found func(h header, off int64) bool) (int64, *Batch, error) {
 	r := &Reader{p: p, off: m.off, seq: m.seq, next: m.seq}
-	defer r.closeFile()
+	defer r.closeFile() // its memory stays: the batch is the caller's
 	for {
 		ok, err := r.position()
 		if err != nil || !ok {

@@ -243,12 +243,13 @@ func recoverTail(fs disk.FS, s *segment) (f disk.File, torn int64, err error) {
 }
 
 // scanWindow is how much of a segment is read at once.
-const scanWindow = 1 << 20
+const scanWindow = 256 << 10
 
 // scan reads the batches of a file of the given size, sets the extent of s and its index. It
 // stops at a torn tail; damage is an error.
 func (s *segment) scan(fs disk.FS, f disk.File, size int64) error {
 	w := window{f: f, size: size}
+	defer w.free()
 	s.index, s.indexed = nil, true
 	for {
 		pos := s.at(s.end)
@@ -316,11 +317,20 @@ type window struct {
 	buf  []byte
 }
 
+// free gives the memory of w back. What bytes gave is no longer valid.
+func (w *window) free() {
+	giveBuffer(w.buf)
+	w.buf = nil
+}
+
 // bytes gives n bytes at pos, fewer where the file ends. They are valid until the next call.
 func (w *window) bytes(pos int64, n int) ([]byte, error) {
 	n = int(min(int64(n), w.size-pos))
 	if pos < w.pos || pos+int64(n) > w.pos+int64(len(w.buf)) {
 		want := int(min(int64(max(n, scanWindow)), w.size-pos))
+		if w.buf == nil {
+			w.buf = takeBuffer(want)
+		}
 		w.buf = slices.Grow(w.buf[:0], want)[:want]
 		got, err := w.f.ReadAt(w.buf, pos)
 		if got < want {

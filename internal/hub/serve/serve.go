@@ -82,6 +82,16 @@ type Server struct {
 // be opened is an error, and then none is open; a default one that another program has is
 // logged and left out.
 func Start(o Options) (*Server, error) {
+	s := prepare(o)
+	s.wire()
+	if err := s.start(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes a server without protocols.
+func prepare(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -102,19 +112,23 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, log: o.Log, conns: map[*counted]struct{}{}, addresses: map[netip.Addr]int{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.wire()
+	return s
+}
+
+// start opens the ports.
+func (s *Server) start() error {
 	if err := s.open(); err != nil {
 		for _, p := range s.ports {
 			err = errors.Join(err, p.listener.Close())
 		}
 		s.cancel()
-		return nil, err
+		return err
 	}
 	s.web.start(s.ctx)
 	for _, p := range s.ports {
 		s.accept.Go(func() { s.acceptFrom(p) })
 	}
-	return s, nil
+	return nil
 }
 
 // Address is a port that is open.

@@ -172,6 +172,10 @@ type SourceEnv struct {
 	Now   func() time.Time
 	// Partition reading for reference data: the source is read to its End, once a version.
 	Reference bool
+	// Metadata are the names of what the query reads of events beside their text, as
+	// vec.Field.Meta and the columns that inputs add have them (saql.md 7.9): "User.tenant",
+	// "PartitionId". A source need not give others. nil: it is not known, so all.
+	Metadata []string
 }
 
 // Format is how events or rows lie in bytes. Connectors of messages may ignore what does not

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"slices"
 	"strings"
 
 	"weir/internal/connect"
@@ -12,6 +13,9 @@ import (
 // addedColumns are the columns that live inputs add to their events (saql.md 7.9), as far as
 // the source gives the properties.
 var addedColumns = []string{"EventProcessedUtcTime", "PartitionId", "EventEnqueuedUtcTime", "IoTHub", "BlobName", "BlobLastModifiedUtcTime"}
+
+// AddedColumns are the names of these columns.
+func AddedColumns() []string { return slices.Clone(addedColumns) }
 
 const (
 	processedName = "EventProcessedUtcTime"
@@ -146,6 +150,9 @@ func (l *Live) property(f *metaField, from map[string]vec.Value) (vec.Value, boo
 		}
 	}
 	if !ok && !f.added {
+		if f.name == "EventHub" {
+			return l.eventHub(from), true
+		}
 		return groupOf(f.name, from), true
 	}
 	for _, name := range f.path {
@@ -157,6 +164,25 @@ func (l *Live) property(f *metaField, from map[string]vec.Value) (vec.Value, boo
 		}
 	}
 	return v, ok
+}
+
+// eventHub is the record of what an event hub knows of an event; NULL if it is of none.
+func (l *Live) eventHub(from map[string]vec.Value) vec.Value {
+	r := &vec.Rec{}
+	for _, name := range []string{"EventEnqueuedUtcTime", processedName, "PartitionId", "Offset", "SequenceNumber", "PartitionKey", "Publisher",
+		"IoTConnectionDeviceId", "IoTAuthMethod", "IoTAuthGenerationId", "IoTEnqueueTime", "IoTMessageSource", "IoTConnectionModuleId", "IoTInterfaceName"} {
+		v, ok := from[name]
+		if name == processedName {
+			v, ok = vec.TimeValue(l.clock), true
+		}
+		if ok {
+			r.Names, r.Vals = append(r.Names, name), append(r.Vals, v)
+		}
+	}
+	if _, ok := from["SequenceNumber"]; !ok {
+		return vec.NullValue()
+	}
+	return vec.RecordValue(r)
 }
 
 // groupOf is the record of all properties "group.name"; NULL if there are none.

@@ -127,10 +127,43 @@ func (a *assembler) inputs(p *plan.Plan) {
 			a.found.refuse(in.Place, "", "input %q: the connector %q gives no events as %s", in.Name, in.Connector.Name, what)
 			continue
 		}
+		reads := metadataOf(want)
 		a.in = append(a.in, job.LiveInput{Name: want.Name, Format: in.Format, EventArrival: in.Arrival == "event",
-			ID:   identity(in.Connector, in.Config, in.Format, in.Arrival),
-			Open: func(env connect.SourceEnv) (connect.Source, error) { return in.Connector.Source(a.ctx, in.Config, env) }})
+			ID:          identity(in.Connector, in.Config, in.Format, in.Arrival, reads),
+			MetaColumns: in.Config.Bool("metadata_columns"),
+			Open: func(env connect.SourceEnv) (connect.Source, error) {
+				env.Metadata = reads
+				return in.Connector.Source(a.ctx, in.Config, env)
+			}})
 	}
+}
+
+// metadataOf are the names of the metadata that a query reads of an input (SourceEnv.Metadata).
+func metadataOf(in plan.Input) []string {
+	names := []string{}
+	add := func(n ...string) {
+		for _, n := range n {
+			if !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+	}
+	for _, f := range in.Fields {
+		switch {
+		case f.Meta != "":
+			add(f.Meta)
+		case len(f.Path) == 0:
+			add(job.AddedColumns()...)
+		default:
+			for _, n := range job.AddedColumns() {
+				if strings.EqualFold(n, f.Path[0]) {
+					add(n)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // identity is a digest of the settings of an input or output, secrets included: a reload leaves

@@ -35,6 +35,9 @@ type Options struct {
 	// Backoff is how long a job that failed waits before the n-th start in a row, from 1; nil
 	// is a second, doubled with each up to a minute.
 	Backoff func(n int) time.Duration
+	// Context has values that connectors look for: the broker of hubs (connect/hub.With). Its
+	// end means nothing. nil is none.
+	Context context.Context
 }
 
 // Service runs the jobs of a data directory. Several goroutines may use it.
@@ -83,7 +86,10 @@ func Open(o Options) (*Service, error) {
 	if s.o.Backoff == nil {
 		s.o.Backoff = func(n int) time.Duration { return min(time.Second<<min(n-1, 6), time.Minute) }
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(o.Context))
 	if err := s.read(); err != nil {
 		s.cancel()
 		return nil, errors.Join(err, lock.Close())

@@ -1,0 +1,269 @@
+package hub
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"weir/internal/codec"
+	"weir/internal/connect"
+)
+
+// cutter brings what messages hold onto lines, so that each is whole lines of a chunk. It
+// does not look whether the text is right: what is broken becomes a line that the decoder
+// takes for a bad event, and no message breaks another one.
+type cutter struct {
+	unwrap string
+	packed codec.Compression
+	csv    *rows // nil: JSON
+	plain  []byte
+}
+
+func newCutter(f connect.Format, unwrap string) *cutter {
+	c := &cutter{unwrap: unwrap, packed: codec.Compression(f.Compression)}
+	if f.Type == "csv" {
+		c.csv = &rows{options: codec.CSVOptions{Delimiter: f.Delimiter, Detect: f.Delimiter == 0, NoHeader: f.NoHeader}}
+	}
+	return c
+}
+
+// begin starts a chunk.
+func (c *cutter) begin(chunk *connect.Chunk) {
+	if c.csv != nil {
+		c.csv.begin(chunk)
+	}
+}
+
+// append adds the events of a message to the text of a chunk. ends says that the message does
+// not belong to this chunk, which then is not empty.
+func (c *cutter) append(chunk *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
+	body, ok := c.unpack(body)
+	switch {
+	case !ok:
+		return appendBroken(dst, body), false
+	case len(body) == 0:
+		return dst, false
+	case c.csv != nil:
+		return c.csv.append(chunk, dst, body)
+	case c.unwrap != "":
+		if list, ok := member(body, c.unwrap); ok {
+			return appendValues(dst, list), false
+		}
+	}
+	return appendEvents(dst, body), false
+}
+
+// alone reports whether the chunk must end with the message that was added last.
+func (c *cutter) alone(chunk *connect.Chunk) bool { return chunk.Last }
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// unpack is the text of a message. ok is false if it cannot be unpacked; the text is then the
+// start of the message.
+func (c *cutter) unpack(body []byte) (text []byte, ok bool) {
+	how := c.packed
+	if how == codec.CompressAuto {
+		switch {
+		case bytes.HasPrefix(body, []byte{0x1f, 0x8b}):
+			how = codec.CompressGzip
+		case bytes.HasPrefix(body, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+			how = codec.CompressZstd
+		default:
+			return bytes.TrimPrefix(body, byteOrderMark), true
+		}
+	}
+	if how == codec.CompressNone || len(body) == 0 {
+		return bytes.TrimPrefix(body, byteOrderMark), true
+	}
+	r := codec.Open(bytes.NewReader(body), codec.Format{Compression: how})
+	defer r.Close()
+	out := bytes.NewBuffer(c.plain[:0])
+	n, err := io.Copy(out, io.LimitReader(r, MaxBody+1))
+	if cap(out.Bytes()) <= maxKeptChunk {
+		c.plain = out.Bytes()
+	}
+	if n > MaxBody || err != nil && !errors.Is(err, io.EOF) {
+		return body, false
+	}
+	return out.Bytes(), true
+}
+
+// maxBroken is how much of a message that cannot be read is kept.
+const maxBroken = 64 << 10
+
+// appendBroken adds a line that is no event.
+func appendBroken(dst, body []byte) []byte {
+	dst = appendLine(dst, body[:min(len(body), maxBroken)])
+	return dst
+}
+
+// appendLine adds a text as one line. In JSON a line end stands between tokens, where a
+// carriage return does as well; inside of strings both are wrong.
+func appendLine(dst, text []byte) []byte {
+	start := len(dst)
+	dst = append(dst, text...)
+	for line := dst[start:]; ; {
+		i := bytes.IndexByte(line, '\n')
+		if i < 0 {
+			return append(dst, '\n')
+		}
+		line[i] = '\r'
+		line = line[i+1:]
+	}
+}
+
+// appendEvents adds the events of a text of JSON: an object, objects one after another, on
+// lines or not, or arrays of them.
+func appendEvents(dst, text []byte) []byte {
+	if text[0] == '{' && bytes.IndexByte(text, '\n') < 0 && single(text) {
+		return append(append(dst, text...), '\n')
+	}
+	if lines(text) {
+		dst = append(dst, text...)
+		if dst[len(dst)-1] != '\n' {
+			dst = append(dst, '\n')
+		}
+		return dst
+	}
+	return appendValues(dst, text)
+}
+
+// single reports whether no object follows another one in a text.
+func single(text []byte) bool {
+	for {
+		i := bytes.IndexByte(text, '}')
+		if i < 0 {
+			return true
+		}
+		text = text[i+1:]
+		if at := skipSpace(text, 0); at < len(text) && text[at] == '{' {
+			return false
+		}
+	}
+}
+
+// lines reports whether each line of a text is one event: a bad one then ends with its line.
+func lines(text []byte) bool {
+	if !codec.LinesOf(text, true) {
+		return false
+	}
+	for line := range bytes.Lines(text) {
+		if at := skipSpace(line, 0); at < len(line) && (line[at] != '{' || !single(line)) {
+			return false
+		}
+	}
+	return true
+}
+
+// appendValues adds the values of a text, each on a line; of an array its elements.
+func appendValues(dst, text []byte) []byte {
+	inArray := false
+	for pos := 0; ; {
+		pos = skipSpace(text, pos)
+		if pos == len(text) {
+			return dst
+		}
+		switch c := text[pos]; {
+		case c == ',' && pos > 0:
+			pos++
+			continue
+		case c == '[' && !inArray:
+			inArray = true
+			pos++
+			continue
+		case c == ']' && inArray:
+			inArray = false
+			pos++
+			continue
+		}
+		end := extent(text, pos)
+		dst = appendLine(dst, text[pos:end])
+		pos = end
+	}
+}
+
+// extent is where the value at pos ends, told by brackets and quotes alone; the end of the
+// text if it does not end.
+func extent(text []byte, pos int) int {
+	depth := 0
+	for i := pos; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				if depth < 0 && i > pos {
+					return i // the end of what is around the value
+				}
+				return i + 1
+			}
+		case ',', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(text)
+}
+
+// member is the value of a member of an object, by its exact name or else without case;
+// false if the text is no object that has it.
+func member(text []byte, name string) (value []byte, ok bool) {
+	pos := skipSpace(text, 0)
+	if pos == len(text) || text[pos] != '{' {
+		return nil, false
+	}
+	for pos++; ; {
+		pos = skipSpace(text, pos)
+		if pos == len(text) || text[pos] != '"' {
+			return value, ok
+		}
+		end := stringEnd(text, pos)
+		key := text[pos+1 : max(end-1, pos+1)]
+		if pos = skipSpace(text, end); pos == len(text) || text[pos] != ':' {
+			return value, ok
+		}
+		pos = skipSpace(text, pos+1)
+		if pos == len(text) {
+			return value, ok
+		}
+		end = extent(text, pos)
+		switch v := text[pos:end]; {
+		case string(key) == name:
+			return v, len(v) > 0 && v[0] == '['
+		case !ok && strings.EqualFold(string(key), name) && len(v) > 0 && v[0] == '[':
+			value, ok = v, true
+		}
+		if pos = skipSpace(text, end); pos == len(text) || text[pos] != ',' {
+			return value, ok
+		}
+		pos++
+	}
+}
+
+// stringEnd is behind the string that starts at pos.
+func stringEnd(text []byte, pos int) int {
+	for i := pos + 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+func skipSpace(text []byte, pos int) int {
+	for pos < len(text) && (text[pos] == ' ' || text[pos] == '\n' || text[pos] == '\r' || text[pos] == '\t') {
+		pos++
+	}
+	return pos
+}

@@ -33,6 +33,15 @@ const scheme = "SharedAccessSignature "
 
 // Parse reads a token. Its error holds no part of it.
 func Parse(token string) (Token, error) {
+	t, err := ParseDevice(token)
+	if err == nil && t.KeyName == "" {
+		return Token{}, errors.New("the token needs skn, the name of its key")
+	}
+	return t, err
+}
+
+// ParseDevice reads a token that may leave out the name of its key, as devices of IoT Hub do.
+func ParseDevice(token string) (Token, error) {
 	if len(token) > MaxToken {
 		return Token{}, errors.New("the token is too long")
 	}
@@ -49,8 +58,8 @@ func Parse(token string) (Token, error) {
 		fields[name] = value
 	}
 	t := Token{Resource: fields["sr"], signed: fields["sr"] + "\n" + fields["se"]}
-	if t.Resource == "" || fields["sig"] == "" || fields["se"] == "" || fields["skn"] == "" {
-		return Token{}, errors.New("the token needs sr, sig, se and skn")
+	if t.Resource == "" || fields["sig"] == "" || fields["se"] == "" {
+		return Token{}, errors.New("the token needs sr, sig and se")
 	}
 	seconds, err := strconv.ParseUint(fields["se"], 10, 40)
 	if err != nil {

@@ -65,8 +65,8 @@ func TestTemplate(t *testing.T) {
 			t.Errorf("%s: %q lacks %q", what, text, want)
 		}
 	}
-	contains("hub", j.Inputs[0].Missing, "Event Hub (from-file in clicks-events)")
-	contains("lines", j.Inputs[0].Missing, "inputs:\n  clicks:\n    type: probe\n    address: TEXT")
+	contains("hub", j.Inputs[0].Config.Text("hub"), "from-file")
+	contains("lines", j.Inputs[1].Missing, "inputs:\n  users:\n    type: probe\n    address: TEXT")
 	contains("nested", j.Inputs[1].Missing, "Blob Storage (RESULTS in shop)")
 	contains("ml", j.Functions[1].Refused, "machine learning")
 	if in := j.Inputs[0]; in.Format.Compression != "gzip" || in.Format.Type != "json" {
@@ -80,10 +80,10 @@ func TestTemplate(t *testing.T) {
 	}
 	// The environment and the overlay come before the file.
 	j = load(t, dir, env("hub", "from-env"))
-	contains("env", j.Inputs[0].Missing, "(from-env in")
+	contains("env", j.Inputs[0].Config.Text("hub"), "from-env")
 	dir = write(t, "t.json", template, "weir.overlay.yaml", "parameters: {hub: from-overlay, jobName: \"[concat('a', 'b')]\"}\n")
 	j = load(t, dir, env("hub", "from-env"))
-	contains("overlay", j.Inputs[0].Missing, "(from-overlay in")
+	contains("overlay", j.Inputs[0].Config.Text("hub"), "from-overlay")
 	if j.Name != "[concat('a', 'b')]" {
 		t.Errorf("a value from the overlay was taken as an expression: %q", j.Name)
 	}

@@ -108,8 +108,12 @@ func (r *reader) azureEntry(a *azureEndpoint, input bool) *entry {
 	r.secret(e, a)
 	if a.kind != nil {
 		e.azure = a.kind.name
-		if a.kind.connect != nil && !input && a.properties != nil {
-			a.kind.connect(r, e, a.properties)
+		to := a.kind.connect
+		if input {
+			to = a.kind.source
+		}
+		if to != nil && !a.reference && a.properties != nil {
+			to(r, e, a.properties)
 		}
 	}
 	if e.azure == "" {

@@ -21,8 +21,8 @@ type azureKind struct {
 	where []string
 	// secret is the setting that exports leave out.
 	secret string
-	// connect maps it to a connector; nil if none talks to it.
-	connect func(r *reader, e *entry, p *node)
+	// connect maps an output to a connector, and source an input; nil if none talks to it.
+	connect, source func(r *reader, e *entry, p *node)
 	// instead are connectors that a user may take in its place, the best first.
 	input, output []string
 }
@@ -32,9 +32,9 @@ type azureKind struct {
 var azureKinds = []azureKind{
 	{name: "Event Hub", types: []string{"microsoftservicebuseventhub", "microsofteventhubeventhub"}, projects: []string{"eventhub", "eventhubs"},
 		properties: []string{"EventHubProperties"}, where: []string{"eventHubName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey",
-		input: []string{"http", "file"}, output: []string{"http", "blob", "file"}},
+		connect: connectHub, source: connectHub, input: []string{"hub", "http", "file"}, output: []string{"hub", "http", "blob", "file"}},
 	{name: "IoT Hub", types: []string{"microsoftdevicesiothubs"}, projects: []string{"iothub"},
-		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", input: []string{"http", "file"}},
+		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", source: connectHub, input: []string{"hub", "http", "file"}},
 	{name: "Blob Storage", types: []string{"microsoftstorageblob"}, projects: []string{"blobstorage", "blob", "azuredatalakestoragegen2", "blobstorageadlsgen2"},
 		properties: []string{"BlobStorageProperties", "BlobReferenceProperties"}, where: []string{"container", "storageAccounts"}, secret: "AccountKey",
 		input: []string{"file"}, output: []string{"blob", "file"}},
@@ -169,6 +169,37 @@ func (r *reader) connectDatabase(e *entry, p *node, kind, domain string) {
 		if t := p.look(or(map[string]string{"host": "server"}[m.name], m.name)); t.scalar() && isPlaceholder(t.text) {
 			m.value.open = true
 		}
+	}
+}
+
+// connectHub maps to the hub of the same name that this process has, which is made if it is not
+// there: an overlay says if another one is meant (jobmodel.md 11). The hub of an IoT Hub has
+// the name of the IoT Hub.
+func connectHub(_ *reader, e *entry, p *node) {
+	if _, ok := connect.Find("hub"); !ok {
+		return // this program is built without it
+	}
+	name := p.look("eventHubName", "iotHubNamespace")
+	if !name.scalar() || isPlaceholder(name.text) || name.text == "" {
+		return
+	}
+	e.settingText("type", "hub", nil)
+	e.settingText("hub", name.text, name)
+	e.set("create", &node{kind: boolNode, text: "true", src: e.src, span: e.span})
+	if n := p.look("partitionCount"); n.scalar() && isUnits(n.text) && n.text != "0" && !strings.ContainsAny(n.text, "./") {
+		e.set("partitions", &node{kind: numberNode, text: n.text, src: n.src, span: n.span})
+	}
+	if e.input {
+		if g := p.look("consumerGroupName"); g.scalar() && g.text != "" && !isPlaceholder(g.text) {
+			e.settingText("consumer_group", g.text, g)
+		}
+		return
+	}
+	if k := p.look("partitionKey"); k.scalar() && k.text != "" {
+		e.settingText("partition_key", k.text, k)
+	}
+	if list := p.look("propertyColumns"); list != nil && list.kind == listNode && len(list.items) > 0 {
+		e.set("property_columns", list)
 	}
 }
 

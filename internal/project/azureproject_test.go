@@ -1,6 +1,7 @@
 package project
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,9 +77,8 @@ func TestVSCodeProject(t *testing.T) {
 	equal("sample format", in.SampleFormat, connect.Format{Type: "csv"})
 	equal("format", in.Format, connect.Format{Type: "json", Compression: "gzip"})
 	equal("azure", in.Azure, "Event Hub")
-	if !strings.Contains(in.Missing, "Event Hub (clicks in shop) with a managed identity") {
-		t.Errorf("missing: %s", in.Missing)
-	}
+	equal("missing", in.Missing, "")
+	equal("hub", fmt.Sprint(in.Connector.Name, " ", in.Config.Values), "hub map[create:true hub:clicks partitions:4]")
 	equal("reference", j.Inputs[1].Reference, true)
 	equal("reference sample", j.Inputs[1].Sample, filepath.Join(dir, "data", "users.json"))
 	equal("output", j.Outputs[0].Azure, "Power BI")
@@ -105,7 +105,7 @@ func TestVSCodeProject(t *testing.T) {
 		refused = append(refused, n.Text[:20])
 	}
 	equal("refusals", strings.Join(refused, ";"), `function "score" is `)
-	equal("live", len(j.Refusals(true)), 3) // clicks, hourly, score; users is not in the query
+	equal("live", len(j.Refusals(true)), 2) // hourly, score; users is not in the query
 }
 
 func TestVisualStudioProject(t *testing.T) {
@@ -209,7 +209,7 @@ functions:
 	o := env()
 	o.Overlay = filepath.Join(other, "o.yaml")
 	j = load(t, write(t, vsCodeFiles...), env())
-	if j.Inputs[0].Connector != nil {
+	if j.Inputs[0].Connector.Name != "hub" {
 		t.Error("an overlay from nowhere")
 	}
 	if _, err := Load(dir, o); err == nil || !strings.Contains(err.Error(), `has no setting "typ"; did you mean "type"?`) {

@@ -54,6 +54,9 @@ func init() {
 	}
 	connect.Register(&connect.Spec{Name: "http", Sink: sink, Fields: []connect.Field{{Name: "url", Type: connect.Text, Required: true}, {Name: "api_key", Type: connect.Secret},
 		{Name: "batch_rows", Type: connect.Int}, {Name: "batch_bytes", Type: connect.Size}}})
+	connect.Register(&connect.Spec{Name: "hub", Source: source, Sink: sink, Fields: []connect.Field{{Name: "hub", Type: connect.Text, Required: true}, {Name: "create", Type: connect.Bool},
+		{Name: "partitions", Type: connect.Int, Default: "4"}, {Name: "consumer_group", Type: connect.Text, Input: true},
+		{Name: "partition_key", Type: connect.Text, Output: true}, {Name: "property_columns", Type: connect.List, Output: true}}})
 	connect.Register(&connect.Spec{Name: "drain", Summary: "It only writes.", Sink: sink})
 }
 

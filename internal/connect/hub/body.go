@@ -57,26 +57,20 @@ func (c *cutter) append(chunk *connect.Chunk, dst, body []byte) (text []byte, en
 // alone reports whether the chunk must end with the message that was added last.
 func (c *cutter) alone(chunk *connect.Chunk) bool { return chunk.Last }
 
-var byteOrderMark = []byte("\xef\xbb\xbf")
+var (
+	byteOrderMark = []byte("\xef\xbb\xbf")
+	magicGzip     = []byte("\x1f\x8b")
+	magicZstd     = []byte("\x28\xb5\x2f\xfd")
+)
 
 // unpack is the text of a message. ok is false if it cannot be unpacked; the text is then the
 // start of the message.
 func (c *cutter) unpack(body []byte) (text []byte, ok bool) {
-	how := c.packed
-	if how == codec.CompressAuto {
-		switch {
-		case bytes.HasPrefix(body, []byte{0x1f, 0x8b}):
-			how = codec.CompressGzip
-		case bytes.HasPrefix(body, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-			how = codec.CompressZstd
-		default:
-			return bytes.TrimPrefix(body, byteOrderMark), true
-		}
-	}
-	if how == codec.CompressNone || len(body) == 0 {
+	plain := c.packed == codec.CompressNone || c.packed == codec.CompressAuto && !bytes.HasPrefix(body, magicGzip) && !bytes.HasPrefix(body, magicZstd)
+	if len(body) == 0 || plain && body[0] < 0xfe { // it does not begin as UTF-16 does
 		return bytes.TrimPrefix(body, byteOrderMark), true
 	}
-	r := codec.Open(bytes.NewReader(body), codec.Format{Compression: how})
+	r := codec.Open(bytes.NewReader(body), codec.Format{Compression: c.packed})
 	defer r.Close()
 	out := bytes.NewBuffer(c.plain[:0])
 	n, err := io.Copy(out, io.LimitReader(r, MaxBody+1))

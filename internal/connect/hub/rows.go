@@ -44,30 +44,30 @@ func (r *rows) append(c *connect.Chunk, dst, body []byte) (text []byte, ends boo
 	dst = append(dst, rest...)
 	if !whole {
 		c.Last, r.fresh = true, true
-	} else if dst[len(dst)-1] != '\n' {
-		dst = append(dst, '\n')
 	}
 	return dst, false
 }
 
-// split parts a message into its header row and its rows. whole says that the last row ends.
+// split parts a message into its header row and its rows, which end with a line end. whole
+// says that the last row ends.
 func (r *rows) split(body []byte) (head, rest []byte, whole bool) {
-	cut := codec.NewCSVCutter(codec.PlaceStart, r.options, body)
 	rest = body
+	if len(body) == 0 || body[len(body)-1] != '\n' {
+		rest = append(append(make([]byte, 0, len(body)+1), body...), '\n')
+	}
+	// A cutter that waits for more has a row that does not end.
+	cut := codec.NewCSVCutter(codec.PlaceStart, r.options, rest)
 	if !r.options.NoHeader {
-		p := cut.Cut(body, true, 1)
-		if p.Broken || p.Long || p.End == 0 {
-			return nil, body, false
+		p := cut.Cut(rest, false, 1)
+		if p.Long || p.End == 0 {
+			return nil, rest, false
 		}
-		head, rest = body[:p.End], body[p.End:]
-		if head[len(head)-1] != '\n' { // nothing but a header
-			return append(head[:len(head):len(head)], '\n'), rest, true
-		}
+		head, rest = rest[:p.End], rest[p.End:]
 	}
 	for at := 0; at < len(rest); {
-		p := cut.Cut(rest[at:], true, len(rest))
-		if p.Broken || p.Long || p.End == 0 {
-			return head, rest, false
+		p := cut.Cut(rest[at:], false, len(rest))
+		if p.Long || p.End == 0 {
+			return head, rest, p.End == 0 && len(bytes.TrimSpace(rest[at:])) == 0
 		}
 		at += p.End
 	}

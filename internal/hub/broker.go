@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"weir/internal/disk"
-	"weir/internal/hub/log"
 )
 
 // Broker has the hubs of a namespace. Any number of goroutines may use it.
@@ -24,15 +21,42 @@ type Broker struct {
 	now  func() time.Time
 	lock io.Closer
 
+	wake chan *Partition // to be tended before its time
+	stop chan struct{}   // closed by Close
+	done chan struct{}   // closed by tend
+
+	denied atomic.Int64 // tokens and keys that were refused
+
+	// admin is held by who changes what hubs and keys there are. It is taken before mu, which
+	// is held for moments only.
+	admin sync.Mutex
+	stale bool // keys.json has keys that are gone; admin is held
+
 	mu     sync.RWMutex // guards what follows
 	hubs   map[string]*Hub
-	keys   keyring
+	rules  []Rule // never changed, only replaced
 	closed bool
 }
 
 // Open takes the directory of a broker and opens its hubs. disk.ErrLocked says that another
 // process has it.
 func Open(o Options) (*Broker, error) {
+	o = o.withDefaults()
+	lock, err := o.FS.Lock("lock")
+	if err != nil {
+		return nil, fmt.Errorf("lock the hub's directory %s: %w", o.FS.Path("."), err)
+	}
+	b := &Broker{o: o, log: o.Log, now: o.Now, lock: lock, hubs: map[string]*Hub{},
+		wake: make(chan *Partition, 64), stop: make(chan struct{}), done: make(chan struct{})}
+	err = b.open()
+	go b.tend()
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func (o Options) withDefaults() Options {
 	if o.Namespace == "" {
 		o.Namespace = DefaultNamespace
 	}
@@ -45,28 +69,19 @@ func Open(o Options) (*Broker, error) {
 	for _, d := range []struct {
 		v   *int
 		def int
-	}{{&o.MaxHubs, DefaultMaxHubs}, {&o.MaxGroups, DefaultMaxGroups}, {&o.MaxMessage, DefaultMaxMessage}, {&o.MaxBatch, DefaultMaxBatch}} {
+	}{{&o.MaxHubs, DefaultMaxHubs}, {&o.MaxGroups, DefaultMaxGroups}, {&o.MaxMessage, DefaultMaxMessage}, {&o.MaxBatch, DefaultMaxBatch},
+		{&o.MaxProducers, DefaultMaxProducers}, {&o.MaxRules, DefaultMaxRules}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}
 	}
-	lock, err := o.FS.Lock("lock")
-	if err != nil {
-		return nil, fmt.Errorf("lock the hub's directory %s: %w", o.FS.Path("."), err)
-	}
-	b := &Broker{o: o, log: o.Log, now: o.Now, lock: lock, hubs: map[string]*Hub{}}
-	if err := b.open(); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
-	return b, nil
+	return o
 }
 
+// hubsDir has a directory for each hub, named as it in lower case.
 const hubsDir = "hubs"
 
 func (b *Broker) open() error {
-	if err := b.openKeys(); err != nil {
-		return err
-	}
 	if err := b.o.FS.MkdirAll(hubsDir); err != nil {
 		return err
 	}
@@ -78,16 +93,29 @@ func (b *Broker) open() error {
 		if !n.Dir {
 			continue
 		}
-		h, err := b.openHub(n.Name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a crash has cut its making or its removal off
-		}
+		h, err := b.reopen(n.Name)
 		if err != nil {
 			return fmt.Errorf("open the event hub %s: %w", n.Name, err)
 		}
+		if h == nil {
+			continue
+		}
 		b.hubs[n.Name] = h
 	}
-	return nil
+	return b.openKeys()
+}
+
+// reopen opens the hub of a directory. It is nil if a crash has cut its making or its
+// removal off; then the directory is removed.
+func (b *Broker) reopen(dir string) (*Hub, error) {
+	_, err := b.o.FS.Stat(path.Join(hubsDir, dir, hubFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, b.clear(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.openHub(dir)
 }
 
 // Namespace is the name that clients see.
@@ -122,153 +150,56 @@ func (b *Broker) Hubs() []*Hub {
 	return list
 }
 
-// Create makes a hub; it is durable when Create returns.
-func (b *Broker) Create(c Config) (*Hub, error) {
-	if err := c.complete(); err != nil {
-		return nil, err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	dir := strings.ToLower(c.Name)
-	switch {
-	case b.closed:
-		return nil, ErrClosed
-	case b.hubs[dir] != nil:
-		return nil, fmt.Errorf("%w: %q", ErrExists, c.Name)
-	case len(b.hubs) >= b.o.MaxHubs:
-		return nil, fmt.Errorf("%w event hubs: %d is the most", ErrTooMany, b.o.MaxHubs)
-	}
-	if err := b.o.FS.MkdirAll(path.Join(hubsDir, dir)); err != nil {
-		return nil, err
-	}
-	r := hubRecord{Name: c.Name, Partitions: c.Partitions, Retention: c.Retention, RetentionBytes: c.RetentionBytes, Groups: c.Groups, Created: b.now().UTC()}
-	if err := writeJSON(b.o.FS, path.Join(hubsDir, dir), hubFile, r); err != nil {
-		return nil, err
-	}
-	h, err := b.openHub(dir)
-	if err != nil {
-		return nil, err
-	}
-	b.hubs[dir] = h
-	return h, nil
-}
-
 // Close closes the hubs, after what is being appended, and frees the directory.
 func (b *Broker) Close() error {
+	b.admin.Lock()
+	defer b.admin.Unlock()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
+	was := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if was {
 		return nil
 	}
-	b.closed = true
+	close(b.stop)
+	<-b.done
 	var err error
-	for _, h := range b.hubs {
+	for _, h := range b.Hubs() {
 		err = errors.Join(err, h.close())
 	}
 	return errors.Join(err, b.lock.Close())
 }
 
-// complete fills in the defaults and says what is wrong.
-func (c *Config) complete() error {
-	if err := checkName(c.Name); err != nil {
-		return err
+// TendInterval is how often a broker looks after what has expired and writes down the state
+// of producers.
+const TendInterval = time.Minute
+
+// tend looks after the hubs until Close.
+func (b *Broker) tend() {
+	defer close(b.done)
+	tick := time.NewTicker(TendInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case p := <-b.wake:
+			p.tend()
+		case <-tick.C:
+			b.tendAll()
+		}
 	}
-	if c.Partitions == 0 {
-		c.Partitions = DefaultPartitions
-	}
-	if c.Partitions < 1 || c.Partitions > MaxPartitions {
-		return fmt.Errorf("%d partitions are asked for; it is 1 to %d", c.Partitions, MaxPartitions)
-	}
-	if c.Retention <= 0 {
-		c.Retention = DefaultRetention
-	}
-	return nil
 }
 
-// checkName says what is wrong with the name of a hub or group: Event Hubs' rule is letters,
-// digits, periods, hyphens and underscores, a letter or digit first and last.
-func checkName(name string) error {
-	ok := len(name) > 0 && len(name) <= 256
-	for i, c := range []byte(name) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		inner := i > 0 && i < len(name)-1 && (c == '.' || c == '-' || c == '_')
-		ok = ok && (alnum || inner)
+func (b *Broker) tendAll() {
+	for _, h := range b.Hubs() {
+		for _, p := range h.Partitions() {
+			select {
+			case <-b.stop:
+				return
+			default:
+				p.tend()
+			}
+		}
 	}
-	if !ok {
-		return fmt.Errorf("%w: %.80q; letters, digits, and within it periods, hyphens and underscores; 256 at most", ErrBadName, name)
-	}
-	return nil
-}
-
-// hubFile describes a hub in its directory.
-const hubFile = "hub.json"
-
-type hubRecord struct {
-	Name           string        `json:"name"`
-	Partitions     int           `json:"partitions"`
-	Retention      time.Duration `json:"retention_ns"`
-	RetentionBytes int64         `json:"retention_bytes,omitempty"`
-	Groups         []string      `json:"groups,omitempty"`
-	Created        time.Time     `json:"created"`
-}
-
-func (b *Broker) openHub(dir string) (*Hub, error) {
-	var r hubRecord
-	if err := readJSON(b.o.FS, path.Join(hubsDir, dir, hubFile), &r); err != nil {
-		return nil, err
-	}
-	sub, err := b.o.FS.Sub(path.Join(hubsDir, dir, "log"))
-	if err != nil {
-		return nil, err
-	}
-	l, err := log.Open(sub, log.Options{Partitions: r.Partitions, Fsync: b.o.Fsync, MaxAppend: 2*b.o.MaxBatch + 1<<20, // a batch, and what its records are wrapped in
-		Expire: r.Retention, ExpireBytes: r.RetentionBytes, Log: b.log, Now: b.now})
-	if err != nil {
-		return nil, err
-	}
-	h := &Hub{b: b, dir: dir, record: r, log: l, offsets: map[groupPartition]Commit{}}
-	for i := range l.Partitions() {
-		h.parts = append(h.parts, &Partition{Partition: l.Partition(i), hub: h, id: i, producers: map[string]*producerState{}})
-	}
-	return h, nil
-}
-
-// writeJSON writes a file that is whole or as it was.
-func writeJSON(f disk.FS, dir, name string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	temp := path.Join(dir, name+".new")
-	w, err := f.Create(temp)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	if err == nil {
-		err = w.Sync()
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		return err
-	}
-	if err := f.Rename(temp, path.Join(dir, name)); err != nil {
-		return err
-	}
-	return f.SyncDir(dir)
-}
-
-func readJSON(f disk.FS, name string, v any) error {
-	r, err := f.Open(name)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, 64<<20))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%s: %w", f.Path(name), err)
-	}
-	return nil
 }

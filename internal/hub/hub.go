@@ -20,6 +20,10 @@ type Options struct {
 	// MaxHubs bounds the hubs, MaxGroups the consumer groups of each.
 	MaxHubs   int // DefaultMaxHubs
 	MaxGroups int // DefaultMaxGroups
+	// MaxProducers bounds the producers that a partition remembers: the idlest goes. MaxRules
+	// bounds the keys of the namespace and of each hub.
+	MaxProducers int // DefaultMaxProducers
+	MaxRules     int // DefaultMaxRules
 	// MaxMessage bounds an event, MaxBatch what is appended at once, in bytes.
 	MaxMessage int // DefaultMaxMessage
 	MaxBatch   int // DefaultMaxBatch
@@ -33,14 +37,21 @@ type Options struct {
 
 // The defaults and limits of Options and Config.
 const (
-	DefaultNamespace  = "weir"
-	DefaultMaxHubs    = 1000
-	DefaultMaxGroups  = 1000
-	DefaultMaxMessage = 1 << 20
-	DefaultMaxBatch   = 1 << 20
-	DefaultPartitions = 4
-	DefaultRetention  = 24 * time.Hour
-	MaxPartitions     = 1024
+	DefaultNamespace    = "weir"
+	DefaultMaxHubs      = 1000
+	DefaultMaxGroups    = 1000
+	DefaultMaxMessage   = 1 << 20
+	DefaultMaxBatch     = 1 << 20
+	DefaultMaxProducers = 10_000
+	DefaultMaxRules     = 100
+	DefaultPartitions   = 4
+	DefaultRetention    = 24 * time.Hour
+	MaxPartitions       = log.MaxPartitions
+	// MaxKey bounds a partition key, MaxProducerID the name of a producer, MaxMetadata the text
+	// of a commit, in bytes.
+	MaxKey        = 32 << 10
+	MaxProducerID = 256
+	MaxMetadata   = 4096
 	// DefaultGroup is the consumer group that every hub has.
 	DefaultGroup = "$Default"
 )
@@ -62,10 +73,15 @@ var (
 	ErrNoHub       = errors.New("there is no such event hub")
 	ErrNoPartition = errors.New("there is no such partition")
 	ErrNoGroup     = errors.New("there is no such consumer group")
+	ErrNoRule      = errors.New("there is no such key")
 	ErrExists      = errors.New("the event hub exists already")
-	ErrBadName     = errors.New("not a name")
-	ErrTooMany     = errors.New("too many")
-	ErrTooLarge    = errors.New("the event is too large")
+	ErrGroupExists = errors.New("the consumer group exists already")
+	ErrRuleExists  = errors.New("the key exists already")
+	// ErrBadConfig: a number of the configuration is out of its bounds.
+	ErrBadConfig = errors.New("the configuration is wrong")
+	ErrBadName   = errors.New("not a name")
+	ErrTooMany   = errors.New("too many")
+	ErrTooLarge  = errors.New("the event is too large")
 	// ErrUnauthorized: the token or key is missing, wrong or expired. ErrForbidden: it is
 	// right and does not give the right that is needed.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -84,15 +100,20 @@ type Event struct {
 	Message []byte // encoded AMQP sections: annotations of the sender, properties, application properties, body, footer
 }
 
-// Producer says who appends, so that what is sent twice is kept once. The state of producers
-// survives crashes together with the events, and is forgotten when the producer has not been
-// seen for the hub's retention (DefaultMaxProducers a partition at most; the idlest goes).
+// Producer says who appends, so that what is sent twice is kept once. Its state lies with
+// the events and survives crashes with them; it is also written down apart, and so outlives
+// them. A strict producer is forgotten when it has not been seen for the hub's retention.
+// Others are not, so that a job finds what it has appended however long it stood still. A
+// partition remembers Options.MaxProducers: beyond that the idlest goes, strict ones first.
 type Producer struct {
-	ID    string
-	Epoch int32 // a lower one than was seen is refused with ErrFenced; a higher one starts anew
-	First int64 // number of the first event or, for epochs of a job, of the append
-	Last  int64 // number of the last; First for a single one
+	ID    string // MaxProducerID bytes at most
+	Epoch int32  // a lower one than was seen is refused with ErrFenced; a higher one starts anew
+	First int64  // number of the first event or, for epochs of a job, of the append
+	Last  int64  // number of the last; First for a single one
 	// Strict refuses numbers that do not follow the last seen with ErrGap.
+	//
+	// Several appends of a producer may be under way (Start). When one fails, those behind it
+	// fail too; and a strict producer must repeat it before anything else is taken from it.
 	Strict bool
 }
 
@@ -139,6 +160,7 @@ const (
 type Grant struct {
 	Rule   string // name of the key
 	Hub    string // lower case; "" is the whole namespace
+	Path   string // what in the hub a token was for, lower case, such as partitions/1; "" is all of it
 	Rights Right
 	// Expires is when the token ends; zero is never.
 	Expires time.Time

@@ -3,29 +3,35 @@ package hub
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"weir/internal/disk"
 	"weir/internal/hub/log"
 )
 
 // Hub is an event hub.
 type Hub struct {
 	b     *Broker
-	dir   string // its name in lower case
+	fs    disk.FS // its directory
+	name  string
+	dir   string // its name in lower case, and that of its directory
 	log   *log.Log
-	parts []*Partition
+	parts atomic.Pointer[[]*Partition]
 	next  atomic.Uint64 // partition of the next events without a key
+	ended atomic.Bool   // it was removed, or the broker closed
 
-	mu      sync.Mutex // guards what follows
+	offsets *offsets
+
+	writing sync.Mutex // held by who changes hubFile; taken before mu
+	mu      sync.Mutex // guards record
 	record  hubRecord
-	offsets map[groupPartition]Commit
 }
 
 // Name is the name as it was given.
-func (h *Hub) Name() string { return h.record.Name }
+func (h *Hub) Name() string { return h.name }
 
 // Created is when the hub was made.
 func (h *Hub) Created() time.Time { return h.record.Created }
@@ -34,48 +40,61 @@ func (h *Hub) Created() time.Time { return h.record.Created }
 func (h *Hub) Config() Config {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := h.record
-	return Config{Name: r.Name, Partitions: r.Partitions, Retention: r.Retention, RetentionBytes: r.RetentionBytes, Groups: append([]string(nil), r.Groups...)}
+	r := &h.record
+	c := Config{Name: r.Name, Partitions: len(h.Partitions()), Retention: r.Retention, RetentionBytes: r.RetentionBytes}
+	for _, g := range r.Groups {
+		c.Groups = append(c.Groups, g.Name)
+	}
+	return c
 }
 
-// Partitions are the partitions in order; the slice must not be changed.
-func (h *Hub) Partitions() []*Partition { return h.parts }
+// Partitions are the partitions in order; the slice must not be changed. There may be more of
+// them later.
+func (h *Hub) Partitions() []*Partition { return *h.parts.Load() }
 
 // Partition is a partition by its number.
 func (h *Hub) Partition(i int) (*Partition, error) {
-	if i < 0 || i >= len(h.parts) {
-		return nil, fmt.Errorf("%w: %d; %s has 0 to %d", ErrNoPartition, i, h.record.Name, len(h.parts)-1)
+	parts := h.Partitions()
+	if i < 0 || i >= len(parts) {
+		return nil, fmt.Errorf("%w: %d; %s has 0 to %d", ErrNoPartition, i, h.name, len(parts)-1)
 	}
-	return h.parts[i], nil
+	return parts[i], nil
 }
 
 // Route is the partition of events with a key, by the hash that the SDKs use
 // (eventhubs.md 7); nil is any partition, another one each time.
 func (h *Hub) Route(key []byte) *Partition {
+	parts := h.Partitions()
 	if key == nil {
-		return h.parts[h.next.Add(1)%uint64(len(h.parts))]
+		return parts[h.next.Add(1)%uint64(len(parts))]
 	}
-	return h.parts[PartitionOf(key, len(h.parts))]
+	return parts[PartitionOf(key, len(parts))]
 }
 
-func (h *Hub) close() error { return h.log.Close() }
+// close writes down what is known of producers and closes the hub. It is called once.
+func (h *Hub) close() error {
+	var errs []error
+	h.ended.Store(true)
+	for _, p := range h.Partitions() {
+		errs = append(errs, p.lastSnapshot())
+	}
+	h.writing.Lock() // nothing is written to the directory any more
+	defer h.writing.Unlock()
+	return errors.Join(append(errs, h.log.Close(), h.offsets.close())...)
+}
 
 // Partition is a partition of a hub. Read, Range and what else does not append is the log's.
 type Partition struct {
 	*log.Partition
-	hub *Hub
-	id  int
+	hub       *Hub
+	id        int
+	producers *producers
 
-	mu        sync.Mutex
-	producers map[string]*producerState
-}
+	tending sync.Mutex   // held by who writes a snapshot
+	ended   bool         // no more of them; tending is held
+	grown   atomic.Int64 // bytes appended since the last snapshot
 
-type producerState struct {
-	mu    sync.Mutex
-	epoch int32
-	last  int64
-	seq   int64
-	known bool
+	n counters
 }
 
 // ID is the number of the partition.
@@ -86,65 +105,179 @@ func (p *Partition) Hub() *Hub { return p.hub }
 
 // Append adds events, all or none, in one place, and returns when they are as durable as
 // Options.Fsync says. from, if set, makes sure that what is appended again is kept once.
-// Besides the errors of the log there are ErrTooLarge, ErrFenced and ErrGap. The events may
-// be changed afterwards.
+// Besides the errors of the log there are ErrTooLarge, ErrFenced, ErrGap and ErrBadName. The
+// events may be changed afterwards.
 func (p *Partition) Append(events []Event, from *Producer) (Appended, error) {
-	records := make([]log.Record, len(events))
-	for i, e := range events {
-		if n := len(e.Key) + len(e.Message); n > p.hub.b.o.MaxMessage {
-			return Appended{}, fmt.Errorf("%w: it has %d bytes; %d is the most", ErrTooLarge, n, p.hub.b.o.MaxMessage)
-		}
-		records[i] = log.Record{Key: e.Key, Value: e.Message}
+	a, err := p.Start(events, from)
+	if err != nil {
+		return Appended{}, err
 	}
-	if from == nil {
-		return p.append(records)
-	}
-	p.mu.Lock()
-	s := p.producers[from.ID]
-	if s == nil {
-		s = &producerState{}
-		p.producers[from.ID] = s
-	}
-	p.mu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known {
-		switch {
-		case from.Epoch < s.epoch:
-			return Appended{}, fmt.Errorf("%w: its epoch is %d and %d was seen", ErrFenced, from.Epoch, s.epoch)
-		case from.Epoch == s.epoch && from.Last <= s.last:
-			return Appended{Seq: s.seq, Offset: -1, Duplicate: true}, nil
-		case from.Epoch == s.epoch && from.Strict && from.First != s.last+1:
-			return Appended{}, fmt.Errorf("%w: %d was seen last and these begin with %d", ErrGap, s.last, from.First)
-		}
-	}
-	a, err := p.append(records)
-	if err == nil {
-		s.known, s.epoch, s.last, s.seq = true, from.Epoch, from.Last, a.Seq
+	return a.Wait()
+}
+
+// Appending is an append that has its turn and may not be durable yet.
+type Appending struct {
+	p     *Partition
+	log   *log.Pending
+	count int64
+	bytes int64
+	told  atomic.Bool // the counters know of it
+
+	// Of an append of a producer.
+	from     Producer
+	producer *producer
+	lower    int64 // its sequence number is not below
+	settled  bool  // the producers' mutex guards it
+
+	// Of a duplicate: the append that has its numbers and is under way, or where that went.
+	of    *Appending
+	exact bool
+	known Appended
+}
+
+// Start is the first half of Append: it gives events their turn, in the order in which it is
+// called. The second half is Wait, which must follow. So one caller can have several appends
+// under way that are forced to the disk together. The events may be changed when Start
+// returns.
+func (p *Partition) Start(events []Event, from *Producer) (*Appending, error) {
+	a, err := p.start(events, from)
+	if err != nil {
+		p.n.refuse(err)
 	}
 	return a, err
 }
 
-func (p *Partition) append(records []log.Record) (Appended, error) {
-	a, err := p.Partition.Append(records)
+func (p *Partition) start(events []Event, from *Producer) (*Appending, error) {
+	if len(events) == 0 {
+		return nil, errors.New("append: there are no events")
+	}
+	if from != nil {
+		if err := from.check(); err != nil {
+			return nil, err
+		}
+	}
+	size, err := p.measure(events)
+	if err != nil {
+		if from != nil {
+			p.producers.tooLarge(*from, p.hub.b.now())
+		}
+		return nil, err
+	}
+	records := make([]log.Record, len(events))
+	for i, e := range events {
+		records[i] = log.Record{Key: e.Key, Value: e.Message}
+	}
+	var a *Appending
+	if from != nil {
+		a, err = p.producers.start(p, records, *from, p.hub.b.now())
+	} else {
+		var pending *log.Pending
+		pending, err = p.Partition.Start(records, nil)
+		a = &Appending{p: p, log: pending}
+	}
 	if errors.Is(err, log.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
-	return Appended{Seq: a.Seq, Offset: a.Offset, Enqueued: a.Enqueued}, err
+	if err != nil {
+		return nil, err
+	}
+	a.p, a.count, a.bytes = p, int64(len(events)), size
+	return a, nil
+}
+
+// measure is how many bytes events have, with their keys. Event Hubs counts the messages as
+// they are sent, so keys have a limit of their own.
+func (p *Partition) measure(events []Event) (int64, error) {
+	messages, keys := 0, 0
+	most, batch := p.hub.b.Limits()
+	for i := range events {
+		e := &events[i]
+		if len(e.Message) > most {
+			return 0, fmt.Errorf("%w: it has %d bytes; %d is the most", ErrTooLarge, len(e.Message), most)
+		}
+		if len(e.Key) > MaxKey {
+			return 0, fmt.Errorf("%w: its partition key has %d bytes; %d is the most", ErrTooLarge, len(e.Key), MaxKey)
+		}
+		messages += len(e.Message)
+		keys += len(e.Key)
+	}
+	if messages > batch {
+		return 0, fmt.Errorf("%w: %d events together have %d bytes; %d is the most", ErrTooLarge, len(events), messages, batch)
+	}
+	return int64(messages + keys), nil
+}
+
+func (f *Producer) check() error {
+	switch {
+	case f.ID == "" || len(f.ID) > MaxProducerID:
+		return fmt.Errorf("%w: a producer's has 1 to %d bytes, and this one %d", ErrBadName, MaxProducerID, len(f.ID))
+	case f.First > f.Last:
+		return fmt.Errorf("%w: the numbers %d to %d go backwards", ErrGap, f.First, f.Last)
+	}
+	return nil
+}
+
+// Wait waits until the events are as durable as Options.Fsync says. Any number of goroutines
+// may call it, and again.
+func (a *Appending) Wait() (Appended, error) {
+	if a.of != nil {
+		where, err := a.of.Wait()
+		if err != nil {
+			return Appended{}, err
+		}
+		if where.Duplicate = true; !a.exact {
+			where = unknownPlace
+		}
+		a.tell(true, nil)
+		return where, nil
+	}
+	if a.known.Duplicate {
+		a.tell(true, nil)
+		return a.known, nil
+	}
+	where, err := a.log.Wait()
+	if a.producer != nil {
+		a.p.producers.settle(a)
+	}
+	a.tell(false, err)
+	if err != nil {
+		return Appended{}, err
+	}
+	return Appended{Seq: where.Seq, Offset: where.Offset + log.BatchHeader, Enqueued: where.Enqueued}, nil
+}
+
+// tell counts what has become of an append, once.
+func (a *Appending) tell(duplicate bool, err error) {
+	if a.told.Swap(true) {
+		return
+	}
+	p := a.p
+	switch {
+	case duplicate:
+		p.n.duplicates.Add(1)
+		return
+	case err != nil:
+		p.n.failed.Add(1)
+		return
+	}
+	p.n.in.add(a.count, a.bytes)
+	p.n.appends.Add(1)
+	due := int64(snapshotBytes)
+	if b := p.hub.retentionBytes(); b > 0 {
+		due = min(due, max(b/segmentsOfRetention, 1))
+	}
+	if grown := p.grown.Add(a.bytes); grown >= due && grown-a.bytes < due {
+		select {
+		case p.hub.b.wake <- p:
+		default: // it is looked after within TendInterval
+		}
+	}
 }
 
 // Last is the highest number that a producer has appended in its newest epoch; false if it
 // is not known here.
 func (p *Partition) Last(producer string) (epoch int32, last int64, ok bool) {
-	p.mu.Lock()
-	s := p.producers[producer]
-	p.mu.Unlock()
-	if s == nil {
-		return 0, 0, false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.epoch, s.last, s.known
+	return p.producers.lastOf(producer)
 }
 
 // Seek is the sequence number to read from for a place: that of the first event at or, with
@@ -159,16 +292,9 @@ func (p *Partition) Seek(at Position) (int64, error) {
 	case Latest:
 		seq = rg.Next
 	case AtSequence:
-		seq = at.Value
-		if at.After {
-			seq++
-		}
+		seq = behind(at.Value, at.After)
 	case AtOffset:
-		off := at.Value
-		if at.After {
-			off++
-		}
-		seq, err = p.SeekOffset(max(off, 0))
+		seq, err = p.SeekOffset(max(behind(at.Value, at.After), 0))
 	case AtTime:
 		t := at.Time
 		if at.After {
@@ -179,48 +305,13 @@ func (p *Partition) Seek(at Position) (int64, error) {
 	if errors.Is(err, log.ErrGone) {
 		return p.Range().First, nil
 	}
-	return min(max(seq, rg.First), p.Range().Next), err
+	return min(max(seq, rg.First), p.Next()), err
 }
 
-type groupPartition struct {
-	group     string // lower case
-	partition int
-}
-
-// Commit is what a consumer group has kept of a partition: the sequence number of the next
-// event that it wants, and a text of its own.
-type Commit struct {
-	Seq      int64
-	Metadata string
-}
-
-// HasGroup reports whether a consumer group exists, without case.
-func (h *Hub) HasGroup(name string) bool {
-	if strings.EqualFold(name, DefaultGroup) {
-		return true
+// behind is the number to look for.
+func behind(n int64, after bool) int64 {
+	if after && n < math.MaxInt64 {
+		n++
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, g := range h.record.Groups {
-		if strings.EqualFold(g, name) {
-			return true
-		}
-	}
-	return false
-}
-
-// SetOffset keeps the place of a consumer group in a partition; it is durable on return.
-func (h *Hub) SetOffset(group string, partition int, c Commit) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.offsets[groupPartition{strings.ToLower(group), partition}] = c
-	return nil
-}
-
-// Offset is the place of a consumer group in a partition; false if it has none.
-func (h *Hub) Offset(group string, partition int) (Commit, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c, ok := h.offsets[groupPartition{strings.ToLower(group), partition}]
-	return c, ok
+	return n
 }

@@ -19,7 +19,10 @@ import (
 //
 // A record is: length of the rest of it; length of the key + 1 (0: none) and the key; number
 // of properties and each with two lengths; the value. Numbers are uvarints.
-const batchHeader = 32
+const batchHeader = BatchHeader
+
+// BatchHeader is how far behind the offset of its batch the first record begins, in bytes.
+const BatchHeader = 32
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

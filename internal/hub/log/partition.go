@@ -388,6 +388,13 @@ func (p *Partition) Range() Range {
 	return r
 }
 
+// Next is the sequence number behind the last record.
+func (p *Partition) Next() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.tail().nextSeq
+}
+
 // close waits for what is being written, forces it to the disk, and closes the files.
 func (p *Partition) close() error {
 	p.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -25,11 +26,15 @@ type Token struct {
 	Resource string // as sent, not decoded
 	KeyName  string
 	Expires  time.Time
+	path     string
 	signed   string // what the signature is of
 	mac      []byte
 }
 
 const scheme = "SharedAccessSignature "
+
+// base64 of a signature has one form only: a text that differs is another signature.
+var base64Strict = base64.StdEncoding.Strict()
 
 // Parse reads a token. Its error holds no part of it.
 func Parse(token string) (Token, error) {
@@ -43,14 +48,13 @@ func Parse(token string) (Token, error) {
 // ParseDevice reads a token that may leave out the name of its key, as devices of IoT Hub do.
 func ParseDevice(token string) (Token, error) {
 	if len(token) > MaxToken {
-		return Token{}, errors.New("the token is too long")
+		return Token{}, fmt.Errorf("the token has %d bytes; %d is the most", len(token), MaxToken)
 	}
-	rest, ok := strings.CutPrefix(token, scheme)
-	if !ok {
+	if len(token) < len(scheme) || !strings.EqualFold(token[:len(scheme)], scheme) {
 		return Token{}, errors.New("the token does not begin with SharedAccessSignature")
 	}
 	fields := map[string]string{}
-	for part := range strings.SplitSeq(rest, "&") {
+	for part := range strings.SplitSeq(token[len(scheme):], "&") {
 		name, value, _ := strings.Cut(part, "=")
 		if _, twice := fields[name]; twice {
 			return Token{}, errors.New("a part of the token is given twice")
@@ -69,32 +73,43 @@ func ParseDevice(token string) (Token, error) {
 	if t.KeyName, err = url.QueryUnescape(fields["skn"]); err != nil {
 		return Token{}, errors.New("the key name of the token is not URL-encoded")
 	}
+	if t.path, err = resourcePath(t.Resource); err != nil {
+		return Token{}, err
+	}
 	sig, err := url.PathUnescape(fields["sig"])
 	if err != nil {
 		return Token{}, errors.New("the signature of the token is not URL-encoded")
 	}
-	if t.mac, err = base64.StdEncoding.DecodeString(sig); err != nil {
-		return Token{}, errors.New("the signature of the token is not base64")
+	if t.mac, err = base64Strict.DecodeString(sig); err != nil || len(t.mac) != sha256.Size || strings.ContainsAny(sig, "\r\n") {
+		return Token{}, errors.New("the signature of the token is not an HMAC-SHA256 in base64")
 	}
 	return t, nil
+}
+
+// resourcePath is the path of a resource, decoded, without scheme and host. A resource that
+// is one word could be a host or a hub, which differ in all that counts, so it is refused.
+func resourcePath(resource string) (string, error) {
+	r, err := url.QueryUnescape(resource)
+	if err != nil {
+		return "", errors.New("the resource of the token is not URL-encoded")
+	}
+	_, rest, ok := strings.Cut(r, "://")
+	if !ok {
+		rest = r
+	}
+	host, path, slash := strings.Cut(rest, "/")
+	if host == "" || !ok && !slash {
+		return "", errors.New("the resource of the token has no host; it is such as sb://host/hub")
+	}
+	path, _, _ = strings.Cut(path, "?")
+	return path, nil
 }
 
 // SignedWith reports in constant time whether a key has signed the token.
 func (t Token) SignedWith(key string) bool { return hmac.Equal(t.mac, sum(key, t.signed)) }
 
 // Path is the path of the resource, decoded, without scheme and host.
-func (t Token) Path() string {
-	r, err := url.QueryUnescape(t.Resource)
-	if err != nil {
-		r = t.Resource
-	}
-	if _, rest, ok := strings.Cut(r, "://"); ok {
-		r = rest
-	}
-	_, path, _ := strings.Cut(r, "/")
-	path, _, _ = strings.Cut(path, "?")
-	return path
-}
+func (t Token) Path() string { return t.path }
 
 // Sign makes a token for a resource, such as sb://localhost/hub.
 func Sign(resource, keyName, key string, expires time.Time) string {

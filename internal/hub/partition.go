@@ -6,7 +6,6 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"weir/internal/disk"
 	"weir/internal/hub/log"
@@ -32,9 +31,6 @@ type Hub struct {
 
 // Name is the name as it was given.
 func (h *Hub) Name() string { return h.name }
-
-// Created is when the hub was made.
-func (h *Hub) Created() time.Time { return h.record.Created }
 
 // Config is what the hub is made of now.
 func (h *Hub) Config() Config {

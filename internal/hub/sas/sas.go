@@ -86,19 +86,18 @@ func ParseDevice(token string) (Token, error) {
 	return t, nil
 }
 
-// resourcePath is the path of a resource, decoded, without scheme and host. A resource that
-// is one word could be a host or a hub, which differ in all that counts, so it is refused.
+// resourcePath is the path of a resource, decoded, without scheme and host. The scheme may be
+// missing, as in tokens of IoT Hub; the host not.
 func resourcePath(resource string) (string, error) {
 	r, err := url.QueryUnescape(resource)
 	if err != nil {
 		return "", errors.New("the resource of the token is not URL-encoded")
 	}
-	_, rest, ok := strings.Cut(r, "://")
-	if !ok {
-		rest = r
+	if _, rest, ok := strings.Cut(r, "://"); ok {
+		r = rest
 	}
-	host, path, slash := strings.Cut(rest, "/")
-	if host == "" || !ok && !slash {
+	host, path, _ := strings.Cut(r, "/")
+	if host == "" {
 		return "", errors.New("the resource of the token has no host; it is such as sb://host/hub")
 	}
 	path, _, _ = strings.Cut(path, "?")

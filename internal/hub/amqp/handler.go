@@ -6,14 +6,15 @@ import "context"
 // connection and must not wait.
 type Handler interface {
 	// Authenticate checks the response of a SASL mechanism that the server offers; an error
-	// refuses the connection (outcome "auth").
+	// refuses the connection (outcome "auth"). The response is valid until it returns.
 	Authenticate(c *Conn, mechanism string, response []byte) error
 	// Incoming is asked when a client wants to send to Link.Target, Outgoing when it wants to
 	// receive from Link.Source. They may fill in the fields of Link that are for the answer.
 	// An error refuses the link; an *Error with its condition and description.
 	Incoming(l *Link) (Incoming, error)
 	Outgoing(l *Link) (Outgoing, error)
-	// Closed is told once, after the links of the connection have ended.
+	// Closed is told once, after the links of the connection have ended; also of a connection
+	// that was not let in.
 	Closed(c *Conn)
 }
 
@@ -21,16 +22,19 @@ type Handler interface {
 // the link's own, one at a time.
 type Incoming interface {
 	// Deliver takes the messages that have come, in order, and sets Err of those that it does
-	// not take. They are valid until it returns; then the client is told.
+	// not take. They are valid until it returns; then the client is told. ctx is that of the
+	// link, which does not end before all has been delivered that came before the client's
+	// detach, end or close.
 	Deliver(ctx context.Context, list []Delivery)
-	// Closed is told once, when the link has ended.
+	// Closed is told once, when the link has ended, after the last Deliver.
 	Closed()
 }
 
 // Outgoing brings a client what it receives over a link.
 type Outgoing interface {
 	// Run sends until ctx ends, which it does with the link. It is called on a goroutine of its
-	// own. A returned error detaches the link with it.
+	// own. Before it waits it calls Link.Flush, and Link.Drained if Link.Draining. A return
+	// detaches the link, with the error if there is one.
 	Run(ctx context.Context, l *Link) error
 }
 

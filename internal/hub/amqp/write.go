@@ -1,0 +1,93 @@
+package amqp
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// output is what waits to be written on a connection. Frames are appended to it under the
+// connection's mutex and written together: one write for each event would be most of what a
+// delivery costs (eventhubs.md 1.2, quirk 12).
+type output struct {
+	buf     []byte // not being written
+	spare   []byte // for the next buf, while one is being written
+	inWrite int    // bytes that are being written
+	writing bool   // a goroutine writes
+	last    bool   // the write deadline is set for good
+	at      int64  // time of the last write, since the connection began
+}
+
+// size is the bytes that wait or are being written.
+func (o *output) size() int { return len(o.buf) + o.inWrite }
+
+// take is the buffer to append to.
+func (o *output) take(s *Server) []byte {
+	if o.buf == nil {
+		o.buf = s.buffer()
+	}
+	return o.buf
+}
+
+// flushReplies starts to write what waits, on a goroutine of its own: the reader must not
+// wait for a client that writes before it reads. c.mu is held.
+func (c *Conn) flushReplies() {
+	if c.out.writing || len(c.out.buf) == 0 || c.dead {
+		return
+	}
+	c.out.writing = true
+	c.wg.Go(func() {
+		c.mu.Lock()
+		c.write()
+		c.mu.Unlock()
+	})
+}
+
+// flush writes what waits, on the caller's goroutine unless another writes already, which
+// then takes it too. c.mu is held, and let go for the time of writing.
+func (c *Conn) flush() {
+	if c.out.writing || len(c.out.buf) == 0 || c.dead {
+		return
+	}
+	c.out.writing = true
+	c.write()
+}
+
+// write writes until nothing waits. c.mu is held and c.out.writing set.
+func (c *Conn) write() {
+	o := &c.out
+	for len(o.buf) > 0 && !c.dead {
+		b := o.buf
+		o.buf, o.spare = o.spare, nil
+		o.inWrite = len(b)
+		if !o.last {
+			c.conn.SetWriteDeadline(time.Now().Add(c.limits.Write))
+		}
+		c.mu.Unlock()
+		_, err := c.conn.Write(b)
+		c.mu.Lock()
+		o.inWrite = 0
+		o.at = int64(time.Since(c.began))
+		c.server.stats.bytesOut.Add(int64(len(b)))
+		if o.buf == nil {
+			o.buf = b[:0]
+		} else {
+			o.spare = b[:0]
+		}
+		if err != nil {
+			c.dead = true
+			why := reasonNone
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				why = reasonSlow
+			}
+			c.abortLocked(why, err)
+			c.wakeSenders()
+		}
+		c.wake()
+	}
+	o.writing = false
+	c.server.give(o.buf)
+	c.server.give(o.spare)
+	o.buf, o.spare = nil, nil
+	c.wake()
+}

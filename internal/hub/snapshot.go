@@ -100,10 +100,10 @@ func (p *Partition) scan(from int64) error {
 
 // tend forgets what has expired and writes a snapshot if there is something new.
 func (p *Partition) tend() {
+	p.producers.expire(p.hub.b.now().Add(-p.hub.Config().Retention))
 	if err := p.trySnapshot(); err != nil {
 		p.hub.b.log.Warn("the state of producers could not be written; it is tried again later", "hub", p.hub.name, "partition", p.id, "error", err)
 	}
-	p.producers.expire(p.hub.b.now().Add(-p.hub.Config().Retention))
 	if err := p.Clean(); err != nil && !errors.Is(err, ErrClosed) {
 		p.hub.b.log.Warn("expired events could not be removed", "hub", p.hub.name, "partition", p.id, "error", err)
 	}

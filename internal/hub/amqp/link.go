@@ -249,3 +249,6 @@ func (l *Link) flow(w *flow) {
 	}
 	l.wake()
 }
+
+// SameSession reports whether two links are of one session.
+func (l *Link) SameSession(o *Link) bool { return l.session == o.session }

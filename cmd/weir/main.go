@@ -35,6 +35,7 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" group:"inform" help:"Show what this is, in a few seconds."`
 	Bench    benchCmd    `cmd:"" group:"measure" help:"Measure the standard queries on this machine."`
 	Serve    serveCmd    `cmd:"" group:"operate" help:"Run jobs, and answer over HTTP."`
+	Hub      hubCmd      `cmd:"" group:"operate" help:"Event hubs: list, make, change and remove them, and show their keys."`
 	Job      jobCmd      `cmd:"" group:"operate" help:"List, deploy, start, stop and look at the jobs of a service."`
 	Tap      tapCmd      `cmd:"" group:"operate" help:"Rows of a running job as they pass."`
 	Top      topCmd      `cmd:"" group:"operate" help:"Watch the jobs of a service."`
@@ -83,6 +84,7 @@ func run(ctx context.Context, args []string, con *console) int {
 			{Key: "operate", Title: "Operate"},
 			{Key: "inform", Title: "Learn"},
 			{Key: "measure", Title: "Measure"},
+			{Key: "hub", Title: "The hub:"},
 		}),
 		kong.Vars{"event_rate": strconv.Itoa(generate.DefaultRate)},
 		kong.Bind(con),

@@ -29,19 +29,28 @@ const lookEvery = 2 * time.Second
 // serveGrace is how long jobs may take to make their last checkpoints.
 const serveGrace = 30 * time.Second
 
-type serveCmd struct {
-	Data      string   `placeholder:"DIR" help:"Where jobs, their versions and their state are kept. Default: $$XDG_STATE_HOME/weir, or ~/.local/state/weir."`
-	Jobs      string   `placeholder:"DIR" help:"Run every job in this directory: folders and files that describe one."`
-	From      string   `default:"now" placeholder:"WHERE" help:"Where a new job of --jobs starts: now, beginning, or a time. Default ${default}."`
-	Watch     bool     `help:"Look every 2 seconds whether a job of --jobs has changed. Without it, SIGHUP makes it look."`
+// serveBase is what verbs that serve have in common.
+type serveBase struct {
+	Data      string   `placeholder:"DIR" help:"Where jobs, their versions, their state and the events of the hub are kept. Default: $$XDG_STATE_HOME/weir, or ~/.local/state/weir."`
 	Listen    string   `default:"127.0.0.1:8484" placeholder:"ADDR" help:"Where to answer. Default ${default}. Any other machine can come in only with a token."`
 	TokenFile string   `placeholder:"FILE" help:"The token that requests must carry (Authorization: Bearer TOKEN). Or set $$WEIR_TOKEN."`
 	Host      []string `placeholder:"NAME" help:"Names that the service goes by, besides localhost and addresses."`
 	Pprof     string   `placeholder:"ADDR" help:"Answer to Go's profiler on this loopback address."`
 	Ready     string   `placeholder:"FILE" help:"Write the URL of the service to FILE once it answers."`
 
+	hubFlags `embed:""`
+	logFlags `embed:""`
+}
+
+type serveCmd struct {
+	Jobs  string `placeholder:"DIR" help:"Run every job in this directory: folders and files that describe one."`
+	From  string `default:"now" placeholder:"WHERE" help:"Where a new job of --jobs starts: now, beginning, or a time. Default ${default}."`
+	Watch bool   `help:"Look every 2 seconds whether a job of --jobs has changed. Without it, SIGHUP makes it look."`
+
+	serveBase      `embed:""`
 	functionLimits `embed:""`
-	logFlags       `embed:""`
+
+	idle bool // jobs are left as they are
 }
 
 // Help shows examples before the flags.
@@ -49,16 +58,22 @@ func (serveCmd) Help() string {
 	return `Examples:
   weir serve --jobs ./jobs --watch
   weir serve --data /var/lib/weir --listen 0.0.0.0:8484 --token-file /run/credentials/weir/token
+  weir serve --amqp 0.0.0.0:5671 --kafka off --mqtt off --host hub.example.org
   curl http://127.0.0.1:8484/api/v1/jobs
 
 Jobs come from the directory and over the REST interface (weir job deploy). What is wanted
 of a job, running or stopped, survives the service. A changed job is checked first: one
 that is wrong leaves the version that runs as it is. SIGTERM makes a last checkpoint of
-each job and ends with status 0.`
+each job and ends with status 0.
+
+The service is a hub too: event hubs for the clients of Azure Event Hubs, of Kafka, MQTT and
+Fluentd, and for jobs. Its ports need no token, as clients bring a key of the hub (weir hub
+keys). They take plain text and TLS; other machines need TLS, unless --allow-plaintext is
+given. --no-hub leaves it all out.`
 }
 
 // Run serves until it is interrupted.
-func (s *serveCmd) Run(ctx context.Context, con *console) error {
+func (s *serveCmd) Run(ctx context.Context, con *console) (closed error) {
 	grace.Store(int64(serveGrace))
 	token, err := readToken(s.TokenFile)
 	if err != nil {
@@ -77,7 +92,19 @@ func (s *serveCmd) Run(ctx context.Context, con *console) error {
 		}
 	}
 	log, lines := s.logger(con)
-	svc, err := s.open(service.Options{Functions: s.limits(), Log: log})
+	data, err := s.data()
+	if err != nil {
+		return err
+	}
+	h, err := s.hubFlags.open(data, s.hosts(), log)
+	if err != nil {
+		return err
+	}
+	defer func() { closed = errors.Join(closed, h.close()) }() // after the jobs
+	svc, err := service.Open(service.Options{FS: data, Env: os.LookupEnv, Functions: s.limits(), Log: log, Context: h.context(context.Background())})
+	if errors.Is(err, disk.ErrLocked) {
+		return usage("%w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -86,9 +113,14 @@ func (s *serveCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return usage("--listen: %w", err)
 	}
-	server := web.New(svc, web.Options{Token: token, Hosts: s.hosts(), Version: programVersion(), Log: log,
+	if err := h.listen(log); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	o := web.Options{Token: token, Hosts: s.hosts(), Version: programVersion(), Log: log,
 		Handlers:   map[string]http.Handler{"/in/": http.StripPrefix("/in", intake.Mounted())},
-		Collectors: []prometheus.Collector{web.LogMessages(lines.Counts)}})
+		Collectors: []prometheus.Collector{web.LogMessages(lines.Counts)}}
+	h.show(&o)
+	server := web.New(svc, o)
 	if err := s.profiler(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -97,7 +129,9 @@ func (s *serveCmd) Run(ctx context.Context, con *console) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, l) }()
 	log.Info("listening", "url", "http://"+l.Addr().String(), "data", s.Data)
-	svc.Resume()
+	if !s.idle {
+		svc.Resume()
+	}
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
@@ -127,7 +161,7 @@ func (s *serveCmd) Run(ctx context.Context, con *console) error {
 
 // hosts are the names that the service goes by: those given, that of the address that it
 // listens on and, if other machines can reach it, that of this machine.
-func (s *serveCmd) hosts() []string {
+func (s *serveBase) hosts() []string {
 	list := slices.Clone(s.Host)
 	host, _, _ := net.SplitHostPort(s.Listen) // CheckListen has looked at it
 	if host != "" {
@@ -139,25 +173,30 @@ func (s *serveCmd) hosts() []string {
 	return list
 }
 
-// open takes the data directory.
-func (s *serveCmd) open(o service.Options) (*service.Service, error) {
-	if s.Data == "" {
-		dir, err := stateHome()
-		if err != nil {
-			return nil, usage("--data is missing: %w", err)
-		}
-		s.Data = dir
+// data is the data directory.
+func (s *serveBase) data() (disk.FS, error) {
+	dir, err := dataHome(s.Data)
+	if err != nil {
+		return nil, err
 	}
-	fs, err := disk.At(s.Data)
+	s.Data = dir
+	fs, err := disk.At(dir)
 	if err != nil {
 		return nil, usage("--data: %w", err)
 	}
-	o.FS, o.Env = fs, os.LookupEnv
-	svc, err := service.Open(o)
-	if errors.Is(err, disk.ErrLocked) {
-		return nil, usage("%w", err)
+	return fs, nil
+}
+
+// dataHome is the data directory that was given, or the usual one.
+func dataHome(dir string) (string, error) {
+	if dir != "" {
+		return dir, nil
 	}
-	return svc, err
+	dir, err := stateHome()
+	if err != nil {
+		return "", usage("--data is missing: %w", err)
+	}
+	return dir, nil
 }
 
 // stateHome is where programs of this user keep what they must not lose.
@@ -173,7 +212,7 @@ func stateHome() (string, error) {
 }
 
 // profiler answers to Go's profiler, on loopback only.
-func (s *serveCmd) profiler(ctx context.Context) error {
+func (s *serveBase) profiler(ctx context.Context) error {
 	if s.Pprof == "" {
 		return nil
 	}

@@ -144,7 +144,7 @@ func (s *story) write(name, text string) {
 func (s *story) begin() {
 	s.t.Helper()
 	s.stderr = &bytes.Buffer{}
-	s.cmd = exec.Command(s.bin, "serve", "--data", filepath.Join(s.dir, "data"), "--jobs", filepath.Join(s.dir, "jobs"), "--listen", s.api, "--from", "beginning")
+	s.cmd = exec.Command(s.bin, "serve", "--data", filepath.Join(s.dir, "data"), "--jobs", filepath.Join(s.dir, "jobs"), "--listen", s.api, "--no-hub", "--from", "beginning")
 	s.cmd.Stderr = s.stderr
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -30,6 +30,8 @@ type Options struct {
 	Handlers map[string]http.Handler
 	// Collectors are further metrics.
 	Collectors []prometheus.Collector
+	// Hub is the broker of the service; nil if it has none.
+	Hub *Hub
 }
 
 // Server is the HTTP interface of a service.
@@ -76,6 +78,7 @@ func New(svc *service.Service, o Options) *Server {
 	s.liveRoutes()
 	s.queryRoutes()
 	s.tableRoutes()
+	s.hubRoutes()
 	s.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
 	s.mux.Handle("GET /metrics", s.metrics())

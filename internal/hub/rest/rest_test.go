@@ -242,10 +242,10 @@ func TestTokens(t *testing.T) {
 	}
 	f(201, good)
 	f(201, sas.Sign("sb://localhost/h1", s.root.Name, s.root.Secondary, noon.Add(time.Hour)))
-	for _, sr := range []string{"sb://localhost", "sb://localhost/", "localhost", "sb://localhost/h1/", "http://LOCALHOST/H1", "https://localhost/h1/messages", "amqps://x/h1", "https://localhost:8443/h1/messages?timeout=60"} {
+	for _, sr := range []string{"sb://localhost", "sb://localhost/", "ns.servicebus.windows.net", "localhost", "sb://localhost/h1/", "http://LOCALHOST/H1", "https://localhost/h1/messages", "amqps://x/h1", "https://localhost:8443/h1/messages?timeout=60"} {
 		f(201, s.token(sr))
 	}
-	for _, sr := range []string{"sb://localhost/h2", "sb://localhost/h", "sb://localhost/h10", "sb://localhost/h1/partitions/0", "sb://localhost/h1/publishers/p", "sb://localhost/h1/messages/x"} {
+	for _, sr := range []string{"sb://localhost/h2", "sb://localhost/h", "sb://localhost/h10", "sb://localhost/h1/partitions/0", "sb://localhost/h1/publishers/p", "sb://localhost/h1/messages/x", "sb:///h1"} {
 		f(401, s.token(sr))
 	}
 	f(401, sas.Sign("sb://localhost/h1", s.root.Name, s.root.Primary, noon.Add(-time.Second)))
@@ -259,7 +259,7 @@ func TestTokens(t *testing.T) {
 	f(401, good+"&sig=AAAA")
 	f(401, good+strings.Repeat("x", 1<<20))
 	f(401, strings.Replace(good, "sr=", "sR=", 1))
-	f(401, strings.ToUpper(good))
+	f(401, strings.ToLower(good))
 	// One bit of the signature, and the other alphabet of base64.
 	text, err := url.QueryUnescape(between(good, "sig=", "&"))
 	if err != nil {

@@ -66,6 +66,14 @@ func OpenCertificates(o CertificateOptions) (*Certificates, error) {
 // Config is how to answer TLS. It must not be changed.
 func (c *Certificates) Config() *tls.Config { return c.config }
 
+// CA is the file of the development CA; "" if the certificate is the operator's own.
+func (c *Certificates) CA() string {
+	if c.o.CertFile != "" {
+		return ""
+	}
+	return c.o.FS.Path(CAFile)
+}
+
 // Reload reads the certificate anew. After an error the one that was in force stays.
 func (c *Certificates) Reload() error {
 	c.mu.Lock()

@@ -64,8 +64,10 @@ type Server struct {
 	web   *webServer
 	ports []*port
 	stats stats
-	// handlers are the protocols that are there.
+	// handlers are the protocols that are there; closers close them when their connections
+	// have ended.
 	handlers map[string]handler
+	closers  []func()
 
 	ctx    context.Context // of connections
 	cancel context.CancelFunc
@@ -122,6 +124,9 @@ func (s *Server) start() error {
 			err = errors.Join(err, p.listener.Close())
 		}
 		s.cancel()
+		for _, f := range s.closers {
+			f()
+		}
 		return err
 	}
 	s.web.start(s.ctx)
@@ -130,6 +135,9 @@ func (s *Server) start() error {
 	}
 	return nil
 }
+
+// atClose has a protocol closed with the server.
+func (s *Server) atClose(f func()) { s.closers = append(s.closers, f) }
 
 // Address is a port that is open.
 type Address struct {
@@ -169,6 +177,9 @@ func (s *Server) Close() error {
 		defer close(ended)
 		s.web.stop(deadline)
 		s.served.Wait()
+		for _, f := range s.closers {
+			f()
+		}
 	}()
 	select {
 	case <-ended:

@@ -26,6 +26,7 @@ import (
 
 	"weir/internal/disk"
 	"weir/internal/hub"
+	"weir/internal/hub/eventhubs"
 	"weir/internal/hub/sas"
 )
 
@@ -450,7 +451,7 @@ func TestSites(t *testing.T) {
 	f(403, post, "localhost:8443", "Origin", "http://evil.example")
 	f(403, post, "localhost:8443", "Origin", "null")
 	f(403, post, "localhost:8443", "Sec-Fetch-Site", "cross-site")
-	for _, path := range []string{post, "/", webSocketPath, "/hub1/partitions/0/messages"} {
+	for _, path := range []string{post, "/", eventhubs.WebSocketPath, "/hub1/partitions/0/messages"} {
 		f(421, path, "evil.example", "Origin", "https://evil.example")
 		f(421, path, "evil.example", "Sec-Fetch-Site", "same-origin")
 	}

@@ -54,6 +54,11 @@ var (
 	logBytes    = desc("log_bytes", "Bytes of events that are kept.", "hub")
 	logEvents   = desc("log_events", "Events that are kept.", "hub")
 	groupLag    = desc("group_lag_events", "Events that a consumer group has not committed yet, of partitions that it has committed.", "hub", "group")
+	hubEvents   = desc("events_total", "Events that were appended, and that clients have read.", "hub", "direction")
+	hubBytes    = desc("bytes_total", "Bytes of these events.", "hub", "direction")
+	appends     = desc("appends_total", "Appends that succeeded: batches of events.", "hub")
+	notTaken    = desc("appends_refused_total", "Appends that were not made.", "hub", "reason")
+	denied      = desc("denied_total", "Keys and tokens that were wrong.")
 	hubs        = desc("hubs", "Event hubs.")
 	certificate = desc("certificate_expiry_timestamp_seconds", "When the certificate of the ports ends.")
 )
@@ -90,49 +95,74 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	if c := s.o.Certificates; c != nil {
 		gauge(certificate, float64(c.certificate().Leaf.NotAfter.Unix()))
 	}
-	s.collectHubs(gauge)
+	s.collectHubs(gauge, count)
 }
 
-// kept is what is kept of a hub, or of all hubs beyond the limit.
-type kept struct{ events, bytes float64 }
+// sum is what hubs that share a label have in common.
+type sum struct {
+	in, out                         hub.Counts
+	events, bytes, appends          int64
+	throttled, large, order, failed int64
+	duplicates                      int64
+}
 
-func (s *Server) collectHubs(gauge func(*prometheus.Desc, float64, ...string)) {
-	list := s.o.Broker.Hubs()
-	gauge(hubs, float64(len(list)))
-	sums := map[string]*kept{}
-	lags := map[[2]string]float64{}
-	for i, h := range list {
-		name := strings.ToLower(h.Name())
+func (x *sum) add(h *hub.HubStats) {
+	x.events, x.bytes = x.events+h.Events, x.bytes+h.Bytes
+	x.in.Events, x.in.Bytes = x.in.Events+h.In.Events, x.in.Bytes+h.In.Bytes
+	x.out.Events, x.out.Bytes = x.out.Events+h.Out.Events, x.out.Bytes+h.Out.Bytes
+	for i := range h.Partitions {
+		p := &h.Partitions[i]
+		x.appends += p.Appends
+		x.duplicates += p.Duplicates
+		x.throttled += p.Throttled
+		x.large += p.TooLarge
+		x.order += p.OutOfOrder
+		x.failed += p.Failed + p.Refused
+	}
+}
+
+// collectHubs gives what the broker holds and has done.
+func (s *Server) collectHubs(gauge, count func(*prometheus.Desc, float64, ...string)) {
+	st := s.o.Broker.Stats()
+	gauge(hubs, float64(len(st.Hubs)))
+	count(denied, float64(st.Denied))
+	sums := map[string]*sum{}
+	lags := map[[2]string]int64{}
+	for i := range st.Hubs {
+		h := &st.Hubs[i]
+		name := strings.ToLower(h.Config.Name)
 		if i >= maxHubLabels {
 			name = other
 		}
-		k := sums[name]
-		if k == nil {
-			k = &kept{}
-			sums[name] = k
+		if sums[name] == nil {
+			sums[name] = &sum{}
 		}
-		groups := append([]string{hub.DefaultGroup}, h.Config().Groups...)
-		for n, p := range h.Partitions() {
-			rg := p.Range()
-			k.events += float64(rg.Next - rg.First)
-			k.bytes += float64(rg.Bytes)
-			for j, g := range groups {
-				c, ok := h.Offset(g, n)
-				if !ok {
-					continue
-				}
-				if g = strings.ToLower(g); j >= maxGroupLabels || name == other {
-					g = other
-				}
-				lags[[2]string{name, g}] += float64(max(rg.Next-max(c.Seq, rg.First), 0))
+		sums[name].add(h)
+		shown := 0
+		for _, g := range h.Groups {
+			if len(g.Partitions) == 0 {
+				continue
 			}
+			group := strings.ToLower(g.Name)
+			if shown++; shown > maxGroupLabels || name == other {
+				group = other
+			}
+			lags[[2]string{name, group}] += g.Lag
 		}
 	}
-	for name, k := range sums {
-		gauge(logEvents, k.events, name)
-		gauge(logBytes, k.bytes, name)
+	for name, x := range sums {
+		gauge(logEvents, float64(x.events), name)
+		gauge(logBytes, float64(x.bytes), name)
+		count(hubEvents, float64(x.in.Events), name, "in")
+		count(hubEvents, float64(x.out.Events), name, "out")
+		count(hubBytes, float64(x.in.Bytes), name, "in")
+		count(hubBytes, float64(x.out.Bytes), name, "out")
+		count(appends, float64(x.appends), name)
+		for reason, n := range map[string]int64{"duplicate": x.duplicates, "throttled": x.throttled, "too_large": x.large, "out_of_order": x.order, "failed": x.failed} {
+			count(notTaken, float64(n), name, reason)
+		}
 	}
 	for k, lag := range lags {
-		gauge(groupLag, lag, k[0], k[1])
+		gauge(groupLag, float64(lag), k[0], k[1])
 	}
 }

@@ -7,21 +7,34 @@ import (
 	"slices"
 	"strings"
 
+	"weir/internal/hub/eventhubs"
+	"weir/internal/hub/mqtt"
 	"weir/internal/hub/rest"
 )
 
 // wire puts the protocols behind their ports.
 func (s *Server) wire() {
 	s.rest = rest.New(rest.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
-	s.web = newWebServer(s.guard(s.rest), s.log)
+	amqp := eventhubs.New(eventhubs.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
+	sockets := amqp.WebSocket()
+	s.web = newWebServer(s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.TrimSuffix(r.URL.Path, "/") == eventhubs.WebSocketPath {
+			sockets.ServeHTTP(w, r)
+			return
+		}
+		s.rest.ServeHTTP(w, r)
+	})), s.log)
 	s.handlers = map[string]handler{
 		"https": {http: true},
+		"amqp":  {protocol: amqp, http: true, secure: []byte(useTLS)},
 	}
+	devices := mqtt.New(mqtt.Options{Broker: s.o.Broker, Limits: mqtt.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	s.handlers["mqtt"] = handler{protocol: devices}
+	s.atClose(devices.Close)
 }
 
-// webSocketPath is where AMQP over WebSockets is asked for; clients of .NET put a slash behind
-// it (eventhubs.md 1.1).
-const webSocketPath = "/$servicebus/websocket"
+// useTLS is the header by which a server of AMQP asks for TLS (amqp-core 5.2.1).
+const useTLS = "AMQP\x02\x01\x00\x00"
 
 // guard is what every HTTP request passes. A browser says where its page comes from: a page of
 // another site is refused, and so is one that has its name point at us. Other clients say

@@ -38,6 +38,8 @@ type cli struct {
 	Hub      hubCmd      `cmd:"" group:"operate" help:"Event hubs: list, make, change and remove them, and show their keys."`
 	Job      jobCmd      `cmd:"" group:"operate" help:"List, deploy, start, stop and look at the jobs of a service."`
 	Tap      tapCmd      `cmd:"" group:"operate" help:"Rows of a running job as they pass."`
+	Send     sendCmd     `cmd:"" group:"operate" help:"Send events to an event hub, of Weir or of Azure."`
+	Recv     recvCmd     `cmd:"" group:"operate" help:"Receive events of an event hub, of Weir or of Azure."`
 	Top      topCmd      `cmd:"" group:"operate" help:"Watch the jobs of a service."`
 	Why      whyCmd      `cmd:"" group:"operate" help:"Where did the rows of an output go?"`
 	Schema   schemaCmd   `cmd:"" group:"inform" help:"Print the JSON Schema of job files, or the list of connectors."`

@@ -58,6 +58,9 @@ func openSource(ctx context.Context, c connect.Config, env connect.SourceEnv) (c
 	if err != nil {
 		return fail(err)
 	}
+	if err := h.EnsureGroup(c.Text("consumer_group")); err != nil {
+		return fail(connect.Permanent(err))
+	}
 	logger := env.Log
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)

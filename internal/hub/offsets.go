@@ -65,8 +65,27 @@ func (h *Hub) Offset(group string, partition int) (Commit, bool) {
 	h.offsets.mu.Lock()
 	defer h.offsets.mu.Unlock()
 	c, ok := h.offsets.places[g.ID][partition]
-	return c.Commit, ok
+	if !ok || c.Seq < 0 {
+		return Commit{}, false
+	}
+	return c.Commit, true
 }
+
+// ForgetOffset forgets the place of a consumer group in a partition, if it has one there; it
+// is durable on return.
+func (h *Hub) ForgetOffset(group string, partition int) error {
+	if _, ok := h.Offset(group, partition); !ok {
+		return nil
+	}
+	g, ok := h.group(group)
+	if !ok {
+		return nil
+	}
+	return h.offsets.set([]offsetRecord{{Group: g.ID, Partition: partition, Seq: forgotten, Micros: h.b.now().UnixMicro()}})
+}
+
+// forgotten stands for the place of a group that has none any more.
+const forgotten = -1
 
 // Offsets are the places of a consumer group by partition.
 func (h *Hub) Offsets(group string) map[int]Commit {
@@ -294,6 +313,9 @@ func (s *offsets) image() offsetsImage {
 	image := offsetsImage{Next: s.log.Partition(0).Range().Next}
 	for g, places := range s.places {
 		for i, c := range places {
+			if c.Seq < 0 {
+				continue
+			}
 			image.Places = append(image.Places, offsetRecord{Group: g, Partition: i, Seq: c.Seq, Metadata: c.Metadata, Micros: c.Time.UnixMicro()})
 		}
 	}
@@ -313,7 +335,9 @@ func (s *offsets) of(group int64) map[int]Commit {
 	defer s.mu.Unlock()
 	out := make(map[int]Commit, len(s.places[group]))
 	for i, c := range s.places[group] {
-		out[i] = c.Commit
+		if c.Seq >= 0 {
+			out[i] = c.Commit
+		}
 	}
 	return out
 }

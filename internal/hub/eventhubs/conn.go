@@ -33,13 +33,17 @@ type grantedLink struct {
 
 // grant lets a link live as long as the connection's tokens allow what it does.
 func (c *conn) grant(l *amqp.Link, right hub.Right, a address) (*grantedLink, error) {
+	return c.grantFor(right, a, l.Detach)
+}
+
+func (c *conn) grantFor(right hub.Right, a address, detach func(*amqp.Error)) (*grantedLink, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	until, err := c.claims.may(right, a, c.s.now())
 	if err != nil {
 		return nil, refusal(err)
 	}
-	g := &grantedLink{c: c, right: right, a: a, detach: l.Detach}
+	g := &grantedLink{c: c, right: right, a: a, detach: detach}
 	c.links[g] = struct{}{}
 	c.wake(until)
 	return g, nil

@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"weir/internal/disk"
 	"weir/internal/hub"
@@ -45,7 +46,7 @@ func refusal(err error) *amqp.Error {
 	case errors.Is(err, hub.ErrGap):
 		return &amqp.Error{Condition: condOutOfOrder, Description: sentence(err)}
 	case errors.Is(err, hub.ErrUnauthorized), errors.Is(err, hub.ErrForbidden):
-		return &amqp.Error{Condition: condUnauthorized, Description: "Unauthorized access: " + sentence(err)}
+		return &amqp.Error{Condition: condUnauthorized, Description: "Unauthorized access: " + withoutKind(err)}
 	case errors.Is(err, hub.ErrNoHub), errors.Is(err, hub.ErrNoGroup):
 		return &amqp.Error{Condition: condNotFound, Description: sentence(err)}
 	case errors.Is(err, hub.ErrNoPartition):
@@ -68,6 +69,15 @@ func busyWhy(err error) string {
 }
 
 func sentence(err error) string { return err.Error() + "." }
+
+// withoutKind leaves out the first word of an error of the broker, which the condition says.
+func withoutKind(err error) string {
+	text := sentence(err)
+	for _, kind := range []error{hub.ErrUnauthorized, hub.ErrForbidden} {
+		text = strings.TrimPrefix(text, kind.Error()+": ")
+	}
+	return text
+}
 
 // internal reports whether an error is nothing that a client caused or should expect.
 func internal(e *amqp.Error) bool { return e.Condition == condInternal }

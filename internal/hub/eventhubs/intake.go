@@ -155,7 +155,7 @@ func (in *intake) complete(t *taken) error {
 	for i := t.from; i < t.to; i++ {
 		e := &in.events[i]
 		e.Key = t.key
-		if n := len(e.Key) + len(e.Message); n > in.maxEvent {
+		if n := len(e.Message); n > in.maxEvent {
 			return &amqp.Error{Condition: condTooLarge, Description: fmt.Sprintf("The event has %d bytes; %d is the most.", n, in.maxEvent)}
 		}
 	}

@@ -16,7 +16,7 @@ type sender struct {
 	granted   *grantedLink
 	producer  *producer // nil: not idempotent
 	in        intake
-	maxAppend int // bytes of one append
+	maxAppend int // bytes of the messages of one append
 	list      []taken
 	chunks    []*chunk
 }
@@ -26,14 +26,19 @@ type chunk struct {
 	partition *hub.Partition
 	events    []hub.Event
 	of        []int // indexes of the deliveries
-	bytes     int
+	bytes     int // of messages
+	cost      int // with keys, and what the log needs
 	last      bool // no other chunk of the partition is behind it
 	appending *hub.Appending
 	err       error
 }
 
 // eventOverhead is what an event takes in the log besides its key and message, at most.
-const eventOverhead = 32
+// maxCost is how many times the messages of an append may grow by that.
+const (
+	eventOverhead = 32
+	maxCost       = 2
+)
 
 func (c *conn) openSender(l *amqp.Link, a address) (amqp.Incoming, error) {
 	g, err := c.grant(l, hub.Send, a)
@@ -56,7 +61,7 @@ func (c *conn) newSender(l *amqp.Link, a address) (*sender, error) {
 	}
 	message, batch := c.s.broker.Limits()
 	l.MaxMessage = uint64(batch)
-	s := &sender{c: c, hub: h, partition: p, maxAppend: 2 * batch}
+	s := &sender{c: c, hub: h, partition: p, maxAppend: batch}
 	s.in = intake{publisher: a.publisher, maxEvent: message}
 	if wants(l, capIdempotent) {
 		if s.producer, err = c.s.openProducer(l, p); err != nil {
@@ -114,9 +119,10 @@ func (s *sender) Deliver(ctx context.Context, list []amqp.Delivery) {
 
 // add puts the events of a delivery into the chunk that its partition is at.
 func (s *sender) add(p *hub.Partition, i int, events []hub.Event) {
-	bytes := 0
+	bytes, cost := 0, 0
 	for _, e := range events {
-		bytes += len(e.Key) + len(e.Message) + eventOverhead
+		bytes += len(e.Message)
+		cost += len(e.Key) + len(e.Message) + eventOverhead
 	}
 	var c *chunk
 	for _, have := range s.chunks {
@@ -124,7 +130,7 @@ func (s *sender) add(p *hub.Partition, i int, events []hub.Event) {
 			c = have
 		}
 	}
-	if c == nil || c.bytes+bytes > s.maxAppend {
+	if c == nil || c.bytes+bytes > s.maxAppend || c.cost+cost > maxCost*s.maxAppend {
 		if c != nil {
 			c.last = false
 		}
@@ -133,6 +139,7 @@ func (s *sender) add(p *hub.Partition, i int, events []hub.Event) {
 	c.events = append(c.events, events...)
 	c.of = append(c.of, i)
 	c.bytes += bytes
+	c.cost += cost
 }
 
 // newChunk adds a chunk, with the memory of one that is done.

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,6 @@ import (
 	client "github.com/Azure/go-amqp"
 
 	"weir/internal/hub"
-	"weir/internal/hub/amqp"
 )
 
 // served is a server on a port of this machine.
@@ -28,7 +28,11 @@ type served struct {
 	t    testing.TB
 	addr string
 	root hub.Rule
+	wrap atomic.Pointer[wrapper]
 }
+
+// wrapper sees the connections of a server before it does.
+type wrapper struct{ f func(net.Conn) net.Conn }
 
 // serve starts a server; b is a broker of its own if it is nil.
 func serve(t testing.TB, b *hub.Broker) *served {
@@ -59,6 +63,9 @@ func serveWith(t testing.TB, o Options, config *tls.Config) *served {
 			nc, err := ln.Accept()
 			if err != nil {
 				return
+			}
+			if w := s.wrap.Load(); w != nil {
+				nc = w.f(nc)
 			}
 			wg.Go(func() { s.Serve(ctx, nc) })
 		}
@@ -233,5 +240,3 @@ func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	pool.AddCert(c)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
-
-var _ = amqp.Limits{}

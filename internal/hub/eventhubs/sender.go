@@ -26,9 +26,9 @@ type chunk struct {
 	partition *hub.Partition
 	events    []hub.Event
 	of        []int // indexes of the deliveries
-	bytes     int // of messages
-	cost      int // with keys, and what the log needs
-	last      bool // no other chunk of the partition is behind it
+	bytes     int   // of messages
+	cost      int   // with keys, and what the log needs
+	last      bool  // no other chunk of the partition is behind it
 	appending *hub.Appending
 	err       error
 }

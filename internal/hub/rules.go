@@ -112,8 +112,11 @@ func noRule(hub, name string) error {
 	return fmt.Errorf("%w: %.80q of %.80q", ErrNoRule, name, hub)
 }
 
-// minKey is the shortest key that may be given, in bytes.
-const minKey = 16
+// The shortest and the longest key that may be given, in bytes.
+const (
+	minKey      = 16
+	maxGivenKey = 256
+)
 
 // AddRule makes a policy of the namespace (Hub "") or of a hub, durably, and gives it back
 // with its keys, which are made up where they are empty. ErrNoHub, ErrRuleExists, ErrBadName,
@@ -129,8 +132,8 @@ func (b *Broker) AddRule(r Rule) (Rule, error) {
 		if *k == "" {
 			*k = newKey()
 		}
-		if len(*k) < minKey || len(*k) > 256 {
-			return Rule{}, fmt.Errorf("%w: a key has %d bytes; %d to 256 will do", ErrBadConfig, len(*k), minKey)
+		if len(*k) < minKey || len(*k) > maxGivenKey || strings.ContainsFunc(*k, func(c rune) bool { return c <= ' ' || c > '~' || c == ';' }) {
+			return Rule{}, fmt.Errorf("%w: a key has %d to %d letters, digits and signs, without spaces and semicolons", ErrBadConfig, minKey, maxGivenKey)
 		}
 	}
 	if r.Hub != "" {

@@ -113,9 +113,12 @@ func (t Token) Path() string { return t.path }
 // Sign makes a token for a resource, such as sb://localhost/hub.
 func Sign(resource, keyName, key string, expires time.Time) string {
 	sr, se := url.QueryEscape(resource), strconv.FormatInt(expires.Unix(), 10)
-	sig := base64.StdEncoding.EncodeToString(sum(key, sr+"\n"+se))
+	sig := Signature(key, sr+"\n"+se)
 	return scheme + "sr=" + sr + "&sig=" + url.QueryEscape(sig) + "&se=" + se + "&skn=" + url.QueryEscape(keyName)
 }
+
+// Signature is the signature of a text with a key, in base64.
+func Signature(key, text string) string { return base64.StdEncoding.EncodeToString(sum(key, text)) }
 
 func sum(key, text string) []byte {
 	h := hmac.New(sha256.New, []byte(key))

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"fmt"
 	"testing"
 )
 
@@ -98,7 +97,7 @@ func FuzzTopics(f *testing.F) {
 		device{"h", "d", "m"}.telemetry(s)
 		device{"h", "d", ""}.deaf(s)
 		if hub, _, ok := hubTopic(s, "messages"); ok && hub == "" {
-			t.Error(fmt.Sprintf("%q is a topic of no hub", s))
+			t.Errorf("%q is a topic of no hub", s)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -271,6 +272,7 @@ func TestExpiry(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		var mu sync.Mutex
 		ended := map[string]string{}
 		start := time.Now()
 		link := func(path string) {
@@ -280,6 +282,8 @@ func TestExpiry(t *testing.T) {
 				t.Fatal(err)
 			}
 			g, err := c.grantFor(hub.Send, a, func(e *amqp.Error) {
+				mu.Lock()
+				defer mu.Unlock()
 				ended[path] = fmt.Sprintf("%s after %v", e.Condition, time.Since(start))
 			})
 			if err != nil || g == nil {

@@ -29,11 +29,13 @@ type Link struct {
 	rcvMode []byte
 
 	// All below is guarded by the connection's mutex.
-	closed         bool // no more traffic
-	detached       bool // our detach is written
-	remoteDetached bool // the client's detach has come, and its answer is ours to write
-	remoteClosed   bool // it was a closing one
-	silent         bool // the session is over: no detach is written
+	attached       bool   // our attach is written
+	early          *Error // why it was detached before that
+	closed         bool   // no more traffic
+	detached       bool   // our detach is written
+	remoteDetached bool   // the client's detach has come, and its answer is ours to write
+	remoteClosed   bool   // it was a closing one
+	silent         bool   // the session is over: no detach is written
 	deliveryCount  uint32
 	credit         uint32
 	drain          bool
@@ -99,12 +101,16 @@ func (s *session) attach(f *fields) error {
 	}
 	c.server.stats.links.Add(1)
 	s.sayAttach(&a, false)
+	l.attached = true
 	if l.sender {
 		s.unsettled = s.unsettled || l.Unsettled()
 		c.wg.Go(func() { l.run(out) })
-		return nil
+	} else {
+		l.startIncoming(in)
 	}
-	l.startIncoming(in)
+	if l.early != nil {
+		l.abort(l.early)
+	}
 	return nil
 }
 
@@ -147,7 +153,13 @@ func (l *Link) Detach(e *Error) {
 	c := l.Conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l.closed {
+	switch {
+	case l.closed:
+		return
+	case !l.attached: // another goroutine is faster than the answer to the client
+		if l.early = e; e == nil {
+			l.early = &Error{Condition: DetachForced, Description: "the link is not needed any more"}
+		}
 		return
 	}
 	l.abort(e)

@@ -124,7 +124,11 @@ func (f *hubFlags) open(data disk.FS, hosts []string, log *slog.Logger) (*opened
 // openRest makes the hubs of the emulator and opens the certificates.
 func (f *hubFlags) openRest(h *openedHub, dir disk.FS, log *slog.Logger) error {
 	if h.emulated != nil {
-		if err := h.emulated.Make(h.broker); err != nil {
+		notes, err := h.emulated.Make(h.broker)
+		for _, n := range notes {
+			log.Warn("--emulator: "+n, "file", f.Emulator)
+		}
+		if err != nil {
 			return usage("--emulator: %s: %w", f.Emulator, err)
 		}
 	}

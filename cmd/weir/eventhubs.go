@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 	"github.com/coder/websocket"
@@ -28,6 +29,9 @@ type eventHubFlags struct {
 
 // connectionVariable has a connection string.
 const connectionVariable = "WEIR_CONNECTION"
+
+// sdkRetries are the tries of the SDK: what does not answer is told within seconds.
+var sdkRetries = azeventhubs.RetryOptions{MaxRetries: 3, RetryDelay: 300 * time.Millisecond, MaxRetryDelay: 2 * time.Second}
 
 // eventHub is an event hub and how to get there.
 type eventHub struct {

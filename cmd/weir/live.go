@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,19 +28,22 @@ type liveFlags struct {
 	State        string `group:"Live" placeholder:"DIR" help:"With --live: where the job keeps its state. Default: .weir beside the job."`
 	From         string `group:"Live" placeholder:"WHERE" help:"With --live: where a job without state starts: now, beginning, a time, or -10m. Default now; last needs state."`
 	DiscardState bool   `group:"Live" help:"With --live: begin anew although there is state."`
+	Hub          string `group:"Live" placeholder:"DIR" help:"With --live: where the event hubs of the job are kept. Default: .weir-hub beside the job."`
+	AMQP         string `name:"amqp" group:"Live" placeholder:"ADDR" help:"With --live: where the hubs answer AMQP, or off. Default 127.0.0.1:5672 and 5671."`
+	HTTPS        string `name:"https" group:"Live" placeholder:"ADDR" help:"The same for HTTPS. Default 127.0.0.1:8443."`
 	Log          string `group:"Live" enum:"debug,info,warn,error" default:"warn" placeholder:"LEVEL" help:"With --live: what of the log is shown. Default ${default}."`
 }
 
 // check refuses the flags that need --live.
 func (f *liveFlags) check() error {
-	if f.State != "" || f.From != "" || f.DiscardState {
-		return usage("--state, --from and --discard-state are of continuous runs; add --live")
+	if f.State != "" || f.From != "" || f.DiscardState || f.Hub != "" || f.AMQP != "" || f.HTTPS != "" {
+		return usage("--state, --from, --discard-state, --hub, --amqp and --https are of continuous runs; add --live")
 	}
 	return nil
 }
 
 // runLive runs a job until it is interrupted or its inputs end.
-func (r *runCmd) runLive(ctx context.Context, con *console) error {
+func (r *runCmd) runLive(ctx context.Context, con *console) (closed error) {
 	grace.Store(int64(serveGrace))
 	switch {
 	case r.File == "" || r.File == "-" || r.Query != "":
@@ -55,8 +59,14 @@ func (r *runCmd) runLive(ctx context.Context, con *console) error {
 	if !r.Quiet {
 		using(con, j)
 	}
+	log, _ := (&logFlags{LogLevel: r.Log, LogFormat: "auto"}).logger(con)
+	h, err := r.openHub(con, j, log)
+	if err != nil {
+		return err
+	}
+	defer func() { closed = errors.Join(closed, h.close()) }() // after the job
 	results := &liveResults{con: con}
-	a, err := service.Assemble(ctx, j, service.AssembleOptions{Results: results.open,
+	a, err := service.Assemble(h.context(ctx), j, service.AssembleOptions{Results: results.open,
 		Functions: udf.Limits{Time: r.FunctionTime, Memory: r.FunctionMemory << 20}})
 	if found, ok := errors.AsType[service.Findings](err); ok {
 		fmt.Fprintln(con.err, found.Error())
@@ -71,7 +81,7 @@ func (r *runCmd) runLive(ctx context.Context, con *console) error {
 			fmt.Fprintln(con.err, w)
 		}
 	}
-	live, err := r.openLive(ctx, con, j, a)
+	live, err := r.openLive(ctx, con, j, a, log)
 	if err != nil {
 		return err
 	}
@@ -110,7 +120,7 @@ func (r *runCmd) unkept(j *project.Job, err *job.StateError) error {
 }
 
 // openLive opens the state of the job.
-func (r *runCmd) openLive(ctx context.Context, con *console, j *project.Job, a *service.Assembly) (*job.Live, error) {
+func (r *runCmd) openLive(ctx context.Context, con *console, j *project.Job, a *service.Assembly, log *slog.Logger) (*job.Live, error) {
 	dir := r.stateDir(j)
 	kept, _ := os.ReadDir(dir) // what keeps it from being read will be said by who opens it
 	start, err := service.StartAt(r.From, time.Now())
@@ -129,8 +139,6 @@ func (r *runCmd) openLive(ctx context.Context, con *console, j *project.Job, a *
 	if err != nil {
 		return nil, usage("--state: %w", err)
 	}
-	flags := logFlags{LogLevel: r.Log, LogFormat: "auto"}
-	log, _ := flags.logger(con)
 	spec := a.Spec
 	spec.Version, spec.Start, spec.StartAt, spec.DiscardState, spec.Log = 1, start.From, start.At, r.DiscardState, log
 	live, err := job.OpenLive(ctx, fs, spec)

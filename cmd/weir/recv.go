@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
@@ -17,7 +18,7 @@ import (
 
 type recvCmd struct {
 	eventHubFlags `embed:""`
-	From          string `placeholder:"WHERE" help:"start, end, a time, -10m, seq:N or offset:X. Default: start, and end with --follow."`
+	From          string `placeholder:"WHERE" help:"start, end, a time, -10m (write --from=-10m), seq:N or offset:X. Default: start, and end with --follow."`
 	Partition     []int  `placeholder:"N" help:"Only these partitions; may be repeated."`
 	Group         string `default:"$$Default" placeholder:"NAME" help:"The consumer group. Default ${default}."`
 	Follow        bool   `short:"f" help:"Go on with what comes, until interrupted. Without it: what is there."`
@@ -33,7 +34,7 @@ func (recvCmd) Help() string {
 	return `Examples:
   weir recv downtime
   weir recv downtime --follow --where "TeamId = 'a'"
-  weir recv downtime --from -10m --properties
+  weir recv downtime --from=-10m --properties
   weir recv alerts --from seq:1200 --partition 0 -n 10
   WEIR_CONNECTION="$(cat azure.txt)" weir recv clicks --follow --group audit
 
@@ -61,7 +62,7 @@ func (c *recvCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	r.consumer, err = azeventhubs.NewConsumerClientFromConnectionString(r.hub.connection, r.hub.name, c.Group,
-		&azeventhubs.ConsumerClientOptions{ApplicationID: "weir", TLSConfig: r.hub.tls, NewWebSocketConn: r.hub.dial})
+		&azeventhubs.ConsumerClientOptions{ApplicationID: "weir", TLSConfig: r.hub.tls, NewWebSocketConn: r.hub.dial, RetryOptions: sdkRetries})
 	if err != nil {
 		return r.hub.failure("receive from", err)
 	}
@@ -131,6 +132,7 @@ type receiver struct {
 	begin    startAt
 	filter   *tapFilter
 	came     chan []received
+	told     atomic.Bool // that the event hub is away
 	shown    int
 	failed   int64
 }
@@ -245,13 +247,27 @@ func (r *receiver) partition(ctx context.Context, id string) error {
 			return nil
 		}
 		if err != nil {
-			return err
+			if ctx.Err() != nil || !r.Follow || exitCodeOf(err) != exitAway {
+				return err
+			}
+			r.away(ctx, err)
 		}
 	}
 }
 
+// away waits a while for an event hub that does not answer, and says so once.
+func (r *receiver) away(ctx context.Context, err error) {
+	if !r.told.Swap(true) && !r.Quiet {
+		fmt.Fprintf(r.con.err, "%v; it is tried again\n", err)
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+}
+
 // receiveFor is how long more events are waited for once there is one.
-const receiveFor = 100 * time.Millisecond
+const receiveFor = 20 * time.Millisecond
 
 // receive gives at least one event.
 func (r *receiver) receive(ctx context.Context, c *azeventhubs.PartitionClient) ([]*azeventhubs.ReceivedEventData, error) {
@@ -336,7 +352,7 @@ func (r *receiver) rows(x received) (rows []json.RawMessage, failed int64, err e
 		}
 	}
 	e := x.event
-	b, err := json.Marshal(struct {
+	b, err := plainJSON(struct {
 		Partition  string          `json:"partition"`
 		Sequence   int64           `json:"sequence"`
 		Offset     string          `json:"offset"`

@@ -11,6 +11,9 @@ import (
 // bodyRows are the rows that a body holds, each on one line: JSON values one after another, of
 // arrays of objects their elements. A body that is no JSON is one text, or bytes in base64.
 func bodyRows(body []byte) []json.RawMessage {
+	if len(body) > 0 && body[0] == '{' && bytes.IndexByte(body, '\n') < 0 && json.Valid(body) {
+		return []json.RawMessage{body}
+	}
 	var rows []json.RawMessage
 	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
 	for {
@@ -51,9 +54,18 @@ func textRow(body []byte) json.RawMessage {
 	if utf8.Valid(body) {
 		v = string(body)
 	}
-	b, err := json.Marshal(v)
+	b, err := plainJSON(v)
 	if err != nil {
 		return json.RawMessage("null") // neither can fail
 	}
 	return b
+}
+
+// plainJSON is a value as JSON on one line, without escapes that only pages of HTML need.
+func plainJSON(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

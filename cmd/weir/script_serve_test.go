@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -15,9 +16,10 @@ const patience = 20 * time.Second
 
 // scriptCommands are what stories with a service need besides exec.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"serving": waitServing,
-	"waitfor": waitFor,
-	"edit":    editFile,
+	"serving":       waitServing,
+	"hubconnection": hubConnection,
+	"waitfor":       waitFor,
+	"edit":          editFile,
 }
 
 // waitServing waits until a service that runs in the background has written its URL, with
@@ -33,6 +35,24 @@ func waitServing(ts *testscript.TestScript, neg bool, args []string) {
 			return true
 		}
 		return false
+	})
+}
+
+// hubConnection waits until the hub of a run that goes on in the background answers AMQP, and has
+// verbs talk to it: hubconnection FILE, where FILE is its standard error.
+func hubConnection(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hubconnection FILE")
+	}
+	said := regexp.MustCompile(`(?m)^the hub answers AMQP: (.*)$`)
+	poll(ts, "the hub does not answer", func() bool {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		m := said.FindSubmatch(b)
+		if err != nil || m == nil {
+			return false
+		}
+		ts.Setenv("WEIR_CONNECTION", string(m[1]))
+		return true
 	})
 }
 

@@ -78,7 +78,7 @@ func (c *sendCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	p, err := azeventhubs.NewProducerClientFromConnectionString(h.connection, h.name, &azeventhubs.ProducerClientOptions{ApplicationID: "weir", TLSConfig: h.tls, NewWebSocketConn: h.dial})
+	p, err := azeventhubs.NewProducerClientFromConnectionString(h.connection, h.name, &azeventhubs.ProducerClientOptions{ApplicationID: "weir", TLSConfig: h.tls, NewWebSocketConn: h.dial, RetryOptions: sdkRetries})
 	if err != nil {
 		return h.failure("send to", err)
 	}
@@ -106,7 +106,6 @@ type sender struct {
 	lanes    []chan outgoing
 	read     atomic.Int64
 	acked    atomic.Int64
-	next     int // lane of the next event without a key
 }
 
 // all reads the files and sends what is in them. Its error says why not all was sent.
@@ -118,9 +117,9 @@ func (s *sender) all(ctx context.Context, con *console) error {
 		t := time.AfterFunc(sendGrace, func() { cancel(errInterrupted) })
 		context.AfterFunc(work, func() { t.Stop() })
 	})()
-	n := sendLanes
-	if s.Partition != "" {
-		n = 1
+	n := 1 // without keys all stay in their order, as far as the partitions have one
+	if s.Key != "" {
+		n = sendLanes
 	}
 	var wg sync.WaitGroup
 	for range n {
@@ -200,12 +199,10 @@ func (s *sender) files(ctx, work context.Context, con *console) error {
 
 // laneOf is the lane of an event.
 func (s *sender) laneOf(e outgoing) int {
-	if e.has {
-		return int(maphash.String(s.seed, e.key) % uint64(len(s.lanes)))
+	if !e.has {
+		return 0
 	}
-	// A lane gets a run of events, so that batches are large.
-	s.next++
-	return s.next / 100 % len(s.lanes)
+	return int(maphash.String(s.seed, e.key) % uint64(len(s.lanes)))
 }
 
 // keyOf is a field of an event as text; false if it has none.

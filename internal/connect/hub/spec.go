@@ -131,17 +131,23 @@ func open(ctx context.Context, c connect.Config) (*hub.Broker, *hub.Hub, error) 
 	if b == nil {
 		return nil, nil, connect.Permanent(fmt.Errorf("the event hub %q: no hubs are open in this process; run the job under \"weir serve\", or with \"weir run --live\"", c.Text("hub")))
 	}
+	h, err := Ensure(b, c)
+	return b, h, err
+}
+
+// Ensure finds the hub of an input or output by its settings, and makes it if they say so.
+func Ensure(b *hub.Broker, c connect.Config) (*hub.Hub, error) {
 	h, err := find(b, c.Text("hub"))
 	if err == nil || !c.Bool("create") {
-		return b, h, err
+		return h, err
 	}
 	h, err = b.Create(hub.Config{Name: c.Text("hub"), Partitions: int(c.Int("partitions")), Retention: c.Duration("retention")})
 	if err != nil { // another job may have been faster
 		if again, e := b.Hub(c.Text("hub")); e == nil {
-			return b, again, nil
+			return again, nil
 		}
 	}
-	return b, h, err
+	return h, err
 }
 
 // find finds a hub. If there is none the error says how to make it.

@@ -58,6 +58,11 @@ type attached struct {
 // Context ends with the link.
 func (l *Link) Context() context.Context { return l.ctx }
 
+// Session identifies the session: it is equal for links of the same one. Some clients send no
+// reply-to, and expect the answer on the link of the session that comes from the same node
+// (eventhubs.md 1.2, quirk 7).
+func (l *Link) Session() any { return l.session }
+
 // Unsettled tells whether the client wants to settle what it receives. All else is delivered
 // settled: clients of Event Hubs never settle, and would starve (eventhubs.md 1.2, quirk 2).
 func (l *Link) Unsettled() bool {

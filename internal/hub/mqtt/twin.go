@@ -14,7 +14,8 @@ const emptyTwin = `{"desired":{"$version":1},"reported":{"$version":1}}`
 
 // answerTwin answers what a device publishes about its twin and its methods. There are no
 // twins here: reading gives an empty one, so that programs that read theirs at the start go
-// on; writing is answered with 501, because nothing is kept. It is false for other topics.
+// on; writing is answered with 501 and an errorCode, which is what the SDKs look at, because
+// nothing is kept. It is false for other topics.
 func (x *session) answerTwin(cl *mochi.Client, pk packets.Packet) bool {
 	if x.device.id == "" {
 		return false
@@ -27,12 +28,12 @@ func (x *session) answerTwin(cl *mochi.Client, pk packets.Packet) bool {
 	if strings.HasPrefix(path, "methods/res/") {
 		return true // the answer to a call that nobody has made
 	}
-	status, body := "404", ""
+	status, body := "404", `{"errorCode":404000,"message":"the hub keeps no device twins"}`
 	switch strings.TrimSuffix(path, "/") {
 	case "twin/GET":
 		status, body = "200", emptyTwin
 	case "twin/PATCH/properties/reported":
-		status = "501"
+		status, body = "501", `{"errorCode":501000,"message":"the hub keeps no device twins: what is reported is lost"}`
 	}
 	if !strings.HasPrefix(path, "twin/") {
 		return false

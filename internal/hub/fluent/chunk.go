@@ -210,10 +210,15 @@ func (e *entries) entry() (when, record []byte, err error) {
 	if err != nil || h.kind != kindArray || h.items != 2 {
 		return nil, nil, errors.New("an event is not an array of a time and a record")
 	}
-	if when, record, err = cut(value[h.size:]); err != nil {
+	value = value[h.size:]
+	if h, err = readHead(value); err != nil {
 		return nil, nil, err
 	}
-	return when, record, nil
+	if h.items == 0 { // as scan has looked at all of it, the rest is the record
+		end := h.size + int(h.bytes)
+		return value[:end:end], value[end:], nil
+	}
+	return cut(value)
 }
 
 // fillBytes is how much is unpacked at once.

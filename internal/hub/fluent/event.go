@@ -15,14 +15,14 @@ type encoder struct {
 	o      *Options
 	tag    string
 	prefix []byte // properties and what is before them; they end with a time
-	body   []byte // reused
+	room   *room
 }
 
-func newEncoder(o *Options, tag string) *encoder {
+func newEncoder(o *Options, tag string, r *room) *encoder {
 	m := amqp.Message{Application: []amqp.Pair{{Key: "tag", Value: validText(tag)}, {Key: "time", Value: timeForm}}}
 	whole := m.Append(nil)
 	empty := (&amqp.Message{}).Append(nil)
-	return &encoder{o: o, tag: tag, prefix: whole[:len(whole)-len(empty)]}
+	return &encoder{o: o, tag: tag, prefix: whole[:len(whole)-len(empty)], room: r}
 }
 
 func validText(s string) string {
@@ -37,8 +37,8 @@ func validText(s string) string {
 func (e *encoder) append(dst []byte, at time.Time, record []byte) []byte {
 	dst = append(dst, e.prefix...)
 	at.UTC().AppendFormat(dst[:len(dst)-len(timeForm)], timeForm)
-	e.body = e.appendRecord(e.body[:0], at, record)
-	return amqp.AppendBinary(amqp.AppendSection(dst, amqp.SectionData), e.body)
+	e.room.body = e.appendRecord(e.room.body[:0], at, record)
+	return amqp.AppendBinary(amqp.AppendSection(dst, amqp.SectionData), e.room.body)
 }
 
 // appendRecord appends the JSON of a record, with the tag and the time in it if they are

@@ -112,8 +112,8 @@ type Server struct {
 	now    func() time.Time
 	n      counters
 	chunks *window
-	slots  chan struct{} // for what is unpacked and encoded at the same time
-	held   atomic.Int64  // bytes of messages that are not yet whole
+	rooms  chan *room
+	held   atomic.Int64 // bytes of messages that are not yet whole
 	live   sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
@@ -133,8 +133,11 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Server{o: o, log: o.Log, now: o.Now, chunks: newWindow(), open: map[net.Conn]struct{}{},
-		slots: make(chan struct{}, max(8, 2*runtime.GOMAXPROCS(0)))}
+	s := &Server{o: o, log: o.Log, now: o.Now, chunks: newWindow(), open: map[net.Conn]struct{}{}, rooms: make(chan *room, max(8, 2*runtime.GOMAXPROCS(0)))}
+	for range cap(s.rooms) {
+		s.rooms <- &room{}
+	}
+	return s
 }
 
 // Stats are the counters.

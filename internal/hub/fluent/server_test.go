@@ -746,7 +746,7 @@ func FuzzForward(f *testing.F) {
 			return
 		}
 		defer e.Close()
-		enc := newEncoder(&Options{}, c.tag)
+		enc := newEncoder(&Options{}, c.tag, &room{})
 		for {
 			at, record, err := e.next()
 			if err != nil {

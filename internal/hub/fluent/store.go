@@ -100,12 +100,6 @@ func (p *peer) store(ctx context.Context, c *chunk, message []byte) error {
 	if err != nil {
 		return err
 	}
-	select { // a bound on what unpacking and encoding needs
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	st := &state{}
 	if c.id != "" {
 		if st, err = s.chunks.enter(ctx, c.id, message, s.o.Limits.Chunks); err != nil {
@@ -117,10 +111,17 @@ func (p *peer) store(ctx context.Context, c *chunk, message []byte) error {
 			return nil
 		}
 	}
+	var room *room
+	select {
+	case room = <-s.rooms:
+		defer func() { s.rooms <- room.emptied() }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if st.home == nil || st.home.Hub() != h {
 		st.home = p.route(c, h)
 	}
-	w := &writer{s: s, h: h, c: c, st: st, enc: newEncoder(&s.o, c.tag), skip: st.batches}
+	w := &writer{room: room, s: s, h: h, c: c, st: st, enc: newEncoder(&s.o, c.tag, room), skip: st.batches}
 	_, w.most = s.o.Broker.Limits()
 	if err := w.run(); err != nil {
 		return err
@@ -159,8 +160,26 @@ type writer struct {
 	skip int // batches that are durable already
 
 	checked bool // nothing is wrong with any event
-	arena   []byte
-	events  []place
+	*room
+}
+
+// room is the memory in which a batch is made. There are only so many, which bounds what is
+// made at the same time.
+type room struct {
+	arena  []byte
+	events []place
+	body   []byte // JSON of an event
+}
+
+// keptRoom is the most bytes that a room keeps for the next chunk.
+const keptRoom = 4 << 20
+
+func (r *room) emptied() *room {
+	if cap(r.arena)+cap(r.body) > keptRoom {
+		return &room{}
+	}
+	r.arena, r.events = r.arena[:0], r.events[:0]
+	return r
 }
 
 // place is where an event of a batch is in the arena: its key, and behind that its message.

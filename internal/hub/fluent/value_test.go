@@ -257,7 +257,7 @@ func FuzzRecordJSON(f *testing.F) {
 			return
 		}
 		o := &Options{IncludeTag: "a", IncludeTime: "time"}
-		e := newEncoder(o, "t")
+		e := newEncoder(o, "t", &room{})
 		if out := e.appendRecord(nil, time.Unix(1, 2), value); !json.Valid(out) {
 			t.Errorf("%x: %q", value, out)
 		}
@@ -272,7 +272,7 @@ func TestRecord(t *testing.T) {
 	}
 	f := func(at time.Time, want string) {
 		t.Helper()
-		e := newEncoder(&Options{IncludeTag: "tag", IncludeTime: "time"}, "app.x")
+		e := newEncoder(&Options{IncludeTag: "tag", IncludeTime: "time"}, "app.x", &room{})
 		if got := string(e.appendRecord(nil, at, rec)); got != want {
 			t.Errorf("%s", got)
 		}

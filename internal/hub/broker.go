@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"weir/internal/disk"
 )
 
 // Broker has the hubs of a namespace. Any number of goroutines may use it.
@@ -89,20 +91,39 @@ func (b *Broker) open() error {
 	if err != nil {
 		return err
 	}
-	for _, n := range names {
+	if err := b.reopenAll(names); err != nil {
+		return err
+	}
+	return b.openKeys()
+}
+
+// openAtOnce is how many hubs are opened at a time: what takes time is the disk's answer.
+const openAtOnce = 8
+
+func (b *Broker) reopenAll(names []disk.Info) error {
+	errs := make([]error, len(names))
+	turn := make(chan struct{}, openAtOnce)
+	var all sync.WaitGroup
+	for i, n := range names {
 		if !n.Dir {
 			continue
 		}
-		h, err := b.reopen(n.Name)
-		if err != nil {
-			return fmt.Errorf("open the event hub %s: %w", n.Name, err)
-		}
-		if h == nil {
-			continue
-		}
-		b.hubs[n.Name] = h
+		turn <- struct{}{}
+		all.Go(func() {
+			defer func() { <-turn }()
+			h, err := b.reopen(n.Name)
+			if err != nil {
+				errs[i] = fmt.Errorf("open the event hub %s: %w", n.Name, err)
+			}
+			if h != nil {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.hubs[n.Name] = h
+			}
+		})
 	}
-	return b.openKeys()
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // reopen opens the hub of a directory. It is nil if a crash has cut its making or its

@@ -159,7 +159,8 @@ func (p *Partition) start(events []Event, from *Producer) (*Appending, error) {
 		}
 		return nil, err
 	}
-	records := make([]log.Record, len(events))
+	records := takeRecords(len(events))
+	defer giveRecords(records)
 	for i, e := range events {
 		records[i] = log.Record{Key: e.Key, Value: e.Message}
 	}
@@ -179,6 +180,27 @@ func (p *Partition) start(events []Event, from *Producer) (*Appending, error) {
 	}
 	a.p, a.count, a.bytes = p, int64(len(events)), size
 	return a, nil
+}
+
+// recordBuffers has the memory in which events become records of the log, which copies them.
+// Without it an append of 500 events leaves 40 KiB to collect (BenchmarkAppend).
+var recordBuffers sync.Pool
+
+// maxSpareRecords is the largest memory of that kind that is kept.
+const maxSpareRecords = 4096
+
+func takeRecords(n int) []log.Record {
+	if b, ok := recordBuffers.Get().(*[]log.Record); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return make([]log.Record, n)
+}
+
+func giveRecords(records []log.Record) {
+	if cap(records) <= maxSpareRecords {
+		clear(records) // they hold the events
+		recordBuffers.Put(&records)
+	}
 }
 
 // measure is how many bytes events have, with their keys. Event Hubs counts the messages as

@@ -216,7 +216,7 @@ func (h *Hub) connections(name, key, forHub string) []HubConnectionView {
 func (h *Hub) devices(name, key, shown string) []HubConnectionView {
 	var list []HubConnectionView
 	if host, port, _ := h.where("mqtt", "8883"); host != "" {
-		list = append(list, HubConnectionView{"MQTT", strings.Join([]string{"host=" + host, "port=" + port, "topic=" + shown, "username=" + name, "password=" + key}, "\n")})
+		list = append(list, HubConnectionView{"MQTT", strings.Join([]string{"host=" + host, "port=" + port, "topic=hubs/" + shown + "/messages/", "username=" + name, "password=" + key}, "\n")})
 	}
 	if host, port, _ := h.where("forward", "24224"); host != "" {
 		list = append(list, HubConnectionView{"Fluentd and Fluent Bit", strings.Join([]string{"host=" + host, "port=" + port, "shared_key=" + key}, "\n")})

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -26,8 +27,8 @@ import (
 
 // The files of the development CA.
 const (
-	CAFile      = "ca.pem" // what clients are to trust
-	caKeyFile   = "ca-key.pem"
+	CAFile      = "ca.pem"     // what clients are to trust: a copy out of the next
+	caKeyFile   = "ca-key.pem" // the CA: its certificate and its key
 	serverFile  = "server.pem" // the certificate with the CA's behind it, and its key
 	caYears     = 10
 	serverTime  = 90 * 24 * time.Hour
@@ -131,35 +132,40 @@ func ca(dir disk.FS, now time.Time, hosts []string, widen bool) (*authority, err
 	case !widen || !slices.ContainsFunc(hosts, func(h string) bool { return !permits(a.cert, h) }):
 		return a, nil
 	}
-	a, key, err := newCA(now, hosts)
+	a, text, err := newCA(now, hosts)
 	if err != nil {
 		return nil, err
 	}
-	// The key first: a certificate without its key would be of no use.
-	if err := errors.Join(writeFile(dir, caKeyFile, key), writeFile(dir, CAFile, a.pem)); err != nil {
+	if err := writeFile(dir, caKeyFile, text); err != nil {
 		return nil, err
 	}
-	return a, nil
+	return a, a.publish(dir)
 }
 
+// readCA reads the CA and sees to it that clients find the same one.
 func readCA(dir disk.FS) (*authority, error) {
-	text, err := readFile(dir, CAFile)
+	text, err := readFile(dir, caKeyFile)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readFile(dir, caKeyFile)
+	pair, err := tls.X509KeyPair(text, text)
 	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(text, key)
-	if err != nil {
-		return nil, fmt.Errorf("%s and its key do not fit; remove both, and they are made anew: %w", dir.Path(CAFile), err)
+		return nil, fmt.Errorf("%s is no certificate with its key; remove it, and a new CA is made: %w", dir.Path(caKeyFile), err)
 	}
 	signer, ok := pair.PrivateKey.(crypto.Signer)
 	if !ok {
 		return nil, fmt.Errorf("%s: the key cannot sign", dir.Path(caKeyFile))
 	}
-	return &authority{pair.Leaf, text, signer}, nil
+	a := &authority{pair.Leaf, pemText("CERTIFICATE", pair.Leaf.Raw), signer}
+	return a, a.publish(dir)
+}
+
+// publish writes the certificate for clients, unless it is there.
+func (a *authority) publish(dir disk.FS) error {
+	if text, err := readFile(dir, CAFile); err == nil && bytes.Equal(text, a.pem) {
+		return nil
+	}
+	return writeFile(dir, CAFile, a.pem)
 }
 
 // permits reports whether a CA is good for a host.
@@ -170,6 +176,7 @@ func permits(cert *x509.Certificate, host string) bool {
 	return slices.Contains(cert.PermittedDNSDomains, host)
 }
 
+// newCA makes a CA, and the text of its file.
 func newCA(now time.Time, hosts []string) (*authority, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -193,8 +200,9 @@ func newCA(now time.Time, hosts []string) (*authority, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := keyText(key)
-	return &authority{cert, pemText("CERTIFICATE", der), key}, text, err
+	a := &authority{cert, pemText("CERTIFICATE", der), key}
+	secret, err := keyText(key)
+	return a, slices.Concat(a.pem, secret), err
 }
 
 // only is the range of one address.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -37,6 +38,10 @@ type hubFlags struct {
 	AllowPlaintext bool   `group:"hub" help:"Let other machines in without TLS: their keys are seen on the way."`
 	Emulator       string `group:"hub" placeholder:"FILE" help:"Make the hubs of this Config.json of Azure's emulator, and take its key (as --dev-key)."`
 	DevKey         bool   `group:"hub" help:"Take the key of Azure's emulator, SAS_KEY_VALUE. For ports on loopback only: everybody knows it."`
+	KafkaAdvertise string `group:"hub" placeholder:"ADDR" help:"Where Kafka clients are told to connect to. Default: where they have connected to."`
+	MQTTHub        string `name:"mqtt-hub" group:"hub" default:"iothub" placeholder:"HUB" help:"The hub of MQTT devices that name none. Default ${default}."`
+	ForwardHub     string `group:"hub" default:"fluentd" placeholder:"HUB" help:"The hub of what comes by forward. Default ${default}."`
+	ForwardKey     string `group:"hub" placeholder:"FILE" help:"The shared key of forward. Without it only this machine is served."`
 	HubConnections int    `group:"hub" default:"20000" placeholder:"N" help:"How many connections a port has at a time. Default ${default}."`
 	HubPerAddress  int    `group:"hub" default:"2000" placeholder:"N" help:"How many another machine has at a time. Default ${default}."`
 }
@@ -46,7 +51,8 @@ type openedHub struct {
 	broker      *hub.Broker
 	certs       *hubserve.Certificates
 	options     hubserve.Options
-	emulated    *hubserve.Emulated
+	namespace   string           // "" is the usual one
+	hubs        []hub.Config     // to be made
 	development bool             // the key of the emulator is taken
 	server      *hubserve.Server // nil until it listens
 	stop        func()
@@ -54,7 +60,8 @@ type openedHub struct {
 
 // prepare checks the flags; nothing is opened yet.
 func (f *hubFlags) prepare(hosts []string, log *slog.Logger) (*openedHub, error) {
-	o := hubserve.Options{AllowPlain: f.AllowPlaintext, MaxConnections: f.HubConnections, MaxPerAddress: f.HubPerAddress, Hosts: hosts, Log: log}
+	o := hubserve.Options{AllowPlain: f.AllowPlaintext, KafkaAdvertise: f.KafkaAdvertise, DeviceHub: f.MQTTHub, ForwardHub: f.ForwardHub,
+		MaxConnections: f.HubConnections, MaxPerAddress: f.HubPerAddress, Hosts: hosts, Log: log}
 	loopback := true
 	for _, p := range []struct {
 		name, flag string
@@ -71,11 +78,17 @@ func (f *hubFlags) prepare(hosts []string, log *slog.Logger) (*openedHub, error)
 	}
 	h := &openedHub{options: o, development: f.DevKey || f.Emulator != ""}
 	if f.Emulator != "" {
-		e, err := readEmulator(f.Emulator)
-		if err != nil {
+		var err error
+		if h.namespace, h.hubs, err = readEmulator(f.Emulator); err != nil {
 			return nil, usage("--emulator: %s: %w", f.Emulator, err)
 		}
-		h.emulated = &e
+	}
+	if f.ForwardKey != "" {
+		key, err := secretFile("--forward-key", f.ForwardKey)
+		if err != nil {
+			return nil, err
+		}
+		h.options.ForwardKey = key.Expose()
 	}
 	if h.development && !loopback {
 		return nil, usage("the key of the emulator is known to everybody: with --dev-key or --emulator the ports of the hub can be on loopback only")
@@ -83,13 +96,17 @@ func (f *hubFlags) prepare(hosts []string, log *slog.Logger) (*openedHub, error)
 	return h, nil
 }
 
-func readEmulator(name string) (hubserve.Emulated, error) {
+func readEmulator(name string) (namespace string, hubs []hub.Config, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return hubserve.Emulated{}, err
+		return "", nil, err
 	}
 	defer f.Close()
-	return hubserve.ReadEmulator(f)
+	text, err := io.ReadAll(io.LimitReader(f, hub.MaxEmulatorConfig+1))
+	if err != nil {
+		return "", nil, err
+	}
+	return hub.ReadEmulatorConfig(text)
 }
 
 // open opens the broker in the data directory. It gives nil if there is to be no hub.
@@ -105,10 +122,7 @@ func (f *hubFlags) open(data disk.FS, hosts []string, log *slog.Logger) (*opened
 	if err != nil {
 		return nil, err
 	}
-	o := hub.Options{FS: dir, Fsync: hublog.Fsync(f.HubFsync), DevelopmentKey: h.development, Log: log}
-	if h.emulated != nil {
-		o.Namespace = h.emulated.Namespace
-	}
+	o := hub.Options{FS: dir, Namespace: h.namespace, Fsync: hublog.Fsync(f.HubFsync), DevelopmentKey: h.development, Log: log}
 	if h.broker, err = hub.Open(o); err != nil {
 		if errors.Is(err, disk.ErrLocked) {
 			return nil, usage("the hub's directory %s is in use: another weir serves it: %w", dir.Path("."), err)
@@ -123,14 +137,12 @@ func (f *hubFlags) open(data disk.FS, hosts []string, log *slog.Logger) (*opened
 
 // openRest makes the hubs of the emulator and opens the certificates.
 func (f *hubFlags) openRest(h *openedHub, dir disk.FS, log *slog.Logger) error {
-	if h.emulated != nil {
-		notes, err := h.emulated.Make(h.broker)
-		for _, n := range notes {
-			log.Warn("--emulator: "+n, "file", f.Emulator)
-		}
-		if err != nil {
-			return usage("--emulator: %s: %w", f.Emulator, err)
-		}
+	notes, err := h.broker.Apply(h.hubs)
+	for _, n := range notes {
+		log.Warn("--emulator: "+n, "file", f.Emulator)
+	}
+	if err != nil {
+		return usage("--emulator: %s: %w", f.Emulator, err)
 	}
 	certs, err := dir.Sub(certsDir)
 	if err != nil {
@@ -191,7 +203,7 @@ func (h *openedHub) show(o *web.Options) {
 	if h == nil {
 		return
 	}
-	o.Hub = &web.Hub{Broker: h.broker, Development: h.development, CA: h.certs.CA()}
+	o.Hub = &web.Hub{Broker: h.broker, Development: h.development, CA: h.certs.CA(), ForwardHub: h.options.ForwardHub}
 	for _, a := range h.server.Addresses() {
 		o.Hub.Ports = append(o.Hub.Ports, web.HubPort{Protocol: a.Protocol, Address: a.Address})
 	}

@@ -243,9 +243,14 @@ func readToken(file string) (connect.Hidden, error) {
 	if file == "" {
 		return connect.NewHidden(os.Getenv("WEIR_TOKEN")), nil
 	}
+	return secretFile("--token-file", file)
+}
+
+// secretFile gives the secret in the file that a flag names.
+func secretFile(flag, file string) (connect.Hidden, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return connect.Hidden{}, usage("--token-file: %w", err)
+		return connect.Hidden{}, usage("%s: %w", flag, err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxTokenBytes+1)) // a pipe or a device has no size
@@ -253,11 +258,11 @@ func readToken(file string) (connect.Hidden, error) {
 		err = fmt.Errorf("%s is too long for a token", file)
 	}
 	if err != nil {
-		return connect.Hidden{}, usage("--token-file: %w", err)
+		return connect.Hidden{}, usage("%s: %w", flag, err)
 	}
 	text := strings.TrimSpace(string(b))
 	if text == "" {
-		return connect.Hidden{}, usage("--token-file: %s is empty", file)
+		return connect.Hidden{}, usage("%s: %s is empty", flag, file)
 	}
 	return connect.NewHidden(text), nil
 }

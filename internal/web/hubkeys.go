@@ -20,6 +20,8 @@ type Hub struct {
 	// CA is the file of the development CA, on the machine of the service; "" if the
 	// certificate is another.
 	CA string
+	// ForwardHub is the hub of what comes by forward.
+	ForwardHub string
 	// Development says that the key of Azure's emulator is taken too.
 	Development bool
 }
@@ -219,7 +221,7 @@ func (h *Hub) devices(name, key, shown string) []HubConnectionView {
 		list = append(list, HubConnectionView{"MQTT", strings.Join([]string{"host=" + host, "port=" + port, "topic=hubs/" + shown + "/messages/", "username=" + name, "password=" + key}, "\n")})
 	}
 	if host, port, _ := h.where("forward", "24224"); host != "" {
-		list = append(list, HubConnectionView{"Fluentd and Fluent Bit", strings.Join([]string{"host=" + host, "port=" + port, "shared_key=" + key}, "\n")})
+		list = append(list, HubConnectionView{"Fluentd and Fluent Bit", strings.Join([]string{"host=" + host, "port=" + port, "hub=" + h.ForwardHub}, "\n")})
 	}
 	return list
 }

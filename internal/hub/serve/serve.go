@@ -31,6 +31,7 @@ const (
 	DefaultMaxPerAddress  = 2_000
 	DefaultHandshakeTime  = 5 * time.Second
 	DefaultDrain          = 5 * time.Second
+	DefaultForwardHub     = "fluentd"
 )
 
 // Options of a server. Zero values are the defaults.
@@ -42,6 +43,15 @@ type Options struct {
 	Certificates *Certificates
 	// AllowPlain lets other machines in without TLS.
 	AllowPlain bool
+	// KafkaAdvertise is the host:port that Kafka clients are told to connect to; by default the
+	// one that they have connected to.
+	KafkaAdvertise string
+	// DeviceHub is the hub of MQTT devices that name none; mqtt.DefaultHub.
+	DeviceHub string
+	// ForwardHub is the hub of what comes by forward; DefaultForwardHub. ForwardKey is the
+	// shared key of its clients; without one only this machine is served.
+	ForwardHub string
+	ForwardKey string
 	// MaxConnections bounds the connections of a port, MaxPerAddress those of another machine
 	// on all ports. Connections of this machine are bounded by MaxConnections only.
 	MaxConnections int           // DefaultMaxConnections
@@ -85,7 +95,9 @@ type Server struct {
 // logged and left out.
 func Start(o Options) (*Server, error) {
 	s := prepare(o)
-	s.wire()
+	if err := s.wire(); err != nil {
+		return nil, err
+	}
 	if err := s.start(); err != nil {
 		return nil, err
 	}
@@ -111,6 +123,9 @@ func prepare(o Options) *Server {
 	}
 	if o.Drain <= 0 {
 		o.Drain = DefaultDrain
+	}
+	if o.ForwardHub == "" {
+		o.ForwardHub = DefaultForwardHub
 	}
 	s := &Server{o: o, log: o.Log, conns: map[*counted]struct{}{}, addresses: map[netip.Addr]int{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

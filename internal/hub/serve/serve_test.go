@@ -63,7 +63,9 @@ func newSite(t *testing.T, o Options, more map[string]handler) *site {
 		t.Fatal(err)
 	}
 	s := prepare(o)
-	s.wire()
+	if err := s.wire(); err != nil {
+		t.Fatal(err)
+	}
 	for name, h := range more {
 		s.handlers[name] = h
 	}

@@ -8,12 +8,14 @@ import (
 	"strings"
 
 	"weir/internal/hub/eventhubs"
+	"weir/internal/hub/fluent"
+	"weir/internal/hub/kafka"
 	"weir/internal/hub/mqtt"
 	"weir/internal/hub/rest"
 )
 
 // wire puts the protocols behind their ports.
-func (s *Server) wire() {
+func (s *Server) wire() error {
 	s.rest = rest.New(rest.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
 	amqp := eventhubs.New(eventhubs.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
 	sockets := amqp.WebSocket()
@@ -28,9 +30,19 @@ func (s *Server) wire() {
 		"https": {http: true},
 		"amqp":  {protocol: amqp, http: true, secure: []byte(useTLS)},
 	}
-	devices := mqtt.New(mqtt.Options{Broker: s.o.Broker, Limits: mqtt.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	devices := mqtt.New(mqtt.Options{Broker: s.o.Broker, Hub: s.o.DeviceHub, Limits: mqtt.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
 	s.handlers["mqtt"] = handler{protocol: devices}
 	s.atClose(devices.Close)
+	forward := fluent.New(fluent.Options{Broker: s.o.Broker, Hub: s.o.ForwardHub, SharedKey: s.o.ForwardKey, Limits: fluent.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	s.handlers["forward"] = handler{protocol: forward}
+	s.atClose(forward.Close)
+	topics, err := kafka.New(kafka.Options{Broker: s.o.Broker, Advertise: s.o.KafkaAdvertise, AdvertiseTLS: s.o.KafkaAdvertise, Limits: kafka.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	if err != nil {
+		return err
+	}
+	s.handlers["kafka"] = handler{protocol: topics}
+	s.atClose(func() { _ = topics.Close() }) // it gives none
+	return nil
 }
 
 // useTLS is the header by which a server of AMQP asks for TLS (amqp-core 5.2.1).

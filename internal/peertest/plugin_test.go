@@ -64,7 +64,7 @@ func TestCurl(t *testing.T) {
 	w := program(t)
 	h := w.newHub(t, 1)
 	url := fmt.Sprintf("https://localhost:%d/%s/messages", w.HTTPSPort, h)
-	token := w.token(t, "https://localhost/"+h, w.key)
+	token := w.token("https://localhost/"+h, w.key)
 	batch := `[{"Body":"one","UserProperties":{"kind":"first"}},{"Body":"two","BrokerProperties":{"PartitionKey":"k"}},{"Body":"AP8=","IsBodyBase64":true}]`
 	code := w.tool(t, batch, "curl", "-sS", "--cacert", w.caFile, "-o", "/dev/null", "-w", "%{http_code}", "-H", "Authorization: "+token,
 		"-H", "Content-Type: application/vnd.microsoft.servicebus.json", "--data-binary", "@-", url)

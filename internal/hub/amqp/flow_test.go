@@ -296,14 +296,15 @@ func TestDispositionsAreRanges(t *testing.T) {
 	p.goodbye()
 }
 
-func TestReceiverSettlesSecond(t *testing.T) {
+// TestReceiverSettlesAtOnce: also if it is asked to settle second.
+func TestReceiverSettlesAtOnce(t *testing.T) {
 	p := connectTCP(t, &Server{Handler: &recorder{}}).hello().begin(0)
 	p.send(0, codeAttach, "out", uint32(0), false, uint8(0), uint8(1), source(), target(), nil, nil, uint32(0))
 	p.expect(codeAttach, 14)
 	p.expect(codeFlow, 11)
 	p.transfer(0, "x", uint32(0), uint32(0), []byte{0})
-	if list, _ := p.expect(codeDisposition, 6); list[3] != false {
-		t.Errorf("settled first: %v", list)
+	if list, _ := p.expect(codeDisposition, 6); list[3] != true {
+		t.Errorf("not settled: %v", list)
 	}
 	p.send(0, codeDisposition, false, uint32(0), uint32(0), true)
 	p.goodbye()

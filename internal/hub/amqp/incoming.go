@@ -17,6 +17,9 @@ type inLink struct {
 	partial        []byte
 	partialHead    received
 	partialStarted bool
+	// tooLarge is the size of that message if it has more than MaxMessage bytes: the rest of it
+	// is thrown away as it comes, and the message rejected.
+	tooLarge uint64
 }
 
 // received is what is to be said of a delivery.
@@ -104,8 +107,8 @@ func (l *Link) transfer(t *transfer, payload []byte) error {
 		l.replenish()
 		return nil
 	}
-	if size := uint64(len(l.partial) + len(payload)); size > l.MaxMessage {
-		l.fail(MessageSizeExceeded, "a message of more than %d bytes", l.MaxMessage)
+	if size := max(uint64(len(l.partial)), l.tooLarge) + uint64(len(payload)); size > l.MaxMessage {
+		l.discard(size, t.more)
 		return nil
 	}
 	if !t.more && l.partial == nil {
@@ -128,6 +131,25 @@ func (l *Link) transfer(t *transfer, payload []byte) error {
 			Description: fmt.Sprintf("more than %d bytes of messages that are not complete", c.limits.ConnPending)}
 	}
 	return nil
+}
+
+// discard throws away what has come of a message that is too large, and rejects it at its end.
+// A link that is detached instead would have the SDK for JavaScript wait for its time-out.
+// What was sent settled cannot be rejected, and ends the link.
+func (l *Link) discard(size uint64, more bool) {
+	id, settled := l.partialHead.id, l.partialHead.settled
+	l.dropPartial()
+	if more {
+		l.tooLarge, l.partialStarted = size, true
+		return
+	}
+	if settled {
+		l.fail(MessageSizeExceeded, "a message of %d bytes; %d is the most", size, l.MaxMessage)
+		return
+	}
+	l.sayOutcome(id, id, &Error{Condition: MessageSizeExceeded,
+		Description: fmt.Sprintf("The received message (delivery-id:%d, size:%d bytes) exceeds the limit (%d bytes) currently allowed on the link.", id, size, l.MaxMessage)})
+	l.replenish()
 }
 
 // firstTransfer begins a delivery. It is false if the link has failed.
@@ -153,7 +175,7 @@ func (l *Link) firstTransfer(t *transfer) bool {
 func (l *Link) dropPartial() {
 	c := l.Conn
 	c.pending, c.partial = c.pending-len(l.partial), c.partial-len(l.partial)
-	l.partial, l.partialStarted = nil, false
+	l.partial, l.partialStarted, l.tooLarge = nil, false, 0
 }
 
 // batch is the batch to put messages into.
@@ -247,16 +269,14 @@ func (l *Link) tell(b *batch) {
 	}
 }
 
-// receiverSecond is the settle mode of a receiver that settles after the sender (amqp-core
-// 2.8.3).
-const receiverSecond = 1
-
+// sayOutcome tells what has become of messages, and settles them at once also if the client
+// wants them settled after itself (amqp-core 2.8.3): the SDK for Python asks for that, and
+// then waits for nothing else than a settled disposition.
 func (l *Link) sayOutcome(first, last uint32, err error) {
 	c := l.Conn
 	c.server.stats.framesOut.Add(1)
 	dst, mark := appendDisposition(c.out.take(c.server), l.session.channel, true, first, last)
-	mode, _ := field1(l.rcvMode).number(8)
-	dst = append(dst, boolCode(mode != receiverSecond))
+	dst = append(dst, codeTrue)
 	if err == nil {
 		dst = appendOutcome(dst, codeAccepted)
 	} else {

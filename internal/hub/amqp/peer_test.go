@@ -215,6 +215,31 @@ func (p *peer) expect(code uint64, count int) (list []any, payload []byte) {
 	}
 }
 
+// skipFlows is the next performative that is no flow, which must be the one that is wanted.
+func (p *peer) skipFlows(code uint64) []any {
+	p.t.Helper()
+	for {
+		_, _, body, err := p.read()
+		if err != nil {
+			p.t.Fatalf("waiting for 0x%x: %v", code, err)
+		}
+		if len(body) == 0 {
+			continue
+		}
+		v, _, err := DecodeValue(body)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		switch d := v.(Described); d.Descriptor {
+		case uint64(codeFlow):
+		case code:
+			return d.Value.([]any)
+		default:
+			p.t.Fatalf("0x%x, want 0x%x: %v", d.Descriptor, code, d.Value)
+		}
+	}
+}
+
 // hello goes through SASL and open.
 func (p *peer) hello(open ...any) *peer {
 	p.t.Helper()

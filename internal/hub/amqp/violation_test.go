@@ -141,6 +141,34 @@ func TestIncomingWindow(t *testing.T) {
 	}
 }
 
+// TestTooLarge: messages of more than max-message-size are rejected, whole or in parts, and
+// the link goes on with all its credit.
+func TestTooLarge(t *testing.T) {
+	s := &Server{Handler: &recorder{}, Limits: Limits{Credit: 4, MessageSize: 1000}}
+	p := connectTCP(t, s).hello().begin(0).sender(0, 0)
+	const handle = uint32(0)
+	outcome := func(id uint32, want uint64) {
+		t.Helper()
+		list := p.skipFlows(codeDisposition)
+		if list[1] != id || list[3] != true || list[4].(Described).Descriptor != want {
+			t.Errorf("%d: %v", id, list)
+		}
+	}
+	for id := uint32(0); id < 20; id += 4 {
+		p.transfer(0, strings.Repeat("x", 1001), handle, id, []byte{0})
+		outcome(id, codeRejected)
+		for part := range 10 {
+			p.transfer(0, strings.Repeat("x", 400), handle, id+1, []byte{1}, nil, false, part < 9)
+		}
+		outcome(id+1, codeRejected)
+		p.transfer(0, strings.Repeat("x", 1000), handle, id+2, []byte{2})
+		outcome(id+2, codeAccepted)
+		p.transfer(0, strings.Repeat("x", 1001), handle, id+3, []byte{3}, nil, false, true)
+		p.transfer(0, "", handle, id+3, nil, nil, true, nil, nil, nil, nil, true) // aborted
+	}
+	p.goodbye()
+}
+
 // TestLinkViolations detach a link; the session and what came before live.
 func TestLinkViolations(t *testing.T) {
 	r := &recorder{}
@@ -158,13 +186,8 @@ func TestLinkViolations(t *testing.T) {
 		p.sender(0, 0)
 		p.goodbye()
 	}
-	f("larger than max-message-size", MessageSizeExceeded, func(p *peer) {
-		p.transfer(0, strings.Repeat("x", 1001), uint32(0), uint32(0), []byte{0})
-	})
-	f("larger in parts", MessageSizeExceeded, func(p *peer) {
-		for range 3 {
-			p.transfer(0, strings.Repeat("x", 400), uint32(0), uint32(0), []byte{0}, nil, false, true)
-		}
+	f("too large and settled", MessageSizeExceeded, func(p *peer) {
+		p.transfer(0, strings.Repeat("x", 1001), uint32(0), uint32(0), []byte{0}, nil, true)
 	})
 	f("without a delivery-id", NotAllowed, func(p *peer) { p.transfer(0, "x", uint32(0)) })
 	f("resumed", NotImplemented, func(p *peer) {

@@ -120,6 +120,9 @@ func (in *intake) batch(message []byte, t *taken) error {
 // event reads one message and adds the event.
 func (in *intake) event(message []byte, t *taken) error {
 	s, err := amqp.Split(message)
+	if err == nil {
+		err = s.Check() // what one client sends must not be what all others stumble over
+	}
 	if err != nil {
 		return undecodable(err)
 	}

@@ -154,6 +154,9 @@ func TestIntakeRefuses(t *testing.T) {
 	f(intake{numbered: true}, 0, one, condArgument)
 	f(intake{numbered: true}, batchFormat, batchOf(t, nil, numbered(4), numbered(6)), condOutOfOrder)
 	f(intake{numbered: true}, 0, annotated(t, "e", annotNumber, "x"), condArgument)
+	// What receivers could not decode: a text that is not UTF-8, a content type that is a number.
+	f(intake{}, 0, []byte{0, 0x53, 0x77, 0xa1, 1, 0xff}, condDecode)
+	f(intake{}, 0, []byte{0, 0x53, 0x73, 0xc0, 9, 7, 0x40, 0x40, 0x40, 0x40, 0x40, 0x40, 0x54, 1, 0, 0x53, 0x75, 0xa0, 0}, condDecode)
 	// A map whose count is less than what is in it would shift what the hub puts before it.
 	f(intake{}, 0, []byte{0, 0x53, 0x72, 0xc1, 7, 2, 0xa3, 1, 'a', 0x41, 0x41, 0x41, 0, 0x53, 0x75, 0xa0, 0}, condDecode)
 }

@@ -103,16 +103,3 @@ func (c *claims) may(right hub.Right, a address, now time.Time) (until time.Time
 	}
 	return time.Time{}, err
 }
-
-// any reports whether there is any grant that has not expired.
-func (c *claims) any(now time.Time) bool {
-	if c.key != nil {
-		return true
-	}
-	for _, g := range c.tokens {
-		if g.Expires.IsZero() || g.Expires.After(now) {
-			return true
-		}
-	}
-	return false
-}

@@ -71,20 +71,6 @@ func (c *conn) put(audience, token string) error {
 	return c.claims.put(c.s.broker, audience, token, c.s.now())
 }
 
-// mayUse says why a node may not be used. $cbs is where rights come from; $management needs
-// one, whatever it is for: requests are looked at one by one.
-func (c *conn) mayUse(node string) error {
-	if node == cbsNode {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.claims.any(c.s.now()) {
-		return nil
-	}
-	return refusal(fmt.Errorf("%w: put a token to %s first", hub.ErrUnauthorized, cbsNode))
-}
-
 // wake sees to it that expire runs at a time; zero is never. mu is held.
 func (c *conn) wake(at time.Time) {
 	if at.IsZero() || c.closed || c.timer != nil && !c.due.After(at) {

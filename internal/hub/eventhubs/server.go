@@ -85,9 +85,8 @@ func (h handler) Incoming(l *amqp.Link) (amqp.Incoming, error) {
 	c := h.s.conn(l.Conn)
 	switch {
 	case a.node != "":
-		if err := c.mayUse(a.node); err != nil {
-			return nil, err
-		}
+		// Requests are looked at one by one: the SDK of Java opens the links to $management
+		// before its first token.
 		return &requests{c: c, node: a.node, link: l}, nil
 	case a.group != "":
 		return nil, &amqp.Error{Condition: condNotAllowed, Description: "A consumer group is read from and not sent to."}
@@ -104,9 +103,6 @@ func (h handler) Outgoing(l *amqp.Link) (amqp.Outgoing, error) {
 	c := h.s.conn(l.Conn)
 	switch {
 	case a.node != "":
-		if err := c.mayUse(a.node); err != nil {
-			return nil, err
-		}
 		return c.openReplies(l, a.node)
 	case a.group == "":
 		return nil, notFound(l.Source.Address)

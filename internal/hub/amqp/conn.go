@@ -253,17 +253,14 @@ func (c *Conn) end(err error) error {
 		c.server.stats.refused[c.why].Add(1)
 	}
 	c.mu.Unlock()
-	byClient := errors.Is(err, errClosed) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-	if byClient {
-		// What the client has sent for good (settled) is taken before it is gone.
+	var e *Error
+	violation := errors.As(err, &e)
+	if !violation {
+		// What the client has sent for good (settled) is taken, though it is gone.
 		c.awaitWorkers()
 	}
 	c.cancel(err)
-	var e *Error
-	if !errors.As(err, &e) && !byClient {
-		e = &Error{Condition: ConnectionForced, Description: "the connection failed"}
-	}
-	if c.sayClose(e); !byClient {
+	if c.sayClose(e); violation || errors.Is(err, errHeader) {
 		c.in.linger(time.Now().Add(c.limits.Close))
 	}
 	c.in.release()

@@ -152,7 +152,7 @@ func TestHubs(t *testing.T) {
 	g(Config{Name: "nobody"}, ErrNoHub)
 	g(Config{Name: "orders", Partitions: 3}, ErrBadConfig)
 	g(Config{Name: "orders", Retention: time.Hour, RetentionBytes: 1 << 20}, nil)
-	g(Config{Name: "orders", Partitions: 6, Retention: time.Hour}, nil)
+	g(Config{Name: "orders", Partitions: 6}, nil)
 	p5, err := h.Partition(5)
 	is(t, err, nil)
 	add(t, p5, nil, "new")

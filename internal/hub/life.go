@@ -272,8 +272,8 @@ func (b *Broker) clear(dir string) error {
 }
 
 // Update changes the retention of a hub, and gives it more partitions if c.Partitions is
-// more than it has; 0 leaves them, fewer is ErrBadConfig. Keys may belong to other partitions
-// afterwards. Groups are not touched. It is durable on return.
+// more than it has; fewer is ErrBadConfig. Partitions and Retention of 0 stay as they are. Keys
+// may belong to other partitions afterwards. Groups are not touched. It is durable on return.
 func (b *Broker) Update(c Config) error {
 	b.admin.Lock()
 	defer b.admin.Unlock()
@@ -281,11 +281,15 @@ func (b *Broker) Update(c Config) error {
 	if err != nil {
 		return err
 	}
-	c.Groups = nil
-	had := len(h.Partitions())
+	now := h.Config()
+	had := now.Partitions
 	if c.Partitions == 0 {
 		c.Partitions = had
 	}
+	if c.Retention == 0 {
+		c.Retention = now.Retention
+	}
+	c.Groups = nil
 	if err := c.complete(b.o.MaxGroups); err != nil {
 		return err
 	}

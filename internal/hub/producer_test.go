@@ -344,6 +344,37 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 }
 
+// TestAbandoned: an append whose starter has died is written all the same, and holds nothing
+// up.
+func TestAbandoned(t *testing.T) {
+	m := disk.NewMem(1)
+	c := newClock()
+	b := open(t, Options{FS: m.Boot(), Now: c.now})
+	h := create(t, b, Config{Name: "h", Partitions: 1, Retention: time.Hour})
+	p := h.Partitions()[0]
+	for i := range int64(2) {
+		_, err := p.Start(event(fmt.Sprint(i)), strict(0, i, i))
+		is(t, err, nil)
+	}
+	p.tend()
+	want(t, p, "0", "1")
+	if _, last, ok := p.Last("p"); !ok || last != 1 {
+		t.Error(last, ok)
+	}
+	c.move(2 * time.Hour)
+	p.tend()
+	if s := p.Stats(); s.Producers != 0 || s.Range.First != 2 || s.In.Events != 2 {
+		t.Errorf("%+v", s)
+	}
+	_, err := p.Start(event("x"), strict(1, 0, 0))
+	is(t, err, nil)
+	is(t, b.Close(), nil)
+	m.Crash()
+	b = open(t, Options{FS: m.Boot(), Now: c.now})
+	h, _ = b.Hub("h")
+	want(t, h.Partitions()[0], "x")
+}
+
 // TestProducerValue: what is written is read, and nothing else.
 func TestProducerValue(t *testing.T) {
 	for _, p := range []Producer{{ID: "a b 1"}, {ID: "x", Epoch: -1, First: -5, Last: 1 << 62, Strict: true}, {ID: " "}} {

@@ -35,6 +35,7 @@ type producers struct {
 	strict    list.List // of *producer, the idlest last
 	kept      list.List // those that are not strict
 	forgotten int64
+	underWay  int // appends that are not settled
 }
 
 // recents is how many appends of a producer are remembered with their places: as many as
@@ -170,6 +171,7 @@ func (s *producers) start(p *Partition, records []log.Record, from Producer, now
 	}
 	a := &Appending{p: p, log: pending, from: from, producer: pr, lower: lower}
 	pr.pending = append(pr.pending, a)
+	s.underWay++
 	return a, nil
 }
 
@@ -242,12 +244,14 @@ func (s *producers) settle(a *Appending) {
 			for _, y := range pr.pending {
 				y.settled = true
 			}
+			s.underWay -= len(pr.pending)
 			pr.pending = nil
 			pr.refused(x.from)
 			return
 		}
 		x.settled = true
 		pr.pending = pr.pending[1:]
+		s.underWay--
 		pr.apply(x.from, where.Seq, where.Offset+log.BatchHeader, where.Enqueued)
 	}
 	if len(pr.pending) == 0 {

@@ -126,7 +126,7 @@ func (p *Partition) lastSnapshot() error {
 
 // snapshotIfNew writes a snapshot if events have come since the last one. tending is held.
 func (p *Partition) snapshotIfNew() error {
-	if p.ended || p.grown.Load() == 0 {
+	if p.ended || p.grown.Load() == 0 && !p.producers.busy() {
 		return nil
 	}
 	grown := p.grown.Swap(0)
@@ -140,6 +140,7 @@ func (p *Partition) snapshotIfNew() error {
 // snapshot writes the state of the producers, and lets the log forget what it was read from.
 // tending is held.
 func (p *Partition) snapshot() error {
+	p.producers.finish()
 	image := p.producers.image()
 	if p.hub.b.o.Fsync != log.Always && p.hub.b.o.Fsync != "" {
 		// The snapshot must not know of events that a loss of power takes.
@@ -161,6 +162,29 @@ func (p *Partition) snapshot() error {
 	}
 	p.Hold(image.Next)
 	return err
+}
+
+// busy reports whether an append is under way.
+func (s *producers) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.underWay > 0
+}
+
+// finish waits for all that is under way. Whoever has started an append waits for it; one who
+// has died with its connection must not hold up snapshots and what they let go.
+func (s *producers) finish() {
+	s.mu.Lock()
+	var underWay []*Appending
+	for _, l := range []*list.List{&s.kept, &s.strict} {
+		for e := l.Front(); e != nil; e = e.Next() {
+			underWay = append(underWay, e.Value.(*producer).pending...)
+		}
+	}
+	s.mu.Unlock()
+	for _, a := range underWay {
+		_, _ = a.Wait() // whoever has started it is told
+	}
 }
 
 // image is what is known now, the idlest first, and from where on it may not be all.

@@ -35,6 +35,7 @@ race:
 # starts on loopback and removes. It installs Debian's packages if they are missing.
 servers:
 	scripts/servers.sh run sh -c "go test -count=1 -tags servers -run 'Postgres|MariaDB|Servers' ./internal/connect/sql && \
+		go test -count=1 -run 'TestScripts/story_access$$' ./cmd/weir && \
 		go test -count=1 -run 'TestKill$$' ./internal/crashtest -kills 12 -events 60000"
 
 # The program on a file system that loses power: Linux with FUSE, as root.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -18,6 +17,9 @@ const patience = 20 * time.Second
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"serving":       waitServing,
 	"hubconnection": hubConnection,
+	"fluentd":       fluentd,
+	"running":       waitRunning,
+	"waitrows":      waitRows,
 	"waitfor":       waitFor,
 	"edit":          editFile,
 }
@@ -35,24 +37,6 @@ func waitServing(ts *testscript.TestScript, neg bool, args []string) {
 			return true
 		}
 		return false
-	})
-}
-
-// hubConnection waits until the hub of a run that goes on in the background answers AMQP, and has
-// verbs talk to it: hubconnection FILE, where FILE is its standard error.
-func hubConnection(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: hubconnection FILE")
-	}
-	said := regexp.MustCompile(`(?m)^the hub answers AMQP: (.*)$`)
-	poll(ts, "the hub does not answer", func() bool {
-		b, err := os.ReadFile(ts.MkAbs(args[0]))
-		m := said.FindSubmatch(b)
-		if err != nil || m == nil {
-			return false
-		}
-		ts.Setenv("WEIR_CONNECTION", string(m[1]))
-		return true
 	})
 }
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,5 +23,17 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                scriptCommands,
+		Setup: func(e *testscript.Env) error {
+			examples, err := filepath.Abs("../../examples")
+			e.Setenv("EXAMPLES", examples)
+			e.Setenv("WEIR_TEST_MARIADB", os.Getenv("WEIR_TEST_MARIADB"))
+			return err
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "mariadb" { // scripts/servers.sh has started one
+				return os.Getenv("WEIR_TEST_MARIADB") != "", nil
+			}
+			return false, fmt.Errorf("there is no condition %q", name)
+		},
 	})
 }

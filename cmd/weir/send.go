@@ -33,7 +33,7 @@ type sendCmd struct {
 // Help shows examples before the flags.
 func (sendCmd) Help() string {
 	return `Examples:
-  weir generate accesslog --rate 100 | weir send hub/access
+  weir generate accesslog --rate 100/s | weir send hub/access
   weir send downtime events.jsonl --key TeamId
   weir send readings readings.csv --rate 50 -p site=a
   WEIR_CONNECTION="$(cat azure.txt)" weir send clicks events.json

@@ -104,6 +104,7 @@ func (c *conn) expire() {
 	c.wake(next)
 	c.mu.Unlock()
 	for g, err := range ended {
+		c.s.counts.refuse(err)
 		g.detach(err)
 	}
 }
@@ -184,6 +185,7 @@ type requests struct {
 func (q *requests) Deliver(ctx context.Context, list []amqp.Delivery) {
 	for i := range list {
 		list[i].Err = q.answer(ctx, list[i].Message)
+		q.c.s.counts.refuse(list[i].Err)
 	}
 }
 
@@ -206,6 +208,7 @@ func (q *requests) answer(ctx context.Context, message []byte) error {
 		a = q.c.read(r)
 	}
 	if a.status >= 400 {
+		q.c.s.counts.refuse(&amqp.Error{Condition: a.condition})
 		q.c.s.log.Info("a request was refused", "node", q.node, "status", a.status, "reason", a.text, "client", q.c.remote(q.link))
 	}
 	select {

@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -19,6 +20,7 @@ type producer struct {
 	partition *hub.Partition
 	id        int64
 	epoch     int32
+	life      context.Context // of the link
 	detach    func(*amqp.Error)
 }
 
@@ -40,7 +42,7 @@ func (s *Server) openProducer(l *amqp.Link, partition *hub.Partition) (*producer
 		}
 		given[name] = v
 	}
-	p := &producer{partition: partition, detach: l.Detach}
+	p := &producer{partition: partition, life: l.Context(), detach: l.Detach}
 	last := int64(0)
 	if id := given[annotProducer]; id != nil {
 		p.id = *id
@@ -116,6 +118,7 @@ func (p *producers) add(n *producer) error {
 	var kept, ended []*producer
 	for _, old := range p.open[place] {
 		switch {
+		case old.life.Err() != nil:
 		case old.epoch > n.epoch:
 			p.mu.Unlock()
 			return refusal(fmt.Errorf("%w: its epoch is %d and %d was seen", hub.ErrFenced, n.epoch, old.epoch))

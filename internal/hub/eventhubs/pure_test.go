@@ -1,6 +1,7 @@
 package eventhubs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -255,10 +256,11 @@ func TestReaders(t *testing.T) {
 	h, _ := b.Hub("orders")
 	place := readerPlace{h.Partitions()[0], "g1"}
 	var r readers
+	life, end := context.WithCancel(t.Context())
 	gone := map[string]string{}
 	add := func(name string, epoch int64, want string) *reader {
 		t.Helper()
-		n := &reader{place: place, name: name, epoch: epoch, detach: func(e *amqp.Error) { gone[name] = e.Condition + ": " + e.Description }}
+		n := &reader{place: place, name: name, epoch: epoch, life: life, detach: func(e *amqp.Error) { gone[name] = e.Condition + ": " + e.Description }}
 		if err := r.add(n); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
 			t.Errorf("%s with %d: %v; want %q", name, epoch, err, want)
 		}
@@ -295,6 +297,12 @@ func TestReaders(t *testing.T) {
 		t.Errorf("%d places are kept without a reader", len(r.open))
 	}
 	add("n9", -1, "")
+
+	// Of a link that has ended the client knows before its goroutine is through.
+	add("e", 7, "")
+	end()
+	life = t.Context()
+	add("n10", -1, "")
 }
 
 func TestRefusal(t *testing.T) {

@@ -1,7 +1,9 @@
 package eventhubs
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,15 +30,16 @@ type readerPlace struct {
 // reader is one of them.
 type reader struct {
 	place  readerPlace
-	name   string // com.microsoft:receiver-name, for texts
-	epoch  int64  // -1: it has none
+	name   string          // com.microsoft:receiver-name, for texts
+	epoch  int64           // -1: it has none
+	life   context.Context // of the link
 	detach func(*amqp.Error)
 }
 
 // add lets a reader in, after those are detached that it displaces, or says why not.
 func (r *readers) add(n *reader) error {
 	r.mu.Lock()
-	list := r.open[n.place]
+	list := slices.DeleteFunc(slices.Clone(r.open[n.place]), (*reader).ended)
 	if err := admit(list, n); err != nil {
 		r.mu.Unlock()
 		return err
@@ -48,7 +51,7 @@ func (r *readers) add(n *reader) error {
 	if r.open == nil {
 		r.open = map[readerPlace][]*reader{}
 	}
-	r.open[n.place] = append(list[:len(list):len(list)], n)
+	r.open[n.place] = append(list, n)
 	r.mu.Unlock()
 	for _, old := range displaced {
 		old.detach(&amqp.Error{Condition: condStolen, Description: fmt.Sprintf(
@@ -101,6 +104,10 @@ func (r *readers) remove(n *reader) {
 		return
 	}
 }
+
+// ended reports whether the client has been told of the end of the link: it may come back
+// before the goroutine of the link is through.
+func (r *reader) ended() bool { return r.life.Err() != nil }
 
 func (r *reader) level() string {
 	if r.epoch < 0 {

@@ -65,7 +65,11 @@ func (c *conn) newReceiver(l *amqp.Link, a address) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	rd := &reader{place: readerPlace{p, strings.ToLower(a.group)}, name: receiverName(l), epoch: -1, detach: l.Detach}
+	rd := &reader{place: readerPlace{p, strings.ToLower(a.group)}, name: receiverName(l), epoch: -1, life: l.Context()}
+	rd.detach = func(e *amqp.Error) {
+		c.s.counts.refuse(e)
+		l.Detach(e)
+	}
 	if epoch != nil {
 		if rd.epoch = *epoch; rd.epoch < 0 {
 			return nil, &amqp.Error{Condition: condOutOfRange, Description: "The epoch (owner level) of a receiver is 0 or more."}
@@ -173,6 +177,7 @@ func (r *receiver) open() (*log.Reader, error) {
 // skip goes on at the first event that is kept, when retention has passed a receiver.
 func (r *receiver) skip(seq int64) (*log.Reader, error) {
 	first := r.partition.Range().First
+	r.c.s.counts.missed.Add(1)
 	r.c.s.log.Warn("a receiver was slower than the retention and has missed events", "hub", r.hub.Name(), "partition", r.partition.ID(), "group", r.group,
 		"receiver", r.reader.name, "from", seq, "to", first)
 	r.at = hub.Position{Where: hub.AtSequence, Value: first}
@@ -226,6 +231,7 @@ func (r *receiver) look(b *log.Batch) {
 // failed is what the client is told when reading fails.
 func (r *receiver) failed(err error) error {
 	e := refusal(err)
+	r.c.s.counts.refuse(e)
 	if internal(e) {
 		r.c.s.log.Error("events could not be read", "hub", r.hub.Name(), "partition", r.partition.ID(), "error", err)
 	}

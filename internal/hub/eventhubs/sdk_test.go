@@ -143,8 +143,9 @@ func TestPositions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer pc.Close(context.Background())
 		equal(t, receive(t, pc, len(want)), want)
+		pc.Close(context.Background())
+		s.awaitReaders(t, 1) // the first of all still is open
 	}
 	f(azeventhubs.StartPosition{Earliest: ptr(true)}, "e0", "e1", "e2", "e3", "e4")
 	f(azeventhubs.StartPosition{Offset: &list[2].Offset}, "e3", "e4")
@@ -163,7 +164,7 @@ func TestPositions(t *testing.T) {
 		list, _ := late.ReceiveEvents(soon(t), 1, nil) // this is what opens the link
 		got <- bodies(list)
 	}()
-	s.awaitReaders(t, 2) // the first of all still is open
+	s.awaitReaders(t, 2)
 	send(t, p, to("0"), "e5")
 	equal(t, <-got, []string{"e5"})
 }
@@ -173,12 +174,7 @@ func (s *served) awaitReaders(t testing.TB, n int) {
 	t.Helper()
 	ctx := soon(t)
 	for {
-		s.readers.mu.Lock()
-		have := 0
-		for _, list := range s.readers.open {
-			have += len(list)
-		}
-		s.readers.mu.Unlock()
+		have := s.Stats().Readers
 		if have == n {
 			return
 		}
@@ -224,6 +220,8 @@ func TestOwnerLevels(t *testing.T) {
 	_, err = none.ReceiveEvents(soon(t), 1, nil)
 	refusedWith(t, err, "amqp:link:stolen")
 	equal(t, receive(t, open(t, s.consumer(nil), "0", nil), 1), []string{"a"})
+
+	equal(t, s.Stats().Refused["amqp:link:stolen"], 3) // one displaced, two refused
 
 	// An equal level takes over too: a processor that starts again has the level it had.
 	if _, err = level(2, "fourth"); err != nil {

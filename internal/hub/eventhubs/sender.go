@@ -115,6 +115,11 @@ func (s *sender) Deliver(ctx context.Context, list []amqp.Delivery) {
 		s.add(p, i, s.in.events[t.from:t.to])
 	}
 	s.appendChunks(list)
+	for i := range list {
+		if list[i].Err != nil {
+			s.c.s.counts.refuse(list[i].Err)
+		}
+	}
 }
 
 // add puts the events of a delivery into the chunk that its partition is at.

@@ -279,7 +279,7 @@ func TestProducersForgotten(t *testing.T) {
 	var ps producers
 	ended := 0
 	add := func(id int64, epoch int32) *producer {
-		p := &producer{id: id, epoch: epoch, detach: func(*amqp.Error) { ended++ }}
+		p := &producer{id: id, epoch: epoch, life: t.Context(), detach: func(*amqp.Error) { ended++ }}
 		if err := ps.add(p); err != nil {
 			t.Fatal(err)
 		}
@@ -287,7 +287,7 @@ func TestProducersForgotten(t *testing.T) {
 	}
 	list := []*producer{add(1, 0), add(1, 0), add(2, 0), add(1, 3)}
 	equal(t, ended, 2)
-	if err := ps.add(&producer{id: 1, epoch: 2}); condition(err) != condProducerStolen {
+	if err := ps.add(&producer{id: 1, epoch: 2, life: t.Context()}); condition(err) != condProducerStolen {
 		t.Error(err)
 	}
 	for _, p := range list {

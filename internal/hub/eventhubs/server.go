@@ -29,6 +29,7 @@ type Server struct {
 	engine    *amqp.Server
 	readers   readers
 	producers producers
+	counts    counters
 }
 
 // mechanisms are the ways to sign in that are offered. Clients of .NET ask for MSSBCBS, which
@@ -45,6 +46,7 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{broker: o.Broker, log: o.Log, now: o.Now}
+	s.counts.init()
 	s.engine = &amqp.Server{Handler: handler{s}, Container: o.Broker.Namespace(), Mechanisms: mechanisms, Limits: o.Limits, Log: o.Log}
 	return s
 }
@@ -78,6 +80,12 @@ func (h handler) Authenticate(c *amqp.Conn, mechanism string, response []byte) e
 
 // Incoming opens a sender of a client, or the half of a node that takes requests.
 func (h handler) Incoming(l *amqp.Link) (amqp.Incoming, error) {
+	in, err := h.incoming(l)
+	h.s.counts.refuse(err)
+	return in, err
+}
+
+func (h handler) incoming(l *amqp.Link) (amqp.Incoming, error) {
 	a, err := parseAddress(l.Target.Address)
 	if err != nil {
 		return nil, err
@@ -96,6 +104,12 @@ func (h handler) Incoming(l *amqp.Link) (amqp.Incoming, error) {
 
 // Outgoing opens a receiver of a client, or the half of a node that answers.
 func (h handler) Outgoing(l *amqp.Link) (amqp.Outgoing, error) {
+	out, err := h.outgoing(l)
+	h.s.counts.refuse(err)
+	return out, err
+}
+
+func (h handler) outgoing(l *amqp.Link) (amqp.Outgoing, error) {
 	a, err := parseAddress(l.Source.Address)
 	if err != nil {
 		return nil, err

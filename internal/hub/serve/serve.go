@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"weir/internal/hub"
+	"weir/internal/hub/eventhubs"
 	"weir/internal/hub/rest"
 )
 
@@ -71,6 +72,7 @@ type Server struct {
 	o     Options
 	log   *slog.Logger
 	rest  *rest.Handler
+	amqp  *eventhubs.Server
 	web   *webServer
 	ports []*port
 	stats stats

@@ -60,6 +60,11 @@ var (
 	notTaken    = desc("appends_refused_total", "Appends that were not made.", "hub", "reason")
 	denied      = desc("denied_total", "Keys and tokens that were wrong.")
 	hubs        = desc("hubs", "Event hubs.")
+	amqpLinks   = desc("amqp_links", "Links of AMQP clients that are open.")
+	amqpReaders = desc("amqp_receivers", "Receivers of events over AMQP that are open.")
+	amqpCut     = desc("amqp_connections_cut_total", "Connections of AMQP clients that were refused or cut.", "reason")
+	amqpRefused = desc("amqp_refused_total", "Links that were not opened or were ended, and requests and messages that were not taken, by the condition that AMQP clients were told.", "condition")
+	amqpMissed  = desc("amqp_missed_total", "Times that retention has passed a receiver over AMQP that was too slow.")
 	certificate = desc("certificate_expiry_timestamp_seconds", "When the certificate of the ports ends.")
 )
 
@@ -92,10 +97,25 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	for code, n := range s.rest.Answered() {
 		count(requests, float64(n), code)
 	}
+	s.collectAMQP(gauge, count)
 	if c := s.o.Certificates; c != nil {
 		gauge(certificate, float64(c.certificate().Leaf.NotAfter.Unix()))
 	}
 	s.collectHubs(gauge, count)
+}
+
+// collectAMQP gives what AMQP clients do.
+func (s *Server) collectAMQP(gauge, count func(*prometheus.Desc, float64, ...string)) {
+	st := s.amqp.Stats()
+	gauge(amqpLinks, float64(st.AMQP.Links))
+	gauge(amqpReaders, float64(st.Readers))
+	count(amqpMissed, float64(st.Missed))
+	for reason, n := range st.AMQP.Refused {
+		count(amqpCut, float64(n), reason)
+	}
+	for condition, n := range st.Refused {
+		count(amqpRefused, float64(n), condition)
+	}
 }
 
 // sum is what hubs that share a label have in common.

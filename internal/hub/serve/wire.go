@@ -17,8 +17,8 @@ import (
 // wire puts the protocols behind their ports.
 func (s *Server) wire() error {
 	s.rest = rest.New(rest.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
-	amqp := eventhubs.New(eventhubs.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
-	sockets := amqp.WebSocket()
+	s.amqp = eventhubs.New(eventhubs.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
+	sockets := s.amqp.WebSocket()
 	s.web = newWebServer(s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.TrimSuffix(r.URL.Path, "/") == eventhubs.WebSocketPath {
 			sockets.ServeHTTP(w, r)
@@ -28,7 +28,7 @@ func (s *Server) wire() error {
 	})), s.log)
 	s.handlers = map[string]handler{
 		"https": {http: true},
-		"amqp":  {protocol: amqp, http: true, secure: []byte(useTLS)},
+		"amqp":  {protocol: s.amqp, http: true, secure: []byte(useTLS)},
 	}
 	devices := mqtt.New(mqtt.Options{Broker: s.o.Broker, Hub: s.o.DeviceHub, Limits: mqtt.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
 	s.handlers["mqtt"] = handler{protocol: devices}

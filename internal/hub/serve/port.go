@@ -87,7 +87,7 @@ func (s *Server) open() error {
 				if p.ports.Asked || !errors.Is(err, syscall.EADDRINUSE) {
 					return err
 				}
-				s.log.Warn("a port of the hub is another program's; the others are answered", "error", err)
+				s.log.Warn(err.Error() + "; the other ports are answered")
 				continue
 			}
 			s.ports = append(s.ports, &port{protocol: p.protocol, listener: l, handler: h})

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"weir/internal/disk"
 	"weir/internal/hub/log"
@@ -118,6 +119,7 @@ type Appending struct {
 	count int64
 	bytes int64
 	told  atomic.Bool // the counters know of it
+	began time.Time
 
 	// Of an append of a producer.
 	from     Producer
@@ -178,7 +180,7 @@ func (p *Partition) start(events []Event, from *Producer) (*Appending, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.p, a.count, a.bytes = p, int64(len(events)), size
+	a.p, a.count, a.bytes, a.began = p, int64(len(events)), size, time.Now()
 	return a, nil
 }
 
@@ -280,6 +282,7 @@ func (a *Appending) tell(duplicate bool, err error) {
 	}
 	p.n.in.add(a.count, a.bytes)
 	p.n.appends.Add(1)
+	p.n.latency.add(time.Since(a.began))
 	due := int64(snapshotBytes)
 	if b := p.hub.retentionBytes(); b > 0 {
 		due = min(due, max(b/segmentsOfRetention, 1))

@@ -43,8 +43,9 @@ type PartitionStats struct {
 	// (ErrBusy), it was too large (ErrTooLarge), its producer fenced or out of order (ErrFenced,
 	// ErrGap), the disk or the log full, or another error; failed on the disk.
 	Duplicates, Throttled, TooLarge, OutOfOrder, Refused, Failed int64
-	Producers                                                    int   // that are remembered
-	ProducersForgotten                                           int64 // for their number or their age
+	Producers                                                    int     // that are remembered
+	Latency                                                      Latency // of Appends
+	ProducersForgotten                                           int64   // for their number or their age
 }
 
 // GroupStats is where a consumer group is.
@@ -67,6 +68,7 @@ type counters struct {
 	in, out                                               counter
 	appends, duplicates, throttled, large, order, refused atomic.Int64
 	failed                                                atomic.Int64
+	latency                                               latency
 }
 
 type counter struct{ events, bytes atomic.Int64 }
@@ -99,7 +101,7 @@ func (p *Partition) CountRead(events, bytes int64) { p.n.out.add(events, bytes) 
 func (p *Partition) Stats() PartitionStats {
 	s := PartitionStats{ID: p.id, Range: p.Range(), In: p.n.in.now(), Out: p.n.out.now(), Appends: p.n.appends.Load(),
 		Duplicates: p.n.duplicates.Load(), Throttled: p.n.throttled.Load(), TooLarge: p.n.large.Load(), OutOfOrder: p.n.order.Load(),
-		Refused: p.n.refused.Load(), Failed: p.n.failed.Load()}
+		Refused: p.n.refused.Load(), Failed: p.n.failed.Load(), Latency: p.n.latency.now()}
 	s.Producers, s.ProducersForgotten = p.producers.counts()
 	return s
 }

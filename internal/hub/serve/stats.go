@@ -57,6 +57,7 @@ var (
 	hubEvents   = desc("events_total", "Events that were appended, and that clients have read.", "hub", "direction")
 	hubBytes    = desc("bytes_total", "Bytes of these events.", "hub", "direction")
 	appends     = desc("appends_total", "Appends that succeeded: batches of events.", "hub")
+	appendTime  = desc("append_seconds", "From the turn of an append until it was durable and its caller had seen it.", "hub")
 	notTaken    = desc("appends_refused_total", "Appends that were not made.", "hub", "reason")
 	denied      = desc("denied_total", "Keys and tokens that were wrong.")
 	hubs        = desc("hubs", "Event hubs.")
@@ -101,7 +102,16 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 	if c := s.o.Certificates; c != nil {
 		gauge(certificate, float64(c.certificate().Leaf.NotAfter.Unix()))
 	}
-	s.collectHubs(gauge, count)
+	s.collectHubs(gauge, count, func(d *prometheus.Desc, l *hub.Latency, labels ...string) {
+		total, buckets := uint64(0), map[float64]uint64{}
+		for i, n := range l.Counts {
+			total += uint64(n)
+			if i < len(hub.LatencyBounds) {
+				buckets[hub.LatencyBounds[i].Seconds()] = total
+			}
+		}
+		to <- prometheus.MustNewConstHistogram(d, total, l.Sum.Seconds(), buckets, labels...)
+	})
 }
 
 // collectAMQP gives what AMQP clients do.
@@ -124,6 +134,7 @@ type sum struct {
 	events, bytes, appends          int64
 	throttled, large, order, failed int64
 	duplicates                      int64
+	latency                         hub.Latency
 }
 
 func (x *sum) add(h *hub.HubStats) {
@@ -133,6 +144,7 @@ func (x *sum) add(h *hub.HubStats) {
 	for i := range h.Partitions {
 		p := &h.Partitions[i]
 		x.appends += p.Appends
+		x.latency.Add(p.Latency)
 		x.duplicates += p.Duplicates
 		x.throttled += p.Throttled
 		x.large += p.TooLarge
@@ -142,7 +154,7 @@ func (x *sum) add(h *hub.HubStats) {
 }
 
 // collectHubs gives what the broker holds and has done.
-func (s *Server) collectHubs(gauge, count func(*prometheus.Desc, float64, ...string)) {
+func (s *Server) collectHubs(gauge, count func(*prometheus.Desc, float64, ...string), histogram func(*prometheus.Desc, *hub.Latency, ...string)) {
 	st := s.o.Broker.Stats()
 	gauge(hubs, float64(len(st.Hubs)))
 	count(denied, float64(st.Denied))
@@ -178,6 +190,7 @@ func (s *Server) collectHubs(gauge, count func(*prometheus.Desc, float64, ...str
 		count(hubBytes, float64(x.in.Bytes), name, "in")
 		count(hubBytes, float64(x.out.Bytes), name, "out")
 		count(appends, float64(x.appends), name)
+		histogram(appendTime, &x.latency, name)
 		for reason, n := range map[string]int64{"duplicate": x.duplicates, "throttled": x.throttled, "too_large": x.large, "out_of_order": x.order, "failed": x.failed} {
 			count(notTaken, float64(n), name, reason)
 		}

@@ -21,7 +21,8 @@ type Options struct {
 	Hub  string
 	Tags []Route
 	// Key says what the partition key of an event is: "" is none, and the events of a chunk
-	// stay together; KeyTag is the tag; anything else is the field of the record of that name.
+	// stay together; KeyTag is the tag; anything else is the field of the record of that name, and
+	// none if the record has none, or one of more than hub.MaxKey bytes.
 	Key string
 	// IncludeTag and IncludeTime are names of fields that the tag and the time (seconds since
 	// 1970) are written to, besides the properties; "" leaves them out.

@@ -226,18 +226,18 @@ func (w *writer) add(at time.Time, record []byte) {
 	p := place{from: len(w.arena)}
 	switch key := w.s.o.Key; {
 	case key == KeyTag:
-		w.arena, p.hasKey = append(w.arena, w.c.tag...), true
+		w.arena, p.hasKey = append(w.arena, w.c.tag[:min(len(w.c.tag), hub.MaxKey)]...), true
 	case key != "":
-		if k := field(record, key); k != nil {
+		if k := field(record, key); k != nil && len(k) <= hub.MaxKey {
 			w.arena, p.hasKey = append(w.arena, k...), true
 		}
 	}
 	p.key = len(w.arena)
 	w.arena = w.enc.append(w.arena, at, record)
 	p.to = len(w.arena)
-	if most, _ := w.s.o.Broker.Limits(); p.to-p.from > most {
+	if most, _ := w.s.o.Broker.Limits(); p.to-p.key > most {
 		w.s.n.tooLarge.Add(1)
-		w.s.log.Error("an event is too large for a hub and is left out", "tag", w.c.tag, "bytes", p.to-p.from, "most", most)
+		w.s.log.Error("an event is too large for a hub and is left out", "tag", w.c.tag, "bytes", p.to-p.key, "most", most)
 		w.arena = w.arena[:p.from]
 		return
 	}

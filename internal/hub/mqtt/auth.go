@@ -146,6 +146,9 @@ func covers(path string, d device, policy bool) bool {
 	return false
 }
 
+// maxClientID bounds the id of a client, in bytes, which is the partition key of its events.
+const maxClientID = 256
+
 // errAnonymous is for clients without a password.
 var errAnonymous = errors.New("a user name and a password are needed: a key's name and the key, or a shared access signature as the password")
 
@@ -165,6 +168,10 @@ func (s *Server) admitOther(x *session, clientID, user, password string) *refusa
 		return unauthorized(err)
 	}
 	x.grant = g
+	if len(clientID) > maxClientID {
+		return refuse(packets.ErrClientIdentifierNotValid, packets.Err3ClientIdentifierNotValid,
+			fmt.Errorf("the client id has %d bytes; %d is the most", len(clientID), maxClientID))
+	}
 	if clientID != "" {
 		// Another key gives another client, whatever it calls itself.
 		x.name = fmt.Sprintf("key %q %q client %s", g.Hub, g.Rule, clientID)

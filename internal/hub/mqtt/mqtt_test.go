@@ -325,7 +325,10 @@ func TestRefused(t *testing.T) {
 	})
 	f("wrong key of a plain client", no, func(o *paho.ClientOptions) { o.SetUsername(r.Name).SetPassword(r.Primary + "x") })
 	f("will for another topic", no, func(o *paho.ClientOptions) { o.SetWill("devices/other/messages/events/", "x", 1, false) })
-	if st := w.s.Stats(); st.Accepted != 0 || st.Refused != 13 {
+	f("a long client id", "identifier rejected", func(o *paho.ClientOptions) {
+		o.SetUsername(r.Name).SetPassword(r.Primary).SetClientID(strings.Repeat("x", 257))
+	})
+	if st := w.s.Stats(); st.Accepted != 0 || st.Refused != 14 {
 		t.Errorf("%+v", st)
 	}
 	if got := w.bodies("iothub"); len(got) != 0 {

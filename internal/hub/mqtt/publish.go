@@ -77,7 +77,7 @@ func (x *session) publish(pk packets.Packet) {
 	if no == nil {
 		m.event = hub.Event{Key: x.key, Message: x.encode(t, pk)}
 		m.to = x.route(t.hub)
-		if most, _ := x.s.o.Broker.Limits(); len(m.event.Key)+len(m.event.Message) > most {
+		if most, _ := x.s.o.Broker.Limits(); len(m.event.Message) > most {
 			no = &denied{packets.ErrPacketTooLarge, fmt.Errorf("%w: %d bytes is the most", hub.ErrTooLarge, most)}
 		}
 	}

@@ -168,11 +168,11 @@ func (p *Partition) start(events []Event, from *Producer) (*Appending, error) {
 	}
 	var a *Appending
 	if from != nil {
-		a, err = p.producers.start(p, records, *from, p.hub.b.now())
+		a, err = p.producers.start(p, records, size, *from)
 	} else {
 		var pending *log.Pending
 		pending, err = p.Partition.Start(records, nil)
-		a = &Appending{p: p, log: pending}
+		a = &Appending{p: p, log: pending, count: int64(len(events)), bytes: size, began: time.Now()}
 	}
 	if errors.Is(err, log.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
@@ -180,7 +180,6 @@ func (p *Partition) start(events []Event, from *Producer) (*Appending, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.p, a.count, a.bytes, a.began = p, int64(len(events)), size, time.Now()
 	return a, nil
 }
 

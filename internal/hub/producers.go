@@ -150,12 +150,17 @@ func (pr *producer) tail() (epoch int32, last int64, ok bool) {
 	return pr.epoch, pr.last, pr.known
 }
 
-// start takes an append of a producer, or answers it as a duplicate, or refuses it.
-func (s *producers) start(p *Partition, records []log.Record, from Producer, now time.Time) (*Appending, error) {
+// start takes an append of a producer, of so many bytes, or answers it as a duplicate, or
+// refuses it.
+func (s *producers) start(p *Partition, records []log.Record, size int64, from Producer) (*Appending, error) {
+	now := p.hub.b.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pr := s.get(from.ID, from.Strict, now)
 	if a, err := pr.judge(from); a != nil || err != nil {
+		if a != nil {
+			a.p = p
+		}
 		return a, err
 	}
 	var after *log.Pending
@@ -169,7 +174,8 @@ func (s *producers) start(p *Partition, records []log.Record, from Producer, now
 		pr.refused(from)
 		return nil, err
 	}
-	a := &Appending{p: p, log: pending, from: from, producer: pr, lower: lower}
+	// Others may wait for it as soon as mu is free.
+	a := &Appending{p: p, log: pending, count: int64(len(records)), bytes: size, began: time.Now(), from: from, producer: pr, lower: lower}
 	pr.pending = append(pr.pending, a)
 	s.underWay++
 	return a, nil

@@ -231,7 +231,7 @@ func earlier(a, b time.Time) time.Time {
 // take keeps what a member says, and that it waits.
 func (m *member) take(q joining, done func(joinOutcome)) {
 	m.client, m.host, m.session, m.rebalance, m.protocols = q.client, q.host, q.session, q.rebalance, q.protocols
-	m.giveUp(errUnknownMember) // a request of before that it no longer waits for
+	m.giveUp(errRebalanceInProgress) // a request of before, which it no longer waits for
 	m.joined = done
 }
 
@@ -299,25 +299,18 @@ func (g *group) replace(now time.Time, m *member, q joining, done func(joinOutco
 // prepare begins a new round, unless one has begun.
 func (g *group) prepare(now time.Time) {
 	if g.phase == preparing {
-		g.deadline = later(g.deadline, now.Add(g.patience()))
 		return
 	}
 	for _, m := range g.members {
 		if f := m.synced; f != nil {
 			m.synced = nil
+			m.until = now.Add(m.session)
 			f(syncOutcome{code: errRebalanceInProgress})
 		}
 	}
 	g.phase = preparing
 	g.gathering = false
 	g.deadline = now.Add(g.patience())
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }
 
 // patience is how long the group waits for its members.
@@ -331,7 +324,8 @@ func (g *group) patience() time.Duration {
 
 // tryComplete ends the joining if all are there.
 func (g *group) tryComplete(now time.Time) {
-	if g.phase != preparing || g.gathering && now.Before(g.gatherEnd) || len(g.pending) > 0 && now.Before(g.deadline) {
+	g.gathering = g.gathering && now.Before(g.gatherEnd)
+	if g.phase != preparing || g.gathering || len(g.pending) > 0 && now.Before(g.deadline) {
 		return
 	}
 	if now.Before(g.deadline) {

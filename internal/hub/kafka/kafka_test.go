@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ type site struct {
 	ln     net.Listener
 	served sync.WaitGroup
 	fs     disk.FS
+	skip   atomic.Int64 // how far the broker's clock is ahead, in nanoseconds
+	ended  chan error // why connections have ended
 }
 
 // logText keeps what is logged.
@@ -49,17 +52,18 @@ func (l *logText) String() string {
 
 func newSite(t *testing.T, o Options) *site {
 	t.Helper()
-	s := &site{t: t, fs: disk.NewMem(1).Boot()}
-	s.start(hub.Options{FS: s.fs}, o, "127.0.0.1:0")
+	s := &site{t: t, fs: disk.NewMem(1).Boot(), ended: make(chan error, 100)}
+	s.start(o, "127.0.0.1:0")
 	t.Cleanup(s.stop)
 	return s
 }
 
-func (s *site) start(b hub.Options, o Options, addr string) {
+func (s *site) start(o Options, addr string) {
 	t := s.t
 	t.Helper()
 	var err error
-	if s.broker, err = hub.Open(b); err != nil {
+	now := func() time.Time { return time.Now().Add(time.Duration(s.skip.Load())) }
+	if s.broker, err = hub.Open(hub.Options{FS: s.fs, Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	s.log = &logText{}
@@ -78,7 +82,13 @@ func (s *site) start(b hub.Options, o Options, addr string) {
 			if err != nil {
 				return
 			}
-			s.served.Go(func() { s.server.Serve(context.Background(), nc) })
+			s.served.Go(func() {
+				err := s.server.Serve(context.Background(), nc)
+				select {
+				case s.ended <- err:
+				default:
+				}
+			})
 		}
 	})
 }
@@ -99,7 +109,19 @@ func (s *site) stop() {
 func (s *site) restart(o Options) {
 	s.t.Helper()
 	s.stop()
-	s.start(hub.Options{FS: s.fs}, o, s.addr)
+	s.start(o, s.addr)
+}
+
+// why is why the next connection has ended that was not asked for yet.
+func (s *site) why() string {
+	s.t.Helper()
+	select {
+	case err := <-s.ended:
+		return fmt.Sprint(err)
+	case <-time.After(20 * time.Second):
+		s.t.Fatal("no connection ends")
+	}
+	return ""
 }
 
 // hub makes a hub.

@@ -107,8 +107,8 @@ var ErrServerClosed = errors.New("the server is closed")
 var errTooMany = errors.New("too many connections of Kafka clients")
 
 // Serve serves a connection until its client leaves, does what it must not, or ctx ends, and
-// closes it. When ctx ends, requests that have come are still answered. The error is nil if
-// the client has left.
+// closes it. When ctx ends, requests that have come are still answered. The error is for the
+// log; it is nil if the client has left.
 func (s *Server) Serve(ctx context.Context, nc net.Conn) error {
 	defer nc.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -116,8 +116,7 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) error {
 	c := newConn(s, nc, cancel)
 	if err := s.admit(c); err != nil {
 		s.count.refused.Add(1)
-		s.log.Warn("a Kafka client was refused", "client", c.remote, "error", err)
-		return err
+		return fmt.Errorf("a Kafka client was refused: %w", err)
 	}
 	defer s.release(c)
 	// What was begun is still ended and answered.
@@ -127,8 +126,8 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	if err = s.judge(err); err != nil {
-		s.log.Warn("the connection of a Kafka client was ended", "client", c.remote, "software", c.software, "error", err)
+	if err = s.judge(err); err != nil && c.software != "" {
+		return fmt.Errorf("%s: %w", c.software, err)
 	}
 	return err
 }

@@ -29,7 +29,7 @@ type site struct {
 	served sync.WaitGroup
 	fs     disk.FS
 	skip   atomic.Int64 // how far the broker's clock is ahead, in nanoseconds
-	ended  chan error // why connections have ended
+	ended  chan error   // why connections have ended
 }
 
 // logText keeps what is logged.

@@ -202,7 +202,7 @@ func (p *produceCall) finish() {
 	if p.answer == nil {
 		return
 	}
-	*p.answer = answer{done: p.answer.done, bytes: encode(p.header.id, p.response()).bytes}
+	p.answer.bytes = encode(p.header.id, p.response()).bytes
 	close(p.answer.done)
 }
 

@@ -22,8 +22,12 @@ import (
 // DefaultMaxBodies bounds the bytes of all bodies that are held at a time.
 const DefaultMaxBodies = 64 << 20
 
-// bodyTime is how long a client may take to send a body.
-const bodyTime = 10 * time.Second
+// bodyTime is how long a client may take to send a body, lingerTime how long what is left of
+// one is read that was refused, so that the client sees why.
+const (
+	bodyTime   = 10 * time.Second
+	lingerTime = time.Second
+)
 
 // retrySeconds is what clients are told to wait when there is no room.
 const retrySeconds = "2"
@@ -116,6 +120,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) int 
 			said.text = "the events could not be kept; the log of the hub says why"
 		}
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(lingerTime)) // a recorder in a test has none
 	switch said.status {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", retrySeconds)

@@ -55,9 +55,11 @@ type Options struct {
 	ForwardKey string
 	// MaxConnections bounds the connections of a port, MaxPerAddress those of another machine
 	// on all ports. Connections of this machine are bounded by MaxConnections only.
-	MaxConnections int           // DefaultMaxConnections
-	MaxPerAddress  int           // DefaultMaxPerAddress
-	HandshakeTime  time.Duration // DefaultHandshakeTime: for the first byte and for TLS
+	MaxConnections int // DefaultMaxConnections
+	MaxPerAddress  int // DefaultMaxPerAddress
+	// HandshakeTime is how long a client may take for the first byte and for TLS, and then for
+	// what its protocol begins with.
+	HandshakeTime time.Duration // DefaultHandshakeTime
 	// Drain is how long connections may take to end when the server does.
 	Drain time.Duration // DefaultDrain
 	// Hosts are the names that the server goes by; HTTP requests that are let in without a
@@ -234,15 +236,14 @@ type webServer struct {
 
 // The limits of HTTP.
 const (
-	headTime       = 5 * time.Second
 	idleTime       = 2 * time.Minute
 	answerTime     = time.Minute
 	maxHeaderBytes = 32 << 10
 )
 
-func newWebServer(h http.Handler, log *slog.Logger) *webServer {
+func newWebServer(head time.Duration, h http.Handler, log *slog.Logger) *webServer {
 	w := &webServer{conns: make(chan net.Conn), done: make(chan struct{}), served: make(chan struct{})}
-	w.server = &http.Server{Handler: h, ReadHeaderTimeout: headTime, IdleTimeout: idleTime, WriteTimeout: answerTime, MaxHeaderBytes: maxHeaderBytes,
+	w.server = &http.Server{Handler: h, ReadHeaderTimeout: head, IdleTimeout: idleTime, WriteTimeout: answerTime, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	return w
 }

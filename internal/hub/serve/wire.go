@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"weir/internal/hub/amqp"
 	"weir/internal/hub/eventhubs"
 	"weir/internal/hub/fluent"
 	"weir/internal/hub/kafka"
@@ -17,9 +18,9 @@ import (
 // wire puts the protocols behind their ports.
 func (s *Server) wire() error {
 	s.rest = rest.New(rest.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
-	s.amqp = eventhubs.New(eventhubs.Options{Broker: s.o.Broker, Log: s.log, Now: s.o.Now})
+	s.amqp = eventhubs.New(eventhubs.Options{Broker: s.o.Broker, Limits: amqp.Limits{Handshake: s.o.HandshakeTime}, Log: s.log, Now: s.o.Now})
 	sockets := s.amqp.WebSocket()
-	s.web = newWebServer(s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.web = newWebServer(s.o.HandshakeTime, s.guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.TrimSuffix(r.URL.Path, "/") == eventhubs.WebSocketPath {
 			sockets.ServeHTTP(w, r)
 			return
@@ -30,13 +31,13 @@ func (s *Server) wire() error {
 		"https": {http: true},
 		"amqp":  {protocol: s.amqp, http: true, secure: []byte(useTLS)},
 	}
-	devices := mqtt.New(mqtt.Options{Broker: s.o.Broker, Hub: s.o.DeviceHub, Limits: mqtt.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	devices := mqtt.New(mqtt.Options{Broker: s.o.Broker, Hub: s.o.DeviceHub, Limits: mqtt.Limits{Connections: s.o.MaxConnections, ConnectTime: s.o.HandshakeTime}, Log: s.log, Now: s.o.Now})
 	s.handlers["mqtt"] = handler{protocol: devices}
 	s.atClose(devices.Close)
-	forward := fluent.New(fluent.Options{Broker: s.o.Broker, Hub: s.o.ForwardHub, SharedKey: s.o.ForwardKey, Limits: fluent.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	forward := fluent.New(fluent.Options{Broker: s.o.Broker, Hub: s.o.ForwardHub, SharedKey: s.o.ForwardKey, Limits: fluent.Limits{Connections: s.o.MaxConnections, HandshakeTime: s.o.HandshakeTime}, Log: s.log, Now: s.o.Now})
 	s.handlers["forward"] = handler{protocol: forward}
 	s.atClose(forward.Close)
-	topics, err := kafka.New(kafka.Options{Broker: s.o.Broker, Advertise: s.o.KafkaAdvertise, AdvertiseTLS: s.o.KafkaAdvertise, Limits: kafka.Limits{Connections: s.o.MaxConnections}, Log: s.log, Now: s.o.Now})
+	topics, err := kafka.New(kafka.Options{Broker: s.o.Broker, Advertise: s.o.KafkaAdvertise, AdvertiseTLS: s.o.KafkaAdvertise, Limits: kafka.Limits{Connections: s.o.MaxConnections, Login: s.o.HandshakeTime}, Log: s.log, Now: s.o.Now})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
@@ -30,6 +31,10 @@ type receiver struct {
 	runtime   bool // the client wants to know the end of the partition with each event
 	end       runtime
 	buf       []byte
+
+	from    *log.Reader // nil while the receiver waits for credit for long
+	next    int64       // sequence number of the first event that is not sent
+	started bool        // from was there once
 }
 
 func (c *conn) openReceiver(l *amqp.Link, a address) (amqp.Outgoing, error) {
@@ -96,57 +101,72 @@ func receiverName(l *amqp.Link) string {
 	return l.Name
 }
 
-// Run sends events as long as there is credit for them. Nothing is read without credit, so a
-// slow receiver holds no more than the batch it is at.
+// creditHold is how long a receiver without credit keeps what it has read and not sent. After
+// that its memory is given back, and the events are read again when there is credit: slow
+// receivers cost next to nothing.
+const creditHold = time.Second
+
+// Run sends events as long as there is credit for them.
 func (r *receiver) Run(ctx context.Context, l *amqp.Link) error {
 	defer r.granted.release()
 	defer r.c.s.readers.remove(r.reader)
-	from, err := r.open()
-	if err != nil {
-		return r.failed(err)
-	}
-	defer func() { from.Close() }()
+	defer r.put()
 	for {
+		var err error
 		if l.Credit() == 0 {
-			if err := r.await(ctx, l); err != nil {
-				return nil
-			}
+			err = r.await(ctx, l)
 		}
-		b, err := from.Next()
+		if err == nil && r.from == nil {
+			err = r.open()
+		}
+		if err == nil {
+			err = r.step(ctx, l)
+		}
 		switch {
-		case errors.Is(err, log.ErrGone):
-			from.Close()
-			if from, err = r.skip(from.Seq()); err != nil {
-				return r.failed(err)
-			}
+		case l.Context().Err() != nil || errors.Is(err, errEnded):
+			return nil // the client has left, or knows
 		case err != nil:
 			return r.failed(err)
-		case b != nil:
-			if r.send(ctx, l, b) != nil {
-				return nil // the link or the connection has ended
-			}
-		default:
-			changed := l.Changed() // before the look at drain, or one that comes now is missed
-			if l.Draining() {
-				l.Drained()
-			} else if err := l.Flush(); err != nil {
-				return nil
-			}
-			select {
-			case <-from.Ready():
-			case <-changed:
-			case <-ctx.Done():
-				return nil
-			}
 		}
 	}
 }
 
-// await waits for credit.
-func (r *receiver) await(ctx context.Context, l *amqp.Link) error {
-	if err := l.Flush(); err != nil {
+// errEnded: the link or the connection has ended while something was sent.
+var errEnded = errors.New("the link has ended")
+
+// step sends what the log gives next, or waits for it.
+func (r *receiver) step(ctx context.Context, l *amqp.Link) error {
+	b, err := r.from.Next()
+	switch {
+	case errors.Is(err, log.ErrGone):
+		r.put()
+		return nil
+	case err != nil:
 		return err
+	case b != nil:
+		return r.send(ctx, l, b)
 	}
+	changed := l.Changed() // before the look at drain, or one that comes now is missed
+	if l.Draining() {
+		l.Drained()
+	} else if l.Flush() != nil {
+		return errEnded
+	}
+	select {
+	case <-r.from.Ready():
+	case <-changed:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// await waits for credit, and after creditHold gives back what has been read.
+func (r *receiver) await(ctx context.Context, l *amqp.Link) error {
+	if l.Flush() != nil {
+		return errEnded
+	}
+	timer := time.NewTimer(creditHold)
+	defer timer.Stop()
 	for {
 		changed := l.Changed()
 		if l.Credit() > 0 {
@@ -154,64 +174,92 @@ func (r *receiver) await(ctx context.Context, l *amqp.Link) error {
 		}
 		select {
 		case <-changed:
+		case <-timer.C:
+			r.put()
 		case <-ctx.Done():
-			return ctx.Err()
+			return errEnded
 		}
 	}
 }
 
-// open makes a reader at the place that the filter says.
-func (r *receiver) open() (*log.Reader, error) {
+// put gives the reader back; open goes on where it was.
+func (r *receiver) put() {
+	if r.from == nil {
+		return
+	}
+	r.at = hub.Position{Where: hub.AtSequence, Value: r.next}
+	r.from.Close()
+	r.from = nil
+	r.c.s.counts.reading.Add(-1)
+}
+
+// open makes a reader at the place where the receiver is. If retention has passed that, it is
+// the first event that is kept.
+func (r *receiver) open() error {
 	for try := 0; ; try++ {
 		seq, err := r.partition.Seek(r.at)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		from, err := r.partition.Read(seq)
-		if try == 3 || !errors.Is(err, log.ErrGone) {
-			return from, err
+		switch {
+		case err == nil:
+			if r.from, r.next = from, seq; r.at.Where == hub.AtSequence && seq > r.at.Value && r.started {
+				r.missed(r.at.Value, seq)
+			}
+			r.started = true
+			r.c.s.counts.reading.Add(1)
+			return nil
+		case try == 3 || !errors.Is(err, log.ErrGone):
+			return err
 		}
 	}
 }
 
-// skip goes on at the first event that is kept, when retention has passed a receiver.
-func (r *receiver) skip(seq int64) (*log.Reader, error) {
-	first := r.partition.Range().First
+func (r *receiver) missed(from, to int64) {
 	r.c.s.counts.missed.Add(1)
 	r.c.s.log.Warn("a receiver was slower than the retention and has missed events", "hub", r.hub.Name(), "partition", r.partition.ID(), "group", r.group,
-		"receiver", r.reader.name, "from", seq, "to", first)
-	r.at = hub.Position{Where: hub.AtSequence, Value: first}
-	return r.open()
+		"receiver", r.reader.name, "from", from, "to", to)
 }
 
-// send sends the events of a batch of the log.
+// send sends the events of a batch of the log, as long as there is credit or soon is some.
 func (r *receiver) send(ctx context.Context, l *amqp.Link, b *log.Batch) error {
 	if r.runtime {
 		r.look(b)
 	}
-	bytes := int64(0)
-	for i := range b.Records {
+	sent, bytes := int64(0), int64(0)
+	defer func() { r.partition.CountRead(sent, bytes) }()
+	r.next = b.Seq
+	for credit, i := l.Credit(), 0; i < len(b.Records); i++ {
+		if credit == 0 {
+			if err := r.await(ctx, l); err != nil || r.from == nil {
+				return err
+			}
+			credit = l.Credit()
+		}
+		credit--
 		p := placed{seq: b.Seq + int64(i), enqueued: b.Enqueued, record: &b.Records[i]}
-		r.buf = r.buf[:0]
-		if r.runtime {
-			r.buf = appendRuntime(r.buf, r.end)
+		if r.sendOne(ctx, l, p) != nil {
+			return errEnded
 		}
-		entries, pairs, tail := stored(p.record.Value)
-		r.buf = appendAnnotations(r.buf, p, entries, pairs)
-		var err error
-		if len(entries) == 0 {
-			err = l.Send(ctx, plainFormat, r.buf, tail)
-		} else {
-			err = l.Send(ctx, plainFormat, r.buf, entries, tail)
-		}
-		if err != nil {
-			r.partition.CountRead(int64(i), bytes)
-			return err
-		}
+		r.next = p.seq + 1
+		sent++
 		bytes += int64(len(p.record.Key) + len(p.record.Value))
 	}
-	r.partition.CountRead(int64(len(b.Records)), bytes)
 	return nil
+}
+
+func (r *receiver) sendOne(ctx context.Context, l *amqp.Link, p placed) error {
+	r.buf = r.buf[:0]
+	if r.runtime {
+		r.buf = appendRuntime(r.buf, r.end)
+	}
+	entries, pairs, tail := stored(p.record.Value)
+	r.buf = appendAnnotations(r.buf, p, entries, pairs)
+	if len(entries) == 0 {
+		return l.Send(ctx, plainFormat, r.buf, tail)
+	}
+	return l.Send(ctx, plainFormat, r.buf, entries, tail)
 }
 
 // look finds the end of the partition, unless the one found before still is it.

@@ -13,7 +13,6 @@ import (
 	"weir/internal/disk"
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
-	"weir/internal/hub/log"
 )
 
 // bench is a sender without a connection.
@@ -294,27 +293,4 @@ func TestProducersForgotten(t *testing.T) {
 		ps.remove(p)
 	}
 	equal(t, len(ps.open), 0)
-}
-
-// TestRetentionPasses says that a receiver that was too slow goes on with what there is.
-func TestRetentionPasses(t *testing.T) {
-	b := newBroker(t, hub.Options{})
-	h, _ := b.Hub("orders")
-	p := h.Partitions()[0]
-	r := &receiver{c: &conn{s: New(Options{Broker: b})}, hub: h, partition: p, group: "g1", reader: &reader{}, at: hub.Position{Where: hub.AtSequence, Value: 0}}
-	for i := range 3 {
-		if _, err := p.Append([]hub.Event{{Message: annotated(t, fmt.Sprint("e", i))}}, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	from, err := r.skip(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer from.Close()
-	equal(t, from.Seq(), p.Range().First)
-	equal(t, r.at, hub.Position{Where: hub.AtSequence, Value: p.Range().First})
-	if e := r.failed(fmt.Errorf("read: %w", &log.DamageError{File: "/secret", Reason: "x"})); condition(e) != condInternal || strings.Contains(e.Error(), "/secret") {
-		t.Errorf("%v", e)
-	}
 }

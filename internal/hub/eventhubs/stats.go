@@ -13,6 +13,8 @@ type Stats struct {
 	AMQP amqp.Stats
 	// Readers and Producers are receivers and links of idempotent producers that are open.
 	Readers, Producers int
+	// Reading counts the receivers that hold memory of what they read.
+	Reading int64
 	// Missed counts the times that retention has passed a receiver that was too slow.
 	Missed int64
 	// Refused counts links that were not opened, links that were ended, and requests and
@@ -27,6 +29,7 @@ var Conditions = []string{condNotFound, condNotAllowed, condNotImplemented, cond
 
 type counters struct {
 	missed  atomic.Int64
+	reading atomic.Int64
 	refused map[string]*atomic.Int64 // by condition; made once
 }
 
@@ -50,7 +53,7 @@ func (c *counters) refuse(err error) {
 
 // Stats returns the figures.
 func (s *Server) Stats() Stats {
-	st := Stats{AMQP: s.engine.Stats(), Missed: s.counts.missed.Load(), Refused: map[string]int64{}}
+	st := Stats{AMQP: s.engine.Stats(), Missed: s.counts.missed.Load(), Reading: s.counts.reading.Load(), Refused: map[string]int64{}}
 	for condition, n := range s.counts.refused {
 		st.Refused[condition] = n.Load()
 	}

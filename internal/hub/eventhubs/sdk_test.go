@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"weir/internal/hub"
+	"weir/internal/hub/sas"
 )
 
 // clientCondition is the condition that a client was told.
@@ -370,6 +371,13 @@ func TestUnauthorized(t *testing.T) {
 	equal(t, code(try(s.with(s.root.Name, "d3Jvbmc="))), azeventhubs.ErrorCodeUnauthorizedAccess)
 	equal(t, code(try(s.with("nobody", s.root.Primary))), azeventhubs.ErrorCodeUnauthorizedAccess)
 	equal(t, try(s.with(s.root.Name, s.root.Secondary)), nil)
+	// A connection string with a token: for the hub, and one that has ended.
+	signature := func(resource string, life time.Duration) string {
+		return fmt.Sprintf("Endpoint=sb://%s;SharedAccessSignature=%s;UseDevelopmentEmulator=true", s.addr, sas.Sign(resource, s.root.Name, s.root.Primary, time.Now().Add(life)))
+	}
+	equal(t, try(signature("amqp://"+s.addr+"/orders", time.Hour)), nil)
+	equal(t, code(try(signature("amqp://"+s.addr+"/orders", -time.Second))), azeventhubs.ErrorCodeUnauthorizedAccess)
+	equal(t, code(try(signature("amqp://"+s.addr+"/order", time.Hour))), azeventhubs.ErrorCodeUnauthorizedAccess)
 	err := try(s.with(s.root.Name, "CANARYd3Jvbmc="))
 	if err == nil || strings.Contains(err.Error(), "CANARY") || strings.Contains(err.Error(), "SharedAccessSignature sr=") {
 		t.Errorf("the error says too much: %v", err)

@@ -170,6 +170,8 @@ func appendValues(dst, text []byte) []byte {
 			inArray = false
 			pos++
 			continue
+		case c != '{' && !inArray: // it goes on as something that is no event
+			return appendLine(dst, text[pos:])
 		}
 		end := extent(text, pos)
 		dst = appendLine(dst, text[pos:end])
@@ -198,7 +200,7 @@ func extent(text []byte, pos int) int {
 				}
 				return i + 1
 			}
-		case ',', ' ', '\t', '\r', '\n':
+		case ',':
 			if depth == 0 {
 				return i
 			}

@@ -51,7 +51,9 @@ func decoded(t *testing.T, text []byte) string {
 			at, _, _ := d.Row(i)
 			list = append(list, found{at, b.Cols[0].At(i).String()})
 		}
-		rest = rest[n:]
+		if rest = rest[n:]; n == 0 {
+			t.Fatalf("the decoder stands still before %q", rest)
+		}
 	}
 	slices.SortFunc(list, func(x, y found) int { return int(x.at - y.at) })
 	var out []string
@@ -105,8 +107,11 @@ func TestBodies(t *testing.T) {
 	f(json, "", "[{\"a\":1},\n{\"a\":]\n", "1 !")
 	f(json, "", "[{\"a\":1},7,\"x\",null]", "1 ! ! !")
 	f(json, "", "]", "!")
-	f(json, "", "}}}", "! ! !")
-	f(json, "", "\x00\x01\n\x02", "! !")
+	f(json, "", "}}}", "!")
+	f(json, "", "hello world, and [more]\n{\"a\":1}", "!")
+	f(json, "", "{\"a\":1} and more", "!")
+	f(json, "", "[hello world, {\"a\":1} ]", "! 1")
+	f(json, "", "\x00\x01\n\x02", "!")
 	f(json, "", "", "")
 	f(json, "", " \n ", "")
 	// Packed ones.
@@ -166,4 +171,30 @@ func TestCSVMessages(t *testing.T) {
 	f(csv, []string{"", "a\n1"}, "fresh a\n|1\n")
 	f(connect.Format{Type: "csv", NoHeader: true}, []string{"1,2", "3,4\n"}, "fresh |1,2\n3,4\n")
 	f(connect.Format{Type: "csv", Delimiter: ';'}, []string{"a;b\n1;2"}, "fresh a;b\n|1;2\n")
+}
+
+// FuzzBodies: whatever a message holds, the ones before and behind it are read as they are.
+func FuzzBodies(f *testing.F) {
+	for _, s := range []string{`{"a":1}`, "[{\"a\":1},\n2]", "{\"a\":1}\n{\"a\"", "\x1f\x8b", "\"", "{\"records\":[{\"a\":1", "a,b\n\"1", "]}", "\\", "\xff\xfe\x00"} {
+		f.Add([]byte(s), "")
+		f.Add([]byte(s), "records")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, unwrap string) {
+		c := newCutter(connect.Format{}, unwrap)
+		var chunk connect.Chunk
+		text, ends := c.append(&chunk, []byte("{\"a\":0}\n"), body)
+		if ends || chunk.Last {
+			t.Fatal("a message of JSON ends a chunk")
+		}
+		got := decoded(t, append(text, "{\"a\":9}\n"...))
+		if !strings.HasPrefix(got, "0") || !strings.HasSuffix(got, "9") {
+			t.Errorf("%q: %s", body, got)
+		}
+		rows := newCutter(connect.Format{Type: "csv"}, "")
+		rows.begin(&chunk)
+		text, ends = rows.append(&chunk, nil, body)
+		if len(text) > 0 && (ends || text[len(text)-1] != '\n') {
+			t.Errorf("%q: %q", body, text)
+		}
+	})
 }

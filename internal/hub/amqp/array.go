@@ -44,7 +44,7 @@ func appendDescribedArray(dst []byte, list Array) []byte {
 func arrayCode(v any) byte {
 	switch v := v.(type) {
 	case nil:
-		return codeNull
+		panic("amqp: an array of nulls")
 	case bool:
 		return codeBool
 	case uint32:

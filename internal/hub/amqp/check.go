@@ -221,7 +221,7 @@ func checkArray(code byte, content []byte, depth int) error {
 		}
 	}
 	element, content := content[0], content[1:]
-	if element>>4 == 4 && n > maxEmpty {
+	if uint64(n) > uint64(len(content)) { // as decodeArray does it
 		return malformed("an array of %d elements in %d bytes", n, len(content))
 	}
 	for range n {

@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 	bad("behind the last element", value(0xc0, 3, 1, 0x40, 0x40)...)
 	bad("key without a value", value(0xc1, 2, 1, 0x40)...)
 	bad("of an array", value(0xe0, 4, 1, 0x50, 1, 2)...)
-	bad("beyond the end", value(0xe0, 3, 2, 0x50, 1)...)
+	bad("beyond the end", value(0xe0, 3, 1, 0x60, 1)...)
 	bad("array of", value(0xf0, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0x40)...)
 	bad("nested deeper", value(append(bytes.Repeat([]byte{0}, 100), bytes.Repeat([]byte{0x40}, 101)...)...)...)
 	bad("not binary", 0, 0x53, 0x75, 0xa1, 0)

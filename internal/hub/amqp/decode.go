@@ -12,10 +12,6 @@ import (
 // MaxDepth is how deep values may be nested in values that are decoded.
 const MaxDepth = 64
 
-// maxEmpty is how many elements without bytes (nulls, trues) an array may have: their count
-// is not bounded by its size.
-const maxEmpty = 4096
-
 func malformed(format string, args ...any) error {
 	return &Error{Condition: DecodeError, Description: fmt.Sprintf(format, args...)}
 }
@@ -285,7 +281,8 @@ func decodeArray(code byte, content []byte, depth int) (any, error) {
 		}
 	}
 	element, content := content[0], content[1:]
-	if empty := element>>4 == 4; empty && n > maxEmpty || !empty && uint64(n) > uint64(len(content)) {
+	// Elements without bytes (nulls, trues) are refused too: a few bytes would become very many.
+	if uint64(n) > uint64(len(content)) {
 		return nil, malformed("an array of %d elements in %d bytes", n, len(content))
 	}
 	list := make(Array, n)

@@ -34,7 +34,9 @@ type batch struct {
 	list []Delivery
 	told []received
 	data []byte // the messages that came in one frame
-	size int
+	// large are the buffers of those that came in several.
+	large [][]byte
+	size  int
 }
 
 // perMessage is what a queued message costs beside its bytes.
@@ -119,13 +121,17 @@ func (l *Link) transfer(t *transfer, payload []byte) error {
 		l.enqueue(b, b.data[at:len(b.data):len(b.data)], len(payload))
 		return nil
 	}
-	l.partial = append(l.partial, payload...)
+	l.addPartial(payload)
 	c := l.Conn
 	c.pending, c.partial = c.pending+len(payload), c.partial+len(payload)
 	if !t.more {
 		message := l.partial
+		l.partial = nil
+		c.pending, c.partial = c.pending-len(message), c.partial-len(message)
 		l.dropPartial()
-		l.enqueue(l.batch(), message, len(message))
+		b := l.batch()
+		b.large = append(b.large, message)
+		l.enqueue(b, message, len(message))
 	} else if c.partial > c.limits.ConnPending {
 		return &Error{Condition: ResourceLimitExceeded,
 			Description: fmt.Sprintf("more than %d bytes of messages that are not complete", c.limits.ConnPending)}
@@ -171,10 +177,40 @@ func (l *Link) firstTransfer(t *transfer) bool {
 	return false
 }
 
+// pooledMessage is the size in bytes from which the buffers of messages are used again.
+const pooledMessage = 32 << 10
+
+// addPartial adds to the message of which a part has come. Its buffer is never much larger
+// than what is in it.
+func (l *Link) addPartial(payload []byte) {
+	need := len(l.partial) + len(payload)
+	if need <= cap(l.partial) || need < pooledMessage {
+		l.partial = append(l.partial, payload...)
+		return
+	}
+	s := l.Conn.server
+	larger, _ := s.messages.Get().(*[]byte)
+	if larger == nil || cap(*larger) < need || cap(*larger) > 4*need {
+		b := make([]byte, 0, min(2*need, max(need, s.limits.MessageSize)))
+		larger = &b
+	}
+	old := l.partial
+	l.partial = append(append((*larger)[:0], old...), payload...)
+	s.giveMessage(old)
+}
+
+// giveMessage keeps the buffer of a message for another.
+func (s *Server) giveMessage(b []byte) {
+	if cap(b) >= pooledMessage {
+		s.messages.Put(&b)
+	}
+}
+
 // dropPartial forgets the message of which a part has come. c.mu is held.
 func (l *Link) dropPartial() {
 	c := l.Conn
 	c.pending, c.partial = c.pending-len(l.partial), c.partial-len(l.partial)
+	c.server.giveMessage(l.partial)
 	l.partial, l.partialStarted, l.tooLarge = nil, false, 0
 }
 
@@ -299,7 +335,11 @@ func (s *Server) giveBatch(b *batch) {
 	if cap(b.data) > 4*DefaultMaxFrame {
 		b.data = nil
 	}
+	for _, m := range b.large {
+		s.giveMessage(m)
+	}
 	clear(b.list)
-	*b = batch{list: b.list[:0], told: b.told[:0], data: b.data[:0]}
+	clear(b.large)
+	*b = batch{list: b.list[:0], told: b.told[:0], data: b.data[:0], large: b.large[:0]}
 	s.batches.Put(b)
 }

@@ -84,6 +84,9 @@ func AppendSection(dst []byte, section byte) []byte {
 // NextData takes the first data section off a body and returns its bytes; ok is false when
 // the body does not begin with one. The data sections of a batch of Event Hubs are messages.
 func NextData(body []byte) (data, rest []byte, ok bool) {
+	if len(body) == 0 {
+		return nil, nil, false
+	}
 	kind, b, err := descriptor(body)
 	if err != nil || kind != SectionData {
 		return nil, nil, false

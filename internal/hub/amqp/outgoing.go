@@ -126,7 +126,11 @@ func (l *Link) sendFrames(ctx context.Context, head *transferFrame, parts [][]by
 		l.wake()
 	}()
 	for at := 0; at < size; {
-		if err := l.await(ctx, (*Link).mayContinue); err != nil {
+		err := context.Cause(ctx)
+		if err == nil {
+			err = l.await(ctx, (*Link).mayContinue)
+		}
+		if err != nil {
 			l.breakOff(head)
 			return err
 		}

@@ -22,8 +22,9 @@ type Server struct {
 	log    *slog.Logger
 	stats  counters
 	// buffers are read and write buffers of a frame or more; *[]byte.
-	buffers sync.Pool
-	batches sync.Pool // of *batch
+	buffers  sync.Pool
+	batches  sync.Pool // of *batch
+	messages sync.Pool // of *[]byte
 }
 
 // Stats are the figures of a server: the first three are of now, the others since it began.

@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"math"
@@ -70,7 +71,6 @@ func TestValueThereAndBack(t *testing.T) {
 	f(Array{int32(0), int32(-1), int32(256)}, "")
 	f(Array{int64(0), int64(-1), int64(256)}, "")
 	f(Array{true, false}, "")
-	f(Array{nil, nil}, "")
 	f(Array{[]byte{}, []byte("x"), bytes.Repeat([]byte{3}, 300)}, "")
 	f(Array{[]any{}, []any{"a"}, []any{strings.Repeat("y", 255)}}, "")
 	f(Array{[]Pair{}, []Pair{{"a", nil}}}, "")
@@ -126,6 +126,8 @@ func TestDecodeValueRefuses(t *testing.T) {
 	f("f000000005ffffffff40", "an array of 4294967295 elements")
 	f("f000000005ffffffff50", "an array of 4294967295 elements")
 	f("e00602005301b000", "")
+	f("e0020140", "an array of 1 elements in 0 bytes")
+	f("e0020141", "an array of 1 elements in 0 bytes")
 	f("e0020150", "an array of 1 elements in 0 bytes")
 	f("e00401500102", "behind the last element of an array")
 	f("e0020100", short)
@@ -142,11 +144,13 @@ func TestDecodeValueRefuses(t *testing.T) {
 
 // nestedLists is a list in a list in a list.
 func nestedLists(depth int) []byte {
-	b := []byte{codeList0}
-	for range depth {
-		outer, mark := startList(nil)
-		b = endList(append(outer, b...), mark, 1)
+	var b []byte
+	for i := range depth {
+		b = append(b, codeList32)
+		b = binary.BigEndian.AppendUint32(b, uint32(4+9*(depth-i-1)+1))
+		b = append(b, 0, 0, 0, 1)
 	}
+	b = append(b, codeList0)
 	return b
 }
 

@@ -186,8 +186,9 @@ func TestSendGivenUp(t *testing.T) {
 	p := connectTCP(t, &Server{Handler: r}).hello("c", nil, uint32(512))
 	p.send(0, codeBegin, nil, uint32(0), uint32(2), uint32(2))
 	p.expect(codeBegin, 8)
-	p.receiver(0, 0, 10)
-	p.send(0, codeFlow, uint32(0), uint32(2), uint32(0), uint32(2))
+	p.send(0, codeAttach, "in", uint32(0), true, nil, nil, source(), target())
+	p.expect(codeAttach, 14)
+	p.send(0, codeFlow, uint32(0), uint32(2), uint32(0), uint32(2), uint32(0), uint32(0), uint32(10))
 	p.expect(codeTransfer, 11)
 	p.expect(codeTransfer, 11)
 	// Without room for the frame that says so, the link goes.

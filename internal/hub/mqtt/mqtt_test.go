@@ -736,6 +736,26 @@ func TestBadBytes(t *testing.T) {
 	}
 }
 
+// TestPanicOfTheDecoder: a SUBSCRIBE of MQTT 5 whose last filter has no options makes mochi's
+// decoder read behind its end. The connection ends, and no other.
+func TestPanicOfTheDecoder(t *testing.T) {
+	w := start(t)
+	good := w.connect(w.deviceOptions("good"))
+	bad := w.connect(w.deviceOptions("bad"))
+	c := w.raw()
+	mustWrite(t, c, w.connect5("x", w.root().Name, w.root().Primary, nil))
+	mustWrite(t, c, []byte{0x82, 5, 0, 1, 0, 0, 0})
+	if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Error(err)
+	}
+	until(t, "the connection has ended", func() bool { return w.s.Stats().Connections == 2 })
+	if st := w.s.Stats(); st.Broken != 1 {
+		t.Errorf("%+v\n%s", st, w.log)
+	}
+	w.send(good, "devices/good/messages/events/", 1, "x")
+	w.send(bad, "devices/bad/messages/events/", 1, "x")
+}
+
 func TestTooManyConnections(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.Connections = 2 })
 	w.connect(w.deviceOptions("a"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,6 +79,7 @@ type Stats struct {
 	Refused       int64 // connections turned away: too many, no CONNECT, wrong credentials
 	TakenOver     int64 // connections ended by another one of the same client
 	Expired       int64 // connections ended because their token did
+	Broken        int64 // connections ended by a packet that made the decoder panic
 	Slow          int64 // connections ended because they did not take what was written
 	Events        int64 // appended
 	Failed        int64 // events that were not appended; with QoS 1 the client knows
@@ -87,7 +89,7 @@ type Stats struct {
 }
 
 type counters struct {
-	connections, accepted, refused, takenOver, expired, slow, events, failed, subscriptions, delivered, missed atomic.Int64
+	connections, accepted, refused, takenOver, expired, broken, slow, events, failed, subscriptions, delivered, missed atomic.Int64
 }
 
 // Server speaks MQTT with clients. Any number of goroutines may use it.
@@ -142,7 +144,7 @@ func (s *Server) Stats() Stats {
 	n := &s.n
 	return Stats{
 		Connections: n.connections.Load(), Accepted: n.accepted.Load(), Refused: n.refused.Load(), TakenOver: n.takenOver.Load(),
-		Expired: n.expired.Load(), Slow: n.slow.Load(), Events: n.events.Load(), Failed: n.failed.Load(),
+		Expired: n.expired.Load(), Broken: n.broken.Load(), Slow: n.slow.Load(), Events: n.events.Load(), Failed: n.failed.Load(),
 		Subscriptions: n.subscriptions.Load(), Delivered: n.delivered.Load(), Missed: n.missed.Load(),
 	}
 }
@@ -169,6 +171,25 @@ func (s *Server) Serve(ctx context.Context, c net.Conn) error {
 		s.n.refused.Add(1)
 		return err
 	}
+	return s.establish(x)
+}
+
+// ErrPanic: a packet has found a bug in the decoder, which is mochi's.
+var ErrPanic = errors.New("an MQTT packet has made its decoder panic")
+
+// establish runs the connection. What mochi does with a packet is done on this goroutine, so
+// that a panic of its decoder ends this connection and no other.
+func (s *Server) establish(x *session) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.n.broken.Add(1)
+			s.log.Error(ErrPanic.Error(), "remote", x.sock.RemoteAddr().String(), "panic", r, "stack", string(debug.Stack()))
+			if cl := x.client(); cl != nil {
+				cl.Stop(ErrPanic)
+			}
+			err = fmt.Errorf("%w: %v", ErrPanic, r)
+		}
+	}()
 	return s.mochi.EstablishConnection("hub", x.sock)
 }
 

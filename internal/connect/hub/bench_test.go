@@ -142,7 +142,7 @@ func BenchmarkJob(b *testing.B) {
 		return openSource(With(context.Background(), broker), config(true, nil), env)
 	})
 	f("file", func(env connect.SourceEnv) (connect.Source, error) {
-		return file.Spec.Source(context.Background(), connect.Config{Values: map[string]any{"path": path, "follow": true, "poll": time.Second}}, env)
+		return file.Spec.Source(context.Background(), connect.Config{Values: map[string]any{"path": path, "follow": true, "scan": time.Second, "rotate_wait": time.Second, "max_open": int64(4), "order": "name"}}, env)
 	})
 }
 

@@ -129,7 +129,7 @@ func (t *terminus) append(dst []byte, address string, source bool) []byte {
 
 // decodeAttach decodes an attach of the client. What it keeps is copied.
 func (s *session) decodeAttach(f *fields) (attached, error) {
-	l := &Link{Conn: s.conn, session: s, MaxMessage: uint64(s.conn.limits.MessageSize)}
+	l := &Link{Conn: s.conn, session: s, MaxMessage: uint64(s.conn.limits.MessageSize), state: linkState + len(f.b)}
 	a := attached{link: l}
 	f.b = bytes.Clone(f.b)
 	l.Name = f.text()

@@ -27,13 +27,12 @@ type broker struct {
 	closed   int // connections
 	came     chan struct{}
 
-	hold    chan struct{} // Deliver waits for it, if it is not nil
-	prefix  []byte        // sent before every message
-	reject  func(m []byte) error
-	attach  func(l *Link) // looks at and changes links
-	run     func(ctx context.Context, l *Link) error
-	auth    func(mechanism string, response []byte) error
-	address string
+	hold   chan struct{} // Deliver waits for it, if it is not nil
+	prefix []byte        // sent before every message
+	reject func(m []byte) error
+	attach func(l *Link) // looks at and changes links
+	run    func(ctx context.Context, l *Link) error
+	auth   func(mechanism string, response []byte) error
 }
 
 func newBroker() *broker { return &broker{came: make(chan struct{}, 1)} }

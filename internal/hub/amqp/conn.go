@@ -43,6 +43,7 @@ type Conn struct {
 	idle     idleTimer
 	pending  int           // bytes of messages that have come and are not taken
 	partial  int           // of these, of messages of which a part has come
+	state    int           // bytes of sessions and links
 	working  int           // incoming links with a goroutine that delivers
 	room     chan struct{} // closed when pending, working or the output has become less; nil if nobody waits
 }
@@ -322,8 +323,8 @@ func (c *Conn) sayClose(e *Error) {
 		c.out.buf = endFrame(appendError(dst, e), mark)
 		c.server.stats.framesOut.Add(1)
 	}
+	c.out.last.Store(true)
 	c.conn.SetWriteDeadline(time.Now().Add(c.limits.Close))
-	c.out.last = true
 	c.flushReplies()
 	for c.out.writing {
 		ch := c.roomChan()

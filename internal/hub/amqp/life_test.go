@@ -1,6 +1,7 @@
 package amqp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -263,4 +264,82 @@ func TestAnswerIsNotLost(t *testing.T) {
 		t.Errorf("%q %v", b, err)
 	}
 	p.conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+}
+
+// What the sessions and links of a connection hold is bounded, and given back with them.
+func TestStateOfAConnection(t *testing.T) {
+	s := &Server{Handler: &recorder{}, Limits: Limits{ConnState: 50_000}}
+	p := connectTCP(t, s).hello().begin(0)
+	name := strings.Repeat("n", 10_000)
+	attach := func(handle uint32, want string) {
+		t.Helper()
+		p.send(0, codeAttach, name, handle, true, nil, nil, source(), target())
+		p.expect(codeAttach, 14)
+		if want != "" {
+			list, _ := p.expect(codeDetach, 3)
+			if got := condition(list[2]); got != want {
+				t.Error(list)
+			}
+		}
+	}
+	detach := func(handle uint32, answer bool) {
+		t.Helper()
+		p.send(0, codeDetach, handle, true)
+		if answer {
+			p.expect(codeDetach, 3)
+		}
+	}
+	for range 3 {
+		for handle := range uint32(3) {
+			attach(handle, "")
+		}
+		attach(3, ResourceLimitExceeded)
+		detach(3, false)
+		for handle := range uint32(3) {
+			detach(handle, true)
+		}
+	}
+	for handle := range uint32(3) {
+		attach(handle, "")
+	}
+	p.send(0, codeEnd)
+	p.expect(codeEnd, 1)
+	for channel := range uint16(48) {
+		p.begin(channel)
+	}
+	p.send(48, codeBegin, nil, uint32(0), uint32(1), uint32(1))
+	p.closes(ResourceLimitExceeded)
+	if s.Stats().Refused["limit"] != 1 {
+		t.Error(s.Stats().Refused)
+	}
+}
+
+// Messages that are sent at the same time on one link do not get into each other.
+func TestConcurrentSends(t *testing.T) {
+	const n, size = 40, 3000
+	r := &recorder{run: func(ctx context.Context, l *Link) error {
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() { l.Send(ctx, 0, bytes.Repeat([]byte{byte(i)}, size)) })
+		}
+		wg.Wait()
+		l.Flush()
+		<-ctx.Done()
+		return nil
+	}}
+	p := connectTCP(t, &Server{Handler: r}).hello("c", nil, uint32(512)).begin(0).receiver(0, 0, n)
+	seen := map[byte]bool{}
+	for range n {
+		var message []byte
+		for more := true; more; {
+			list, payload := p.expect(codeTransfer, 11)
+			message = append(message, payload...)
+			more = list[5] == true
+		}
+		if !bytes.Equal(message, bytes.Repeat(message[:1], size)) || seen[message[0]] {
+			t.Fatalf("% x", message[:100])
+		}
+		seen[message[0]] = true
+	}
+	p.goodbye()
 }

@@ -5,7 +5,7 @@ import "time"
 // Limits bound what a client can make a server hold or wait for. A zero is the default.
 type Limits struct {
 	MaxFrame    int    // bytes of a frame, both ways; DefaultMaxFrame
-	Sessions    int    // of a connection; DefaultSessions
+	Sessions    int    // of a connection: some clients begin one for each link; DefaultSessions
 	Links       int    // of a session; DefaultLinks
 	MessageSize int    // bytes of a message; DefaultMessageSize
 	Response    int    // bytes of a frame of SASL; DefaultResponse
@@ -16,6 +16,9 @@ type Limits struct {
 	// connection, with messages of which only a part has come: beyond that nothing is read.
 	LinkPending int // DefaultLinkPending
 	ConnPending int // DefaultConnPending
+	// ConnState is how many bytes the sessions and links of a connection hold, with their names
+	// and properties. A link beyond it is refused, a session closes the connection.
+	ConnState int // DefaultConnState
 	// IncomingWindow is how many transfers a client may send on a session before it hears of
 	// us, OutgoingWindow what we tell it of ours.
 	IncomingWindow uint32 // DefaultWindow
@@ -28,7 +31,7 @@ type Limits struct {
 	Handshake time.Duration // from the connection to the end of its open; DefaultHandshake
 	Idle      time.Duration // idle-time-out of ours; a client silent for two of it is cut; DefaultIdle
 	MinIdle   time.Duration // a shorter idle-time-out of a client is taken as this; DefaultMinIdle
-	Write     time.Duration // a client that takes nothing for so long is cut; DefaultWrite
+	Write     time.Duration // a client that takes no frame's worth of bytes in that time is cut; DefaultWrite
 	Stall     time.Duration // how long reading may stand still; DefaultStall
 	Close     time.Duration // how long the end of a connection is waited for; DefaultClose
 }
@@ -36,13 +39,14 @@ type Limits struct {
 // The defaults of Limits.
 const (
 	DefaultMaxFrame    = 64 << 10
-	DefaultSessions    = 256
+	DefaultSessions    = 2048
 	DefaultLinks       = 255
 	DefaultMessageSize = 1 << 20
 	DefaultResponse    = 2 << 10
 	DefaultCredit      = 300
 	DefaultLinkPending = 4 << 20
 	DefaultConnPending = 32 << 20
+	DefaultConnState   = 8 << 20
 	DefaultWindow      = 5000
 	DefaultWriteBuffer = 256 << 10
 	DefaultReplyBuffer = 1 << 20
@@ -59,6 +63,13 @@ const (
 // and clients have much to say of themselves; yet nobody knows them.
 const maxOpen = 8 << 10
 
+// What a session and a link hold beside what the client said of them, in bytes: about, with
+// the stack of a goroutine.
+const (
+	sessionState = 1 << 10
+	linkState    = 4 << 10
+)
+
 // minMaxFrame is the smallest frame size that a peer may ask for (amqp-core 2.7.1).
 const minMaxFrame = 512
 
@@ -71,6 +82,7 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Credit, DefaultCredit)
 	or(&l.LinkPending, DefaultLinkPending)
 	or(&l.ConnPending, DefaultConnPending)
+	or(&l.ConnState, DefaultConnState)
 	or(&l.IncomingWindow, DefaultWindow)
 	or(&l.OutgoingWindow, DefaultWindow)
 	or(&l.WriteBuffer, DefaultWriteBuffer)

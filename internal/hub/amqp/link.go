@@ -27,6 +27,7 @@ type Link struct {
 	cancel  context.CancelCauseFunc
 	sndMode []byte // as the client wrote them; nil is null
 	rcvMode []byte
+	state   int // bytes that it holds
 
 	// All below is guarded by the connection's mutex.
 	attached       bool   // our attach is written
@@ -87,6 +88,8 @@ func (s *session) attach(f *fields) error {
 	var in Incoming
 	var out Outgoing
 	switch {
+	case !c.reserve(l):
+		err = &Error{Condition: ResourceLimitExceeded, Description: fmt.Sprintf("sessions and links of more than %d bytes", c.limits.ConnState)}
 	case a.source.other || a.target.other:
 		err = &Error{Condition: NotImplemented, Description: "transactions are not offered"}
 	case l.sender:
@@ -117,6 +120,14 @@ func (s *session) attach(f *fields) error {
 		l.abort(l.early)
 	}
 	return nil
+}
+
+// reserve counts what the link holds. It is false if that is too much.
+func (c *Conn) reserve(l *Link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state += l.state
+	return c.state <= c.limits.ConnState
 }
 
 // handleInUse fails the session if the handle has a link.
@@ -217,7 +228,7 @@ func (l *Link) finish() {
 	l.sayDetach(l.remoteClosed, nil)
 	l.detached = true
 	if l.session.links[l.handle] == l {
-		l.session.links[l.handle] = nil
+		l.session.drop(int(l.handle))
 	}
 }
 

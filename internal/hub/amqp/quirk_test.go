@@ -54,7 +54,7 @@ func TestQuirk3And4And6EveryFieldIsWritten(t *testing.T) {
 	p.write([]byte(headerAMQP))
 	p.header(headerAMQP)
 	p.send(0, codeOpen, "c", "host")
-	f(codeOpen, "weir", "host", uint32(65536), uint16(255), uint32(120000), nil, nil, nil, nil, []Pair{})
+	f(codeOpen, "weir", "host", uint32(65536), uint16(2047), uint32(120000), nil, nil, nil, nil, []Pair{})
 	p.send(3, codeBegin, nil, uint32(7), uint32(5000), uint32(5000))
 	f(codeBegin, uint16(3), uint32(0), uint32(5000), uint32(5000), uint32(254), nil, nil, []Pair{})
 	p.send(3, codeAttach, "out", uint32(1), false)

@@ -48,6 +48,9 @@ func (c *Conn) begin(channel uint16, f *fields) error {
 	if c.session(channel) != nil {
 		return &Error{Condition: NotAllowed, Description: fmt.Sprintf("channel %d has a session already", channel)}
 	}
+	if c.state += sessionState; c.state > c.limits.ConnState {
+		return &Error{Condition: ResourceLimitExceeded, Description: fmt.Sprintf("sessions and links of more than %d bytes", c.limits.ConnState)}
+	}
 	for len(c.sessions) <= int(channel) {
 		c.sessions = append(c.sessions, nil)
 	}
@@ -72,7 +75,7 @@ func (c *Conn) startFrame(channel uint16, code, fieldCount byte) ([]byte, int) {
 
 // frame takes a frame of the session. An error ends the connection.
 func (s *session) frame(code uint64, f *fields, payload []byte) error {
-	if s.ended && code != codeEnd {
+	if s.gone(code) {
 		return nil // sent before the client knew
 	}
 	switch code {
@@ -89,6 +92,13 @@ func (s *session) frame(code uint64, f *fields, payload []byte) error {
 	}
 	s.endedByClient()
 	return nil
+}
+
+// gone tells that a frame is nothing to the session any more.
+func (s *session) gone(code uint64) bool {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	return s.ending || s.ended && code != codeEnd
 }
 
 // fail ends the session with an error. What the client sends until it has heard of it is
@@ -151,7 +161,19 @@ func (s *session) endIfIdle() {
 func (s *session) forget() {
 	if s.conn.sessions[s.channel] == s {
 		s.conn.sessions[s.channel] = nil
+		s.conn.state -= sessionState
+		for handle := range s.links {
+			s.drop(handle)
+		}
 		s.conn.server.stats.sessions.Add(-1)
+	}
+}
+
+// drop takes a link off its handle. c.mu is held.
+func (s *session) drop(handle int) {
+	if l := s.links[handle]; l != nil {
+		s.links[handle] = nil
+		s.conn.state -= l.state
 	}
 }
 
@@ -195,7 +217,7 @@ func (s *session) detach(f *fields) error {
 	}
 	switch {
 	case l.detached: // this answers ours
-		s.links[handle] = nil
+		s.drop(int(handle))
 	case !l.closed:
 		l.remoteDetached, l.remoteClosed = true, closed
 		l.close()

@@ -3,6 +3,7 @@ package amqp
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,12 +11,12 @@ import (
 // connection's mutex and written together: one write for each event would be most of what a
 // delivery costs (eventhubs.md 1.2, quirk 12).
 type output struct {
-	buf     []byte // not being written
-	spare   []byte // for the next buf, while one is being written
-	inWrite int    // bytes that are being written
-	writing bool   // a goroutine writes
-	last    bool   // the write deadline is set for good
-	at      int64  // time of the last write, since the connection began
+	buf     []byte      // not being written
+	spare   []byte      // for the next buf, while one is being written
+	inWrite int         // bytes that are being written
+	writing bool        // a goroutine writes
+	last    atomic.Bool // the write deadline is set for good
+	at      int64       // time of the last write, since the connection began
 }
 
 // size is the bytes that wait or are being written.
@@ -60,11 +61,8 @@ func (c *Conn) write() {
 		b := o.buf
 		o.buf, o.spare = o.spare, nil
 		o.inWrite = len(b)
-		if !o.last {
-			c.conn.SetWriteDeadline(time.Now().Add(c.limits.Write))
-		}
 		c.mu.Unlock()
-		_, err := c.conn.Write(b)
+		err := c.writeBytes(b)
 		c.mu.Lock()
 		o.inWrite = 0
 		o.at = int64(time.Since(c.began))
@@ -90,4 +88,22 @@ func (c *Conn) write() {
 	c.server.give(o.spare)
 	o.buf, o.spare = nil, nil
 	c.wake()
+}
+
+// writeBytes writes b in pieces, each of which has its own time.
+func (c *Conn) writeBytes(b []byte) error {
+	for len(b) > 0 {
+		if !c.out.last.Load() {
+			c.conn.SetWriteDeadline(time.Now().Add(c.limits.Write))
+			if c.out.last.Load() { // set meanwhile
+				c.conn.SetWriteDeadline(time.Now().Add(c.limits.Close))
+			}
+		}
+		n, err := c.conn.Write(b[:min(len(b), DefaultMaxFrame)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }

@@ -23,6 +23,13 @@ type chunk struct {
 	record  []byte
 }
 
+// maxTag and maxID bound the tag, which every event of a chunk carries, and the id of a
+// chunk, which is remembered; in bytes.
+const (
+	maxTag = 1024
+	maxID  = 256
+)
+
 // parseChunk reads a message that scan has found the end of (forward protocol v1, Event
 // Modes).
 func parseChunk(message []byte) (*chunk, error) {
@@ -37,6 +44,9 @@ func parseChunk(message []byte) (*chunk, error) {
 	var ok bool
 	if c.tag, ok = text(parts[0]); !ok {
 		return nil, errors.New("the tag is not a text")
+	}
+	if len(c.tag) > maxTag {
+		return nil, fmt.Errorf("the tag has %d bytes; %d is the most", len(c.tag), maxTag)
 	}
 	h, err := readHead(parts[1])
 	if err != nil {
@@ -99,6 +109,9 @@ func (c *chunk) options(b []byte) error {
 			id, ok := text(value)
 			if !ok && v.kind != kindNil {
 				return errors.New("the option chunk is not a text")
+			}
+			if len(id) > maxID {
+				return fmt.Errorf("the option chunk has %d bytes; %d is the most", len(id), maxID)
 			}
 			c.id = id
 		case "compressed":

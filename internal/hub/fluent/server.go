@@ -58,7 +58,7 @@ type Limits struct {
 	// UnpackedBytes all that a compressed one unpacks to.
 	ChunkBytes    int // 64 MiB
 	EventBytes    int // 4 MiB
-	UnpackedBytes int // 1 GiB
+	UnpackedBytes int // 256 MiB
 	// BufferedBytes bounds what all connections together have received of messages that are
 	// not yet whole; the one that goes over it is closed.
 	BufferedBytes int // 256 MiB
@@ -75,7 +75,7 @@ func (l *Limits) complete() {
 		v   *int
 		def int
 	}{{&l.Connections, 1000}, {&l.HandshakeBytes, 16 << 10}, {&l.ChunkBytes, 64 << 20}, {&l.EventBytes, 4 << 20},
-		{&l.UnpackedBytes, 1 << 30}, {&l.BufferedBytes, 256 << 20}, {&l.Chunks, 1 << 16}} {
+		{&l.UnpackedBytes, 256 << 20}, {&l.BufferedBytes, 256 << 20}, {&l.Chunks, 1 << 16}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}

@@ -466,6 +466,8 @@ func TestBadMessages(t *testing.T) {
 	f("an entry that is too deep", packedForward("t", append(good, bytes.Repeat([]byte{0x91}, 100)...), "chunk", "x"))
 	f("array of 2^32-1 within", packedForward("t", hex("9201 ddffffffff"), "chunk", "x"))
 	f("array of 2^32-1 within gzip", packedForward("t", gzipped(t, hex("9201 ddffffffff")), "chunk", "x", "compressed", "gzip"))
+	f("a long tag", packedForward(strings.Repeat("t", 1025), good, "chunk", "x"))
+	f("a long id", packedForward("t", good, "chunk", strings.Repeat("x", 257)))
 	f("no gzip", packedForward("t", good, "chunk", "x", "compressed", "gzip"))
 	f("gzip cut off", packedForward("t", gzipped(t, entriesOf(0, 100))[:60], "chunk", "x", "compressed", "gzip"))
 	f("no zstd", packedForward("t", good, "chunk", "x", "compressed", "zstd"))

@@ -226,7 +226,7 @@ func (w *writer) add(at time.Time, record []byte) {
 	p := place{from: len(w.arena)}
 	switch key := w.s.o.Key; {
 	case key == KeyTag:
-		w.arena, p.hasKey = append(w.arena, w.c.tag[:min(len(w.c.tag), hub.MaxKey)]...), true
+		w.arena, p.hasKey = append(w.arena, w.c.tag...), true
 	case key != "":
 		if k := field(record, key); k != nil && len(k) <= hub.MaxKey {
 			w.arena, p.hasKey = append(w.arena, k...), true

@@ -56,10 +56,15 @@ func (s *site) loginAs(user, password string) *raw {
 
 func (r *raw) send(q kmsg.Request) {
 	r.t.Helper()
-	r.id++
-	if _, err := r.nc.Write(kmsg.NewRequestFormatter(kmsg.FormatterClientID("test")).AppendRequest(nil, q, r.id)); err != nil {
-		r.t.Fatal(err)
+	if !r.trySend(q) {
+		r.t.Fatalf("%s cannot be sent", kmsg.NameForKey(q.Key()))
 	}
+}
+
+func (r *raw) trySend(q kmsg.Request) bool {
+	r.id++
+	_, err := r.nc.Write(kmsg.NewRequestFormatter(kmsg.FormatterClientID("test")).AppendRequest(nil, q, r.id))
+	return err == nil
 }
 
 // answer reads the answer to a request that was sent as number id.

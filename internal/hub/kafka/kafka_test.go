@@ -52,28 +52,38 @@ func (l *logText) String() string {
 
 func newSite(t *testing.T, o Options) *site {
 	t.Helper()
-	s := &site{t: t, fs: disk.NewMem(1).Boot(), ended: make(chan error, 100)}
+	s := &site{t: t, ended: make(chan error, 100)}
 	s.start(o, "127.0.0.1:0")
 	t.Cleanup(s.stop)
 	return s
 }
 
-func (s *site) start(o Options, addr string) {
-	t := s.t
-	t.Helper()
-	var err error
+// open opens broker and server, without a port.
+func (s *site) open(o Options) {
+	s.t.Helper()
+	if s.fs == nil {
+		s.fs = disk.NewMem(1).Boot()
+	}
 	now := func() time.Time { return time.Now().Add(time.Duration(s.skip.Load())) }
+	var err error
 	if s.broker, err = hub.Open(hub.Options{FS: s.fs, Now: now}); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.log = &logText{}
 	o.Broker = s.broker
 	o.Log = slog.New(slog.NewTextHandler(s.log, nil))
 	if s.server, err = New(o); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
+}
+
+// start opens all and listens on a port.
+func (s *site) start(o Options, addr string) {
+	s.t.Helper()
+	s.open(o)
+	var err error
 	if s.ln, err = net.Listen("tcp", addr); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	s.addr = s.ln.Addr().String()
 	s.served.Go(func() {
@@ -95,6 +105,11 @@ func (s *site) start(o Options, addr string) {
 
 func (s *site) stop() {
 	s.ln.Close()
+	s.shut()
+}
+
+// shut closes server and broker, of which nothing may be left.
+func (s *site) shut() {
 	s.server.Close()
 	s.served.Wait()
 	if n := s.server.Stats(); n.Connections != 0 || n.InMemory != 0 || n.OutMemory != 0 || s.server.open.n.Load() != 0 {

@@ -119,7 +119,6 @@ func (l Limits) withDefaults() Limits {
 	}
 	// One request must always fit, or it would wait for ever.
 	l.InMemory = max(l.InMemory, share*requestCost(l.Produce), share*int64(l.Request+l.Entries*entryCost))
-	l.OutMemory = max(l.OutMemory, share*int64(2*l.Fetch))
 	return l
 }
 

@@ -116,10 +116,13 @@ func TestLargeBatchesGoInParts(t *testing.T) {
 	f := func(code int16, offset int64, want string, values ...string) {
 		t.Helper()
 		a := r.ask(produceOf(0, -1, batch(values...))).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
-		got := strings.Join(strings.Fields(content(t, p)), " ")
-		for _, c := range "abcde" {
-			got = strings.ReplaceAll(got, big(string(c)), string(c))
+		list := strings.Fields(content(t, p))
+		for i, v := range list {
+			if v == big(v[:1]) {
+				list[i] = v[:1]
+			}
 		}
+		got := strings.Join(list, " ")
 		if a.ErrorCode != code || a.BaseOffset != offset || got != want {
 			t.Errorf("code %d, offset %d, %.40q; want %d, %d, %q", a.ErrorCode, a.BaseOffset, got, code, offset, want)
 		}

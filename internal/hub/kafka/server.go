@@ -78,6 +78,8 @@ func New(o Options) (*Server, error) {
 	if s.secure, err = parseAddress(o.AdvertiseTLS); err != nil {
 		return nil, err
 	}
+	message, _ := o.Broker.Limits()
+	s.l.OutMemory = max(s.l.OutMemory, share*int64(s.l.Fetch+recordRoom+message)) // one answer must always fit
 	s.in.size, s.out.size = s.l.InMemory, s.l.OutMemory
 	s.open.limit = int64(s.l.AllReaders)
 	s.squash.size = 4 * int64(s.l.Inflated)
@@ -167,7 +169,7 @@ func (s *Server) judge(err error) error {
 	case errors.As(err, &ne) && ne.Timeout():
 		s.count.stalled.Add(1)
 		return fmt.Errorf("the client took too long: %w", err)
-	case errors.Is(err, errIdle), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
+	case errors.Is(err, errIdle), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe), errors.Is(err, context.Canceled):
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &ne):
 		return nil // the client went away in the middle of something

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
+	hubserve "weir/internal/hub/serve"
 	"weir/internal/web"
 )
 
 type hubKeysCmd struct {
 	serverFlags `embed:""`
 	Hub         string   `arg:"" optional:"" placeholder:"HUB" help:"The name of the event hub. Default: the keys of the namespace, which are good for all."`
+	Device      string   `placeholder:"ID" xor:"what" help:"The connection string of an MQTT device."`
 	Add         string   `placeholder:"NAME" xor:"what" help:"Make a key with the rights of --rights."`
 	Rights      []string `placeholder:"RIGHT" help:"With --add: Send, Listen, Manage."`
 	Regenerate  string   `placeholder:"NAME" xor:"what" help:"Make the key of --which anew: what the old one has signed is refused from then on."`
@@ -24,6 +27,7 @@ func (hubKeysCmd) Help() string {
 	return `Examples:
   weir hub keys telemetry
   weir hub keys telemetry --add devices --rights Send
+  weir hub keys iothub --device dev1
   weir hub keys telemetry --regenerate devices --which secondary
 
 What is printed is secret. To replace a key without a gap, move the clients to the secondary
@@ -60,6 +64,9 @@ func (c *hubKeysCmd) Run(ctx context.Context, con *console) error {
 		if err := api.do(ctx, "GET", apiPath("hubs", where, "keys"), nil, &list); err != nil {
 			return err
 		}
+		if c.Device != "" {
+			return c.showDevice(con, list.Keys)
+		}
 		for _, k := range list.Keys {
 			if err := showKey(con, k); err != nil {
 				return err
@@ -71,6 +78,31 @@ func (c *hubKeysCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	return showKey(con, one)
+}
+
+// showDevice shows what a device is given: its key is derived from the first that may send.
+func (c *hubKeysCmd) showDevice(con *console, keys []web.HubKeyView) error {
+	for _, k := range keys {
+		if !slices.Contains(k.Rights, "Send") && !slices.Contains(k.Rights, "Manage") {
+			continue
+		}
+		for _, s := range k.Connect {
+			if s.For != "MQTT" {
+				continue
+			}
+			host, _, _ := strings.Cut(strings.TrimPrefix(s.Settings, "host="), "\n")
+			text := fmt.Sprintf("HostName=%s;DeviceId=%s;SharedAccessKey=%s", host, c.Device, hubserve.DeviceKey(k.Primary, c.Device))
+			if con.outTTY {
+				_, err := fmt.Fprintln(con.out, text)
+				return err
+			}
+			e := json.NewEncoder(con.out)
+			e.SetEscapeHTML(false)
+			return e.Encode(map[string]string{"device": c.Device, "key": k.Name, "connection_string": text})
+		}
+		return usage("the service does not answer MQTT; start it without --mqtt off")
+	}
+	return usage("no key of the hub has the right to send; make one: weir hub keys HUB --add devices --rights Send")
 }
 
 // titles are words that begin with a capital.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 
 	connecthub "weir/internal/connect/hub"
 	"weir/internal/disk"
@@ -148,7 +149,11 @@ func (f *hubFlags) openRest(h *openedHub, dir disk.FS, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	h.certs, err = hubserve.OpenCertificates(hubserve.CertificateOptions{CertFile: f.HubCert, KeyFile: f.HubKey, FS: certs, Hosts: h.options.Hosts, Log: log})
+	hosts := slices.Clone(h.options.Hosts)
+	for _, p := range []hubserve.Ports{h.options.AMQP, h.options.HTTPS, h.options.Kafka, h.options.MQTT, h.options.Forward} {
+		hosts = append(hosts, p.Hosts()...)
+	}
+	h.certs, err = hubserve.OpenCertificates(hubserve.CertificateOptions{CertFile: f.HubCert, KeyFile: f.HubKey, FS: certs, Hosts: hosts, Log: log})
 	if err != nil {
 		return usage("--hub-cert: %w", err)
 	}

@@ -41,6 +41,17 @@ func ParsePorts(flag string, defaults ...string) (Ports, error) {
 	return p, nil
 }
 
+// Hosts are the names and addresses that the ports are opened on.
+func (p Ports) Hosts() []string {
+	var list []string
+	for _, a := range p.Addresses {
+		if host, _, err := net.SplitHostPort(a); err == nil && host != "" {
+			list = append(list, host)
+		}
+	}
+	return list
+}
+
 // Loopback reports whether all ports can be reached from this machine only.
 func (p Ports) Loopback() bool {
 	for _, a := range p.Addresses {

@@ -556,7 +556,12 @@ func (s *site) metric(name, label string) float64 {
 
 // metricNames is what dashboards and alerts rely on: a name that goes or changes is a breaking
 // change.
-const metricNames = `weir_hub_append_seconds histogram hub
+const metricNames = `weir_hub_amqp_connections_cut_total counter reason
+weir_hub_amqp_links gauge 
+weir_hub_amqp_missed_total counter 
+weir_hub_amqp_receivers gauge 
+weir_hub_amqp_refused_total counter condition
+weir_hub_append_seconds histogram hub
 weir_hub_appends_refused_total counter hub,reason
 weir_hub_appends_total counter hub
 weir_hub_bytes_total counter direction,hub

@@ -84,3 +84,7 @@ func (s *Server) knownHost(header string) bool {
 	}
 	return strings.EqualFold(host, "localhost") || slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
 }
+
+// DeviceKey is the own key of an MQTT device, derived from a key of the hub
+// (mqtt.DeviceKey).
+func DeviceKey(key, device string) string { return mqtt.DeviceKey(key, device) }

@@ -82,6 +82,7 @@ type Server struct {
 	// have ended.
 	handlers map[string]handler
 	closers  []func()
+	clients  clients
 
 	ctx    context.Context // of connections
 	cancel context.CancelFunc

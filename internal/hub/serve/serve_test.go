@@ -566,16 +566,23 @@ weir_hub_appends_refused_total counter hub,reason
 weir_hub_appends_total counter hub
 weir_hub_bytes_total counter direction,hub
 weir_hub_certificate_expiry_timestamp_seconds gauge 
+weir_hub_client_problems_total counter kind,protocol
 weir_hub_connections gauge protocol
 weir_hub_connections_refused_total counter protocol,reason
 weir_hub_connections_total counter protocol
 weir_hub_denied_total counter 
 weir_hub_events_total counter direction,hub
+weir_hub_forward_chunks_total counter 
 weir_hub_group_lag_events gauge group,hub
 weir_hub_http_requests_total counter code
 weir_hub_hubs gauge 
+weir_hub_kafka_group_members gauge 
+weir_hub_kafka_groups gauge 
+weir_hub_kafka_memory_bytes gauge direction
+weir_hub_kafka_requests_total counter 
 weir_hub_log_bytes gauge hub
-weir_hub_log_events gauge hub`
+weir_hub_log_events gauge hub
+weir_hub_mqtt_subscriptions gauge `
 
 // TestMetrics: the names and labels stay, and names of hubs and groups do not make labels
 // without end.

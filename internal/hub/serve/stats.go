@@ -99,6 +99,7 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 		count(requests, float64(n), code)
 	}
 	s.collectAMQP(gauge, count)
+	s.clients.collect(gauge, count)
 	if c := s.o.Certificates; c != nil {
 		gauge(certificate, float64(c.certificate().Leaf.NotAfter.Unix()))
 	}

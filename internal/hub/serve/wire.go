@@ -43,6 +43,7 @@ func (s *Server) wire() error {
 	}
 	s.handlers["kafka"] = handler{protocol: topics}
 	s.atClose(func() { _ = topics.Close() }) // it gives none
+	s.clients = clients{topics, devices, forward}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func (f *eventHubFlags) eventHub(ctx context.Context, right string) (*eventHub, 
 		return nil, err
 	}
 	if f.CA != "" {
-		if h.tls, err = trusting(f.CA); err != nil {
+		if err := h.trust(f.CA); err != nil {
 			return nil, err
 		}
 	}
@@ -145,6 +146,14 @@ func (h *eventHub) complete(endpoint string) error {
 		parts = append(parts, part)
 	}
 	h.connection = strings.Join(parts, ";")
+	h.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	if p, err = azeventhubs.ParseConnectionString(h.connection); err != nil {
+		return usage("%s is no address of an event hub", endpoint)
+	}
+	// The SDK takes a port for a part of the name that the certificate must have.
+	if host, _, err := net.SplitHostPort(p.FullyQualifiedNamespace); err == nil {
+		h.tls.ServerName = host
+	}
 	return nil
 }
 
@@ -190,28 +199,26 @@ func (f *eventHubFlags) serviceConnection(ctx context.Context, name, right strin
 	return found, nil
 }
 
-// trusting is a configuration that trusts the certificates of a file beside the system's.
-func trusting(file string) (*tls.Config, error) {
+// trust has the certificates of a file count beside the system's.
+func (h *eventHub) trust(file string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, usage("--ca: %w", err)
+		return usage("--ca: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, usage("--ca: %s has no certificate in PEM", file)
+		return usage("--ca: %s has no certificate in PEM", file)
 	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+	h.tls.RootCAs = pool
+	return nil
 }
 
 // dialWebSocket connects by WebSockets.
 func (h *eventHub) dialWebSocket(ctx context.Context, params azeventhubs.WebSocketConnParams) (net.Conn, error) {
-	o := &websocket.DialOptions{Subprotocols: []string{"amqp"}}
-	if h.tls != nil {
-		o.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: h.tls}}
-	}
+	o := &websocket.DialOptions{Subprotocols: []string{"amqp"}, HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: h.tls, Proxy: http.ProxyFromEnvironment}}}
 	c, _, err := websocket.Dial(ctx, params.Host, o)
 	if err != nil {
 		return nil, err
@@ -237,8 +244,15 @@ func (h *eventHub) failure(what string, err error) error {
 	case isRefused(err):
 		code = exitAway
 	}
+	if m := rpcFailed.FindStringSubmatch(text); m != nil { // $cbs and $management answer in their own way
+		if text = m[2]; m[1] == "401" || m[1] == "404" {
+			code = exitUsage
+		}
+	}
 	return &exitError{code, fmt.Errorf("%s %s: %s", what, h.name, text)}
 }
+
+var rpcFailed = regexp.MustCompile(`status code (\d+) and description: (.*)$`)
 
 func isRefused(err error) bool {
 	var op *net.OpError

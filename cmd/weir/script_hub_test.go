@@ -128,6 +128,28 @@ func (p *plugin) post(body string) (string, error) {
 	return strings.TrimPrefix(string(line), "HTTP/1.1 "), err
 }
 
+// secureConnection has send and recv talk to a port of the service with TLS, and sets CA to the
+// file of its development CA: secureconnection HUB amqp|https.
+func secureConnection(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: secureconnection HUB PROTOCOL")
+	}
+	p := newPlugin(ts, args[0])
+	var about struct {
+		CA    string
+		Ports []struct{ Protocol, Address string }
+	}
+	getJSON(ts, "/hub", &about)
+	for _, at := range about.Ports {
+		_, port, err := net.SplitHostPort(at.Address)
+		ts.Check(err)
+		if at.Protocol == args[1] {
+			ts.Setenv("WEIR_CONNECTION", fmt.Sprintf("Endpoint=sb://localhost:%s/;SharedAccessKeyName=%s;SharedAccessKey=%s", port, p.rule, p.key))
+		}
+	}
+	ts.Setenv("CA", about.CA)
+}
+
 // waitRunning waits until a job of the service runs: running JOB.
 func waitRunning(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {

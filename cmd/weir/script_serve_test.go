@@ -15,13 +15,14 @@ const patience = 20 * time.Second
 
 // scriptCommands are what stories with a service need besides exec.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"serving":       waitServing,
-	"hubconnection": hubConnection,
-	"fluentd":       fluentd,
-	"running":       waitRunning,
-	"waitrows":      waitRows,
-	"waitfor":       waitFor,
-	"edit":          editFile,
+	"serving":          waitServing,
+	"hubconnection":    hubConnection,
+	"fluentd":          fluentd,
+	"running":          waitRunning,
+	"secureconnection": secureConnection,
+	"waitrows":         waitRows,
+	"waitfor":          waitFor,
+	"edit":             editFile,
 }
 
 // waitServing waits until a service that runs in the background has written its URL, with

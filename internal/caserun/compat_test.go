@@ -129,6 +129,9 @@ Projects and templates of public repositories, loaded and run there unmodified w
 "weir run PATH --results DIR" (docs/jobs.md); the result is the rows of each output. To repeat,
 with checkouts in DIR by their names: go test ./cmd/weir -run PublicProjects -projects DIR.
 
+Inputs and outputs of Event Hubs and IoT Hub are event hubs of Weir itself when such a project
+runs live, and clients of Event Hubs send to them (docs/connectors/hub.md).
+
 What stays unsupported is refused by name: functions and deserializers in C#, functions of
 Azure Machine Learning, events in Avro and Parquet. A function can be replaced by one in
 JavaScript, in an overlay or a test.

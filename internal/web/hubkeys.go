@@ -236,8 +236,10 @@ func (h *Hub) where(protocol, prefer string) (host, port string, local bool) {
 		}
 		ip, err := netip.ParseAddr(a)
 		switch {
-		case err == nil && ip.IsLoopback():
+		case err == nil && (ip == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || ip == netip.IPv6Loopback()):
 			host, port, local = "localhost", n, true
+		case err == nil && ip.IsLoopback():
+			host, port, local = a, n, true
 		case err == nil && ip.IsUnspecified():
 			host, port, local = machine(), n, false
 		default:

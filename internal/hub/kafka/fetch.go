@@ -301,6 +301,7 @@ func (c *conn) records(b []byte, p *fetchPartition, room int, first bool) ([]byt
 	}
 	c.s.count.recordsOut.Add(int64(count))
 	c.s.count.bytesOut.Add(int64(len(w.b) - start))
+	p.from.CountRead(int64(count), int64(len(w.b)-start))
 	c.cache.put(r)
 	return w.b, nil
 }

@@ -136,9 +136,14 @@ func (sub *subscription) run(ctx context.Context, p *hub.Partition, r *log.Reade
 				return
 			}
 		default:
+			bytes := 0
+			for _, rec := range b.Records {
+				bytes += len(rec.Key) + len(rec.Value)
+			}
 			if sub.send(ctx, b) != nil {
 				return
 			}
+			p.CountRead(int64(len(b.Records)), int64(bytes))
 		}
 	}
 }

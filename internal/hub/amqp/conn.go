@@ -27,6 +27,7 @@ type Conn struct {
 	container string
 	maxFrame  int // the smaller of the peer's and ours
 	in        reader
+	framesIn  int64 // not counted by the server yet
 	began     time.Time
 	lastRead  atomic.Int64 // since began
 	stalled   atomic.Bool  // the server does not read, which is not the client's silence
@@ -116,6 +117,8 @@ func (c *Conn) onRead(n int) {
 
 // beforeRead lets replies out and waits until there is room for what comes.
 func (c *Conn) beforeRead() error {
+	c.server.stats.framesIn.Add(c.framesIn)
+	c.framesIn = 0
 	c.mu.Lock()
 	c.flushReplies()
 	for c.fatal == nil && !c.dead && c.crowded() {
@@ -176,16 +179,12 @@ func (c *Conn) wake() {
 
 // readFrames takes the frames of an open connection until it ends.
 func (c *Conn) readFrames() error {
-	frames := int64(0)
 	for {
 		f, err := c.in.next(c.limits.MaxFrame)
 		if err != nil {
 			return err
 		}
-		if frames++; c.in.start == c.in.end {
-			c.server.stats.framesIn.Add(frames)
-			frames = 0
-		}
+		c.framesIn++
 		if f.kind != frameAMQP {
 			return framing("a frame of type %d on an open connection", f.kind)
 		}

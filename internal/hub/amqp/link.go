@@ -209,12 +209,12 @@ func (l *Link) close() {
 	l.wake()
 	l.Conn.server.stats.links.Add(-1)
 	l.dropPartial()
-	if l.sender {
+	switch {
+	case l.sender:
 		l.finish()
-	} else if !l.working {
-		l.working = true
-		l.Conn.working++
-		l.Conn.wg.Go(l.work)
+	case !l.working:
+		l.finish()
+		l.Conn.wg.Go(l.incoming.Closed)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"weir/internal/codec"
 	"weir/internal/connect"
+	"weir/internal/hub"
 	"weir/internal/hub/amqp"
 	"weir/internal/vec"
 )
@@ -205,10 +206,13 @@ func (m *messages) message(b *vec.Batch, row int, body []byte, to *frames) {
 			bad(errType, m.key, "a partition key cannot be %s", v.Kind)
 			return
 		}
-		key = text
+		if key = text; len(key) > hub.MaxKey {
+			bad(errSize, m.key, "a partition key of %d bytes; %d is the most", len(key), hub.MaxKey)
+			return
+		}
 	}
 	var properties []amqp.Pair
-	size := len(body) + len(key) + messageOverhead
+	size := len(body) + len(m.contentType) + messageOverhead
 	for i, name := range m.leave {
 		v := m.value(b, row, m.props[i], name)
 		x, ok := propertyOf(v)
@@ -218,7 +222,7 @@ func (m *messages) message(b *vec.Batch, row int, body []byte, to *frames) {
 		}
 		if x != nil {
 			properties = append(properties, amqp.Pair{Key: name, Value: x})
-			size += len(name) + len(v.Str) + 16
+			size += len(name) + len(v.Str) + messageOverhead
 		}
 	}
 	if size > m.limit {

@@ -3,6 +3,8 @@ package hub
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,7 +56,7 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 	if err != nil {
 		return fail(err)
 	}
-	s := &sink{env: env, broker: b, name: h.Name(), id: env.Job + "/" + env.Output + "/" + env.Instance, touched: map[int]bool{}}
+	s := &sink{env: env, broker: b, name: h.Name(), id: producerID(env), touched: map[int]bool{}}
 	s.frames.state = env.State
 	limit, _ := b.Limits()
 	if s.rows, err = newMessages(c, env, limit); err != nil {
@@ -67,6 +69,16 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 		return fail(err)
 	}
 	return s, nil
+}
+
+// producerID is the name that the job appends under.
+func producerID(env connect.SinkEnv) string {
+	id := env.Job + "/" + env.Output + "/" + env.Instance
+	if len(id) <= hub.MaxProducerID {
+		return id
+	}
+	h := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(h[:])
 }
 
 // An append of an epoch has a number of its own: the epoch, and which append to the partition

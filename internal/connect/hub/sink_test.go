@@ -137,6 +137,16 @@ func TestMessages(t *testing.T) {
 		[]string{`OutputDataConversionError.TypeConversionError x: a partition key cannot be array {"k":"a","n":1,"x":[1]}`}, `q,|||{"k":"b","n":4,"x":"q,"}`)
 	f(none, map[string]any{"property_columns": []string{"x"}}, [][]vec.Value{{text("a"), num(1), list}},
 		[]string{`OutputDataConversionError.TypeConversionError x: a property cannot be array {"k":"a","n":1,"x":[1]}`})
+	for size := hub.DefaultMaxMessage - 200; size < hub.DefaultMaxMessage+50; size += 7 { // at the limit a row is a message or rejected, and no error
+		o := newOutlet(t, 1, "x", "k")
+		o.env.Job = strings.Repeat("a long name ", 100)
+		o.epoch(o.open(map[string]any{"property_columns": []string{"k"}, "content_type": "application/json"}), 1, batch([]vec.Value{text(strings.Repeat("y", size)), text("k")}))
+		if len(o.rejected)+len(o.messages()) != 1 {
+			t.Errorf("%d bytes: %d rejected", size, len(o.rejected))
+		}
+	}
+	f(none, map[string]any{"partition_key": "k"}, [][]vec.Value{{text(strings.Repeat("k", hub.MaxKey+1)), num(1), null}},
+		[]string{`OutputDataConversionError.RecordExceededSizeLimit k: a partition key of 32769 bytes; 32768 is the most {"k":"` + strings.Repeat("k", hub.MaxKey+1) + `","n":1,"x":null}`})
 	long := strings.Repeat("y", hub.DefaultMaxMessage)
 	o := newOutlet(t, 1, "x")
 	o.epoch(o.open(nil), 1, batch([]vec.Value{text(long)}, []vec.Value{text("z")}))

@@ -44,6 +44,7 @@ type Conn struct {
 	idle     idleTimer
 	pending  int           // bytes of messages that have come and are not taken
 	partial  int           // of these, of messages of which a part has come
+	stranger bool          // the handler does not know the client yet
 	state    int           // bytes of sessions and links
 	working  int           // incoming links with a goroutine that delivers
 	room     chan struct{} // closed when pending, working or the output has become less; nil if nobody waits
@@ -136,7 +137,42 @@ func (c *Conn) beforeRead() error {
 // does not wait for what only reading can bring.
 func (c *Conn) crowded() bool {
 	queued := c.pending - c.partial
-	return queued > 0 && c.pending > c.limits.ConnPending || c.out.size() > c.limits.ReplyBuffer
+	return queued > 0 && c.pending > c.mostPending() || c.out.size() > c.atMost(c.limits.ReplyBuffer)
+}
+
+// Stranger says whether the client has yet to show who it is. Until it has, it can make the
+// server hold no more than Limits.Stranger of anything.
+func (c *Conn) Stranger(yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stranger = yes
+	c.wake()
+}
+
+// atMost is a limit as it counts for who the client is. c.mu is held.
+func (c *Conn) atMost(limit int) int {
+	if c.stranger {
+		return min(limit, c.limits.Stranger)
+	}
+	return limit
+}
+
+// mostPending bounds pending. c.mu is held.
+func (c *Conn) mostPending() int {
+	if c.server.pending.Load() > int64(c.limits.AllPending) {
+		return min(c.limits.ConnPending, c.limits.Stranger)
+	}
+	return c.atMost(c.limits.ConnPending)
+}
+
+// hold counts bytes of messages that have come, or are taken or dropped if n is negative;
+// partial says that they are of a message that is not complete. c.mu is held.
+func (c *Conn) hold(n int, partial bool) {
+	c.server.pending.Add(int64(n))
+	c.pending += n
+	if partial {
+		c.partial += n
+	}
 }
 
 // waitRoom lets c.mu go until room is made, and ends the connection when that takes too long.

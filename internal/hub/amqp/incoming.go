@@ -123,18 +123,17 @@ func (l *Link) transfer(t *transfer, payload []byte) error {
 	}
 	l.addPartial(payload)
 	c := l.Conn
-	c.pending, c.partial = c.pending+len(payload), c.partial+len(payload)
+	c.hold(len(payload), true)
 	if !t.more {
 		message := l.partial
 		l.partial = nil
-		c.pending, c.partial = c.pending-len(message), c.partial-len(message)
+		c.hold(-len(message), true)
 		l.dropPartial()
 		b := l.batch()
 		b.large = append(b.large, message)
 		l.enqueue(b, message, len(message))
-	} else if c.partial > c.limits.ConnPending {
-		return &Error{Condition: ResourceLimitExceeded,
-			Description: fmt.Sprintf("more than %d bytes of messages that are not complete", c.limits.ConnPending)}
+	} else if most := c.mostPending(); c.partial > most {
+		return &Error{Condition: ResourceLimitExceeded, Description: fmt.Sprintf("more than %d bytes of messages that are not complete", most)}
 	}
 	return nil
 }
@@ -209,7 +208,7 @@ func (s *Server) giveMessage(b []byte) {
 // dropPartial forgets the message of which a part has come. c.mu is held.
 func (l *Link) dropPartial() {
 	c := l.Conn
-	c.pending, c.partial = c.pending-len(l.partial), c.partial-len(l.partial)
+	c.hold(-len(l.partial), true)
 	c.server.giveMessage(l.partial)
 	l.partial, l.partialStarted, l.tooLarge = nil, false, 0
 }
@@ -233,7 +232,7 @@ func (l *Link) enqueue(b *batch, message []byte, size int) {
 	b.size += size
 	l.queued += size
 	l.waiting++
-	l.Conn.pending += size
+	l.Conn.hold(size, false)
 	if !l.working {
 		l.working = true
 		l.Conn.working++
@@ -253,7 +252,7 @@ func (l *Link) work() {
 		l.incoming.Deliver(l.ctx, b.list)
 		c.mu.Lock()
 		l.tell(b)
-		c.pending -= b.size
+		c.hold(-b.size, false)
 		l.queued -= b.size
 		l.waiting -= uint32(len(b.list))
 		l.replenish()

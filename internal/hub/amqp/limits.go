@@ -19,6 +19,12 @@ type Limits struct {
 	// ConnState is how many bytes the sessions and links of a connection hold, with their names
 	// and properties. A link beyond it is refused, a session closes the connection.
 	ConnState int // DefaultConnState
+	// Stranger bounds messages, sessions and links, and replies, each in bytes, of a client that
+	// the handler does not know yet: see Conn.Stranger.
+	Stranger int // DefaultStranger
+	// AllPending bounds the messages that have come and are not taken of all connections
+	// together, in bytes. When there are more, a connection may hold no more than a stranger.
+	AllPending int // DefaultAllPending
 	// IncomingWindow is how many transfers a client may send on a session before it hears of
 	// us, OutgoingWindow what we tell it of ours.
 	IncomingWindow uint32 // DefaultWindow
@@ -47,6 +53,8 @@ const (
 	DefaultLinkPending = 4 << 20
 	DefaultConnPending = 32 << 20
 	DefaultConnState   = 8 << 20
+	DefaultStranger    = 64 << 10
+	DefaultAllPending  = 256 << 20
 	DefaultWindow      = 5000
 	DefaultWriteBuffer = 256 << 10
 	DefaultReplyBuffer = 1 << 20
@@ -83,6 +91,8 @@ func (l Limits) withDefaults() Limits {
 	or(&l.LinkPending, DefaultLinkPending)
 	or(&l.ConnPending, DefaultConnPending)
 	or(&l.ConnState, DefaultConnState)
+	or(&l.Stranger, DefaultStranger)
+	or(&l.AllPending, DefaultAllPending)
 	or(&l.IncomingWindow, DefaultWindow)
 	or(&l.OutgoingWindow, DefaultWindow)
 	or(&l.WriteBuffer, DefaultWriteBuffer)

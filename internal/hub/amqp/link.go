@@ -89,7 +89,7 @@ func (s *session) attach(f *fields) error {
 	var out Outgoing
 	switch {
 	case !c.reserve(l):
-		err = &Error{Condition: ResourceLimitExceeded, Description: fmt.Sprintf("sessions and links of more than %d bytes", c.limits.ConnState)}
+		err = &Error{Condition: ResourceLimitExceeded, Description: "the sessions and links of the connection hold too much"}
 	case a.source.other || a.target.other:
 		err = &Error{Condition: NotImplemented, Description: "transactions are not offered"}
 	case l.sender:
@@ -127,7 +127,7 @@ func (c *Conn) reserve(l *Link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state += l.state
-	return c.state <= c.limits.ConnState
+	return c.state <= c.atMost(c.limits.ConnState)
 }
 
 // handleInUse fails the session if the handle has a link.

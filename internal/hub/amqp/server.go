@@ -23,8 +23,9 @@ type Server struct {
 	stats  counters
 	// buffers are read and write buffers of a frame or more; *[]byte.
 	buffers  sync.Pool
-	batches  sync.Pool // of *batch
-	messages sync.Pool // of *[]byte
+	batches  sync.Pool    // of *batch
+	messages sync.Pool    // of *[]byte
+	pending  atomic.Int64 // bytes of messages of all connections that have come and are not taken
 }
 
 // Stats are the figures of a server: the first three are of now, the others since it began.

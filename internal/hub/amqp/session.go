@@ -48,8 +48,8 @@ func (c *Conn) begin(channel uint16, f *fields) error {
 	if c.session(channel) != nil {
 		return &Error{Condition: NotAllowed, Description: fmt.Sprintf("channel %d has a session already", channel)}
 	}
-	if c.state += sessionState; c.state > c.limits.ConnState {
-		return &Error{Condition: ResourceLimitExceeded, Description: fmt.Sprintf("sessions and links of more than %d bytes", c.limits.ConnState)}
+	if c.state += sessionState; c.state > c.atMost(c.limits.ConnState) {
+		return &Error{Condition: ResourceLimitExceeded, Description: "the sessions of the connection hold too much"}
 	}
 	for len(c.sessions) <= int(channel) {
 		c.sessions = append(c.sessions, nil)

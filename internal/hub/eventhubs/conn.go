@@ -12,9 +12,11 @@ import (
 
 // conn is what the server knows of a connection.
 type conn struct {
-	s *Server
+	s    *Server
+	amqp *amqp.Conn
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex  // guards what follows
+	signIn  *time.Timer // ends the connection if no token comes; nil: one has come
 	claims  claims
 	links   map[*grantedLink]struct{}
 	replies []*replies
@@ -68,7 +70,26 @@ func (c *conn) may(right hub.Right, a address) error {
 func (c *conn) put(audience, token string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.claims.put(c.s.broker, audience, token, c.s.now())
+	if err := c.claims.put(c.s.broker, audience, token, c.s.now()); err != nil {
+		return err
+	}
+	if c.signIn != nil {
+		c.signIn.Stop()
+		c.signIn = nil
+		c.amqp.Stranger(false)
+	}
+	return nil
+}
+
+// awaitToken holds the client for a stranger until it has put a token, for which it has so
+// long. Nothing else ends a connection that keeps itself alive and does nothing.
+func (c *conn) awaitToken() {
+	c.amqp.Stranger(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signIn = time.AfterFunc(c.s.signIn, func() {
+		c.amqp.Close(&amqp.Error{Condition: condUnauthorized, Description: fmt.Sprintf("No token was put within %v.", c.s.signIn)})
+	})
 }
 
 // wake sees to it that expire runs at a time; zero is never. mu is held.
@@ -113,6 +134,9 @@ func (c *conn) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
+	if c.signIn != nil {
+		c.signIn.Stop()
+	}
 	if c.timer != nil {
 		c.timer.Stop()
 		c.timer = nil

@@ -331,3 +331,24 @@ func TestExpiryOnTheWire(t *testing.T) {
 	_, err = session.NewSender(context.Background(), "orders", nil)
 	refusedWith(t, err, "amqp:unauthorized-access")
 }
+
+// A client that puts no token does not stay, however alive it keeps itself; one with a key
+// does.
+func TestSignInHasATime(t *testing.T) {
+	s := serveWith(t, Options{SignIn: 50 * time.Millisecond}, nil)
+	known := s.dialRaw()
+	c, err := client.Dial(soon(t), "amqp://"+s.addr, &client.ConnOptions{SASLType: client.SASLTypeAnonymous()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	select {
+	case <-c.Done():
+		if err := c.Err(); err == nil || !strings.Contains(err.Error(), "No token was put") {
+			t.Error(err)
+		}
+	case <-soon(t).Done():
+		t.Fatal("the connection stays")
+	}
+	known.receiver("hub1/ConsumerGroups/$Default/Partitions/0")
+}

@@ -17,15 +17,22 @@ type Options struct {
 	Broker *hub.Broker
 	// Limits are those of the protocol.
 	Limits amqp.Limits
+	// SignIn is how long a client may take until its first token that is good; then its
+	// connection is closed. A key (SASL PLAIN) comes before that.
+	SignIn time.Duration // DefaultSignIn
 	Log    *slog.Logger
 	Now    func() time.Time
 }
+
+// DefaultSignIn is the default of Options.SignIn.
+const DefaultSignIn = time.Minute
 
 // Server speaks AMQP for a broker. Any number of goroutines may use it.
 type Server struct {
 	broker    *hub.Broker
 	log       *slog.Logger
 	now       func() time.Time
+	signIn    time.Duration
 	engine    *amqp.Server
 	readers   readers
 	producers producers
@@ -45,7 +52,10 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{broker: o.Broker, log: o.Log, now: o.Now}
+	if o.SignIn <= 0 {
+		o.SignIn = DefaultSignIn
+	}
+	s := &Server{broker: o.Broker, log: o.Log, now: o.Now, signIn: o.SignIn}
 	s.counts.init()
 	s.engine = &amqp.Server{Handler: handler{s}, Container: o.Broker.Namespace(), Mechanisms: mechanisms, Limits: o.Limits, Log: o.Log}
 	return s
@@ -61,6 +71,7 @@ type handler struct{ s *Server }
 func (h handler) Authenticate(c *amqp.Conn, mechanism string, response []byte) error {
 	state := h.s.conn(c)
 	if mechanism != "PLAIN" {
+		state.awaitToken()
 		return nil
 	}
 	// RFC 4616: authorization identity, authentication identity, password.
@@ -132,7 +143,7 @@ func (s *Server) conn(c *amqp.Conn) *conn {
 	if state, ok := c.State.(*conn); ok {
 		return state
 	}
-	state := &conn{s: s, links: map[*grantedLink]struct{}{}}
+	state := &conn{s: s, amqp: c, links: map[*grantedLink]struct{}{}}
 	c.State = state
 	return state
 }

@@ -118,7 +118,7 @@ func (c *conn) run(ctx context.Context, f frame) (*answer, error) {
 	}
 	c.client = h.client
 	if h.key == int16(kmsg.Produce) {
-		return c.produce(ctx, h, body, f.cost)
+		return c.produce(ctx, h, body, f)
 	}
 	defer c.giveIn(f.cost)
 	a := apis[h.key]

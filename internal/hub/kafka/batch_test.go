@@ -49,7 +49,7 @@ func TestParseBatch(t *testing.T) {
 		t.Helper()
 		r, err := parseBatch(b)
 		if err == nil {
-			_, err = events(r)
+			_, err = new(making).events(r)
 		}
 		got, reason := codeOf(err)
 		if got != code || code != 0 && !strings.Contains(*reason, text) {
@@ -93,7 +93,7 @@ func TestMessageBothWays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, err := events(r)
+		list, err := new(making).events(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func FuzzRecordBatch(f *testing.F) {
 				return
 			}
 		}
-		list, err := events(r)
+		list, err := new(making).events(r)
 		if err != nil {
 			return
 		}
@@ -249,7 +249,7 @@ func FuzzRecordBatch(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := events(again)
+		back, err := new(making).events(again)
 		if err != nil || fmt.Sprintf("%q", back) != fmt.Sprintf("%q", list) {
 			t.Fatalf("%q became %q, %v", list, back, err)
 		}

@@ -39,6 +39,7 @@ func (c *conn) fetch(ctx context.Context, h header, q *kmsg.FetchRequest) (*answ
 			if over || f.wrong || f.got >= least {
 				return a, nil
 			}
+			giveBuffer(a.bytes)
 			c.giveOut(a.cost) // too few: they are read again when there are more
 		}
 		select {
@@ -173,6 +174,20 @@ func (f *fetchCall) read(ctx context.Context) (*answer, error) {
 	return a, nil
 }
 
+// room is how large an answer may become, as far as can be told without reading; it grows if
+// need be.
+func (f *fetchCall) room() int {
+	n := 256
+	for i := range f.parts {
+		n += 64
+		if p := &f.parts[i]; p.err == nil && p.q.FetchOffset < p.rg.Next {
+			// No event takes less than a few bytes; most take more.
+			n += int(min(int64(max(p.q.PartitionMaxBytes, 0)), (p.rg.Next-p.q.FetchOffset)*64))
+		}
+	}
+	return min(n, f.limit+recordRoom)
+}
+
 // recordRoom is what is added to the bytes of records for the headers of batches.
 const recordRoom = 4 << 10
 
@@ -180,7 +195,7 @@ const recordRoom = 4 << 10
 // read.
 func (f *fetchCall) encode() *answer {
 	v := f.header.version
-	e := encoder{flexible: v >= 12, b: make([]byte, 0, 512)}
+	e := encoder{flexible: v >= 12, b: takeBuffer(f.room())}
 	e.int32(0)
 	e.int32(f.header.id)
 	e.tags()

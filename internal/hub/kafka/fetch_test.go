@@ -57,7 +57,7 @@ func told(t testing.TB, a kmsg.Response, partition int) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := events(batch)
+		all, err := new(making).events(batch)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,9 +116,11 @@ func (c *conn) stopReading() {
 // readBody reads the n bytes of a request that begin with start. It takes memory as they
 // come.
 func readBody(r io.Reader, start []byte, n int) ([]byte, error) {
-	b := append(make([]byte, 0, min(n, firstRead)), start...)
+	b := append(takeBuffer(min(n, firstRead)), start...)
 	for len(b) < n {
-		b = slices.Grow(b, min(n-len(b), max(len(b), firstRead)))
+		if len(b) == cap(b) {
+			b = slices.Grow(b, min(n-len(b), len(b)))
+		}
 		more := b[len(b):min(cap(b), n)]
 		if _, err := io.ReadFull(r, more); err != nil {
 			return nil, err
@@ -196,9 +198,14 @@ func (c *conn) write(batch []*answer, err error) error {
 			list = append(list, a.bytes)
 		}
 		cost += a.cost
-		a.bytes = nil
 	}
-	defer c.giveOut(cost)
+	defer func() {
+		for _, a := range batch {
+			giveBuffer(a.bytes)
+			a.bytes = nil
+		}
+		c.giveOut(cost)
+	}()
 	if err != nil || len(list) == 0 {
 		return err
 	}

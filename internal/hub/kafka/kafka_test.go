@@ -20,7 +20,7 @@ import (
 
 // site is a broker with a Kafka port, for clients over TCP.
 type site struct {
-	t      *testing.T
+	t      testing.TB
 	broker *hub.Broker
 	server *Server
 	addr   string
@@ -169,7 +169,7 @@ func (s *site) clientAs(user, password string, opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-func patience(t *testing.T) context.Context {
+func patience(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)

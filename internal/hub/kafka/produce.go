@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"unicode/utf8"
 
@@ -11,16 +12,17 @@ import (
 	"weir/internal/hub"
 )
 
-// produce takes records. Those of each partition go to its lane; the answer is ready when
-// all lanes are done with theirs.
-func (c *conn) produce(ctx context.Context, h header, b []byte, cost int64) (*answer, error) {
-	p := &produceCall{c: c, header: h, cost: cost}
-	if err := p.parse(b); err != nil {
-		c.giveIn(cost)
+// produce takes records. They get their turn in all partitions before it returns; the answer
+// is ready when all are as durable as the broker promises. body is the part of the frame
+// behind the header.
+func (c *conn) produce(ctx context.Context, h header, body []byte, f frame) (*answer, error) {
+	p := &produceCall{c: c, header: h, cost: f.cost}
+	if err := p.parse(body); err != nil {
+		c.giveIn(f.cost)
 		return nil, err
 	}
 	if p.acks < -1 || p.acks > 1 {
-		c.giveIn(cost)
+		c.giveIn(f.cost)
 		return nil, bad("Produce with acks %d; it is 0, 1 or -1", p.acks)
 	}
 	var a *answer
@@ -28,6 +30,7 @@ func (c *conn) produce(ctx context.Context, h header, b []byte, cost int64) (*an
 		a = &answer{done: make(chan struct{})}
 		p.answer = a
 	}
+	p.making = makings.Get().(*making)
 	p.left.Store(1)
 	for i := range p.topics {
 		t := &p.topics[i]
@@ -35,6 +38,8 @@ func (c *conn) produce(ctx context.Context, h header, b []byte, cost int64) (*an
 			p.start(ctx, t, &t.partitions[j])
 		}
 	}
+	p.making.free()
+	giveBuffer(f.body) // nothing looks at it any more
 	p.finish()
 	return a, nil
 }
@@ -47,6 +52,7 @@ type produceCall struct {
 	acks   int16
 	topics []produceTopic
 	txn    bool
+	making *making
 
 	left   atomic.Int64 // partitions in work, and one for the request itself
 	answer *answer      // nil with acks 0
@@ -157,6 +163,7 @@ func (r *produceReader) tags() {
 // start begins to append the records of a partition, or says why not.
 func (p *produceCall) start(ctx context.Context, t *produceTopic, part *producePartition) {
 	w, err := p.begin(ctx, t, part)
+	part.records = nil
 	if err != nil {
 		p.settle(part, hub.Appended{}, err)
 		return
@@ -262,7 +269,7 @@ func (p *produceCall) begin(ctx context.Context, t *produceTopic, part *produceP
 			return nil, err
 		}
 	}
-	list, err := events(batch)
+	list, err := p.making.events(batch)
 	if err == nil {
 		err = w.start(to, batch, list, p.c.s.broker)
 	}
@@ -273,14 +280,27 @@ func (p *produceCall) begin(ctx context.Context, t *produceTopic, part *produceP
 	return w, nil
 }
 
-// events makes events of the records of a batch.
-func events(batch recordBatch) ([]hub.Event, error) {
+// making is the memory in which events are made. It is used again for the next batch: the
+// broker keeps nothing of what it was given.
+type making struct {
+	list   []hub.Event
+	memory []byte
+}
+
+// events makes events of the records of a batch. They are valid until the next call.
+func (m *making) events(batch recordBatch) ([]hub.Event, error) {
 	if batch.count > len(batch.records)/minRecord {
 		return nil, refuse(errInvalidRecord, "a batch says that it has %d records and has %d bytes of them", batch.count, len(batch.records))
 	}
-	list := make([]hub.Event, batch.count)
+	if batch.count > cap(m.list) {
+		m.list = make([]hub.Event, batch.count)
+	}
+	list := m.list[:batch.count]
 	// A record without headers takes no more as a message than a few bytes above its value's.
-	memory := make([]byte, 0, len(batch.records)+4*batch.count)
+	if n := len(batch.records) + 4*batch.count; n > cap(m.memory) {
+		m.memory = make([]byte, 0, n)
+	}
+	memory := m.memory[:0]
 	in := recordReader{b: batch.records}
 	for i := range list {
 		r, ok := in.read()
@@ -301,6 +321,16 @@ func events(batch recordBatch) ([]hub.Event, error) {
 		return nil, refuse(errInvalidRecord, "%d bytes are left behind the last record of a batch", len(in.b))
 	}
 	return list, nil
+}
+
+// makings are those that no request uses.
+var makings = sync.Pool{New: func() any { return new(making) }}
+
+// free gives it back, unless it is very large.
+func (m *making) free() {
+	if cap(m.memory) <= maxBuffer {
+		makings.Put(m)
+	}
 }
 
 func goodHeaders(r *record) bool {

@@ -133,7 +133,7 @@ func (s *Server) grant(response []byte) (hub.Grant, error) {
 	}
 	name, key := fields["sharedaccesskeyname"], fields["sharedaccesskey"]
 	if name == "" || key == "" {
-		return hub.Grant{}, fmt.Errorf("%w: the user %s needs a connection string as its password: Endpoint=sb://...;SharedAccessKeyName=...;SharedAccessKey=...", hub.ErrUnauthorized, connectionStringUser)
+		return hub.Grant{}, fmt.Errorf("%w: the user %s needs a connection string as its password: Endpoint=sb://<host>;SharedAccessKeyName=<name>;SharedAccessKey=<key>", hub.ErrUnauthorized, connectionStringUser)
 	}
 	return s.broker.Password(name, key)
 }

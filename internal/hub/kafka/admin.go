@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"crypto/rand"
-	"math"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -24,10 +23,9 @@ func initProducerID(_ context.Context, c *conn, q *kmsg.InitProducerIDRequest, r
 		r.ErrorCode = errClusterAuthorization
 		return nil
 	}
-	if q.ProducerID >= 0 && q.ProducerEpoch >= 0 && q.ProducerEpoch < math.MaxInt16-1 {
-		r.ProducerID, r.ProducerEpoch = q.ProducerID, q.ProducerEpoch+1 // it begins anew (KIP-360)
-		return nil
-	}
+	// Whatever ID is in the request: Kafka, too, looks at it for transactions only. There are
+	// clients that ask with 0 and 0 when they have none (@platformatic/kafka): they would all be
+	// one producer, and what the second sends be taken for what the first has sent.
 	r.ProducerID, r.ProducerEpoch = newProducerID(), 0
 	return nil
 }

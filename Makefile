@@ -11,7 +11,7 @@ RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
-.PHONY: test lint race servers power crash fuzz bench bench-duckdb bench-jetstream weir
+.PHONY: test lint race servers peers power crash fuzz bench bench-duckdb bench-jetstream weir
 
 weir:
 	go build -o bin/weir ./cmd/weir
@@ -37,6 +37,11 @@ servers:
 	scripts/servers.sh run sh -c "go test -count=1 -tags servers -run 'Postgres|MariaDB|Servers' ./internal/connect/sql && \
 		go test -count=1 -run 'TestScripts/story_access$$' ./cmd/weir && \
 		go test -count=1 -run 'TestKill$$' ./internal/crashtest -kills 12 -events 60000"
+
+# Clients that others wrote against the real program: the official SDKs of Event Hubs, and
+# clients of AMQP, Kafka, MQTT and Fluentd's forward protocol. The script installs them.
+peers:
+	scripts/peers.sh run go test -count=1 -tags peers ./internal/peertest
 
 # The program on a file system that loses power: Linux with FUSE, as root.
 power:

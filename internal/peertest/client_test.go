@@ -19,7 +19,7 @@ import (
 
 // event is what a client is told to send.
 type event struct {
-	Text        string            `json:"text,omitempty"`
+	Text        string            `json:"text"`
 	Base64      string            `json:"base64,omitempty"`
 	Key         string            `json:"key,omitempty"`
 	Properties  map[string]string `json:"properties,omitempty"`
@@ -48,6 +48,7 @@ type received struct {
 	Properties   map[string]any `json:"properties"`
 	ContentType  string         `json:"contentType"`
 	MessageID    string         `json:"messageId"`
+	System       map[string]any `json:"system"` // annotations
 }
 
 func (r received) body() string { return event{Base64: *r.Base64}.body() }
@@ -123,7 +124,7 @@ var (
 )
 
 // patience is how long a client may take.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // start runs a client with a verb in the background; wait gives what it has said, and err the
 // error that it ended with.

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -32,8 +33,10 @@ type world struct {
 	MQTTPort    int
 	ForwardPort int
 
+	standard     string // an address that has AMQP on 5671, as Azure has
 	keyName, key string
 	plain, tls   string // connection strings: of the emulator's kind, and for TLS
+	standardTLS  string
 	caFile, ca   string
 	pool         *x509.CertPool
 
@@ -80,11 +83,13 @@ func program(t *testing.T) *world {
 func startProgram(t *testing.T) *world {
 	t.Helper()
 	bin := filepath.Join(scratch, "weir")
-	if out, err := exec.Command("go", "build", "-o", bin, "weir/cmd/zzstandin").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", bin, "weir/cmd/weir").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	ports := freePorts(t, 5)
 	w := &world{AMQPPort: ports[0], HTTPSPort: ports[1], Kafka: fmt.Sprintf("localhost:%d", ports[2]), MQTTPort: ports[3], ForwardPort: ports[4]}
+	// Old SDKs for Python know the port 5671 only: it is opened on an address of our own.
+	w.standard = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
 	data, ready := filepath.Join(scratch, "data"), filepath.Join(scratch, "ready")
 	w.logFile = filepath.Join(scratch, "log")
@@ -93,8 +98,8 @@ func startProgram(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	defer stderr.Close()
-	w.cmd = exec.Command(bin, "hub", "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready", ready, "--log", "info",
-		"--amqp", at(0), "--https", at(1), "--kafka", at(2), "--mqtt", at(3), "--forward", at(4))
+	w.cmd = exec.Command(bin, "hub", "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready", ready, "--log-level", "info",
+		"--host", w.standard, "--amqp", at(0)+","+w.standard+":5671", "--https", at(1), "--kafka", at(2), "--mqtt", at(3), "--forward", at(4))
 	w.cmd.Stderr = stderr
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -116,6 +121,7 @@ func startProgram(t *testing.T) *world {
 	secret := fmt.Sprintf("SharedAccessKeyName=%s;SharedAccessKey=%s", w.keyName, w.key)
 	w.plain = fmt.Sprintf("Endpoint=sb://localhost:%d;%s;UseDevelopmentEmulator=true", w.AMQPPort, secret)
 	w.tls = fmt.Sprintf("Endpoint=sb://localhost:%d/;%s", w.AMQPPort, secret)
+	w.standardTLS = fmt.Sprintf("Endpoint=sb://%s/;%s", w.standard, secret)
 	w.caFile = filepath.Join(data, "hub", "certs", "ca.pem")
 	pem, err := os.ReadFile(w.caFile)
 	if err != nil {
@@ -123,8 +129,16 @@ func startProgram(t *testing.T) *world {
 	}
 	w.ca, w.pool = string(pem), x509.NewCertPool()
 	w.pool.AppendCertsFromPEM(pem)
+	w.makeHub(t, deviceHub, 1)
+	w.makeHub(t, forwardHub, 1)
 	return w
 }
+
+// The hubs of what comes without the name of one, by the program's defaults.
+const (
+	deviceHub  = "iothub"
+	forwardHub = "fluentd"
+)
 
 // stop ends the program as an operator does.
 func (w *world) stop() error {
@@ -187,11 +201,19 @@ func (w *world) makeHub(t *testing.T, name string, partitions int) {
 	w.ask(t, "POST", "hubs", args{"name": name, "partitions": partitions}, nil)
 }
 
+// next is the sequence number that the next event of a partition will have.
+func (w *world) next(t *testing.T, hub string, partition int) int64 {
+	t.Helper()
+	var v struct{ Partitions []struct{ Next int64 } }
+	w.ask(t, "GET", "hubs/"+hub+"/partitions", nil, &v)
+	return v.Partitions[partition].Next
+}
+
 // tell is what the scripts are told of the program and of the hub of the test.
 func (w *world) tell(t *testing.T, hub string) string {
 	t.Helper()
 	b, err := json.Marshal(args{"amqpPort": w.AMQPPort, "httpsPort": w.HTTPSPort, "kafka": w.Kafka, "mqttPort": w.MQTTPort, "forwardPort": w.ForwardPort,
-		"keyName": w.keyName, "key": w.key, "plain": w.plain, "tls": w.tls, "caFile": w.caFile, "ca": w.ca, "hub": hub, "patience": patience.Milliseconds()})
+		"keyName": w.keyName, "key": w.key, "plain": w.plain, "tls": w.tls, "standard": w.standardTLS, "caFile": w.caFile, "ca": w.ca, "hub": hub, "patience": patience.Milliseconds()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ function data(e) {
 }
 
 function shown(e, partition) {
-  const o = { partition, seq: e.sequenceNumber, offset: e.offset, enqueued: e.enqueuedTimeUtc?.getTime(), properties: e.properties ?? {} };
+  const o = { partition, system: e.systemProperties ?? {}, seq: e.sequenceNumber, offset: e.offset, enqueued: e.enqueuedTimeUtc?.getTime(), properties: e.properties ?? {} };
   o.base64 = Buffer.from(typeof e.body === "string" ? e.body : Buffer.isBuffer(e.body) ? e.body : JSON.stringify(e.body)).toString("base64");
   o.kind = Buffer.isBuffer(e.body) ? "bytes" : typeof e.body;
   for (const k of ["partitionKey", "contentType", "messageId", "correlationId"]) if (e[k] != null) o[k] = e[k];
@@ -94,17 +94,19 @@ const verbs = {
   // receive says the first events of partitions from a position on.
   async receive(a) {
     const c = consumer(a);
-    let n = 0, failure;
+    let n = 0, failure, last;
     const sub = (id) => c.subscribe(id, {
-      processEvents: async (list) => { for (const e of list) { n++; say(shown(e, id)); } },
+      processEvents: async (list, x) => {
+        for (const e of list) { n++; say(shown(e, id)); }
+        last = x.lastEnqueuedEventProperties;
+      },
       processError: async (e) => { failure = e; },
-      processInitialize: async () => {},
     }, { startPosition: position(a.from), ownerLevel: a.epoch, maxBatchSize: a.batch ?? 100, maxWaitTimeInSeconds: 1, trackLastEnqueuedEventProperties: a.track });
     const subs = (a.partitions ?? await c.getPartitionIds()).map(sub);
     if (a.ready) { await new Promise((r) => setTimeout(r, a.ready)); say({ ready: true }); }
     await until(() => n >= a.count || failure);
     if (failure) throw failure;
-    if (a.track) say({ last: subs.map((s) => s.lastEnqueuedEventProperties ?? null) });
+    if (a.track) say({ last });
     for (const s of subs) await s.close();
     await c.close();
   },
@@ -124,7 +126,7 @@ const verbs = {
       const s = { c, events: 0 };
       s.sub = c.subscribe("0", {
         processEvents: async (list) => { s.events += list.length; },
-        processError: async (e) => { if (!s.error) { s.error = e; say({ reader: name, error: e.name, code: e.code, message: e.message }); } },
+        processError: async (e) => { if (!s.error) { s.error = e; say({ reader: name, code: e.code, message: e.message }); } },
       }, { startPosition: earliestEventPosition, ownerLevel: level, maxWaitTimeInSeconds: 1 });
       return s;
     };
@@ -179,19 +181,19 @@ const verbs = {
 
   // idempotent sends as a producer that numbers its events, and sends numbers again.
   async idempotent(a) {
-    const partitionOptions = (o) => ({ enableIdempotentRetries: true, partitionOptions: { [a.partition]: o } });
-    const one = producer(a, { enableIdempotentRetries: true });
+    // The SDK has this in its buffered producer, which sets these fields of the plain one.
+    const numbered = (o) => Object.assign(producer(a), { _enableIdempotentRetries: true, _partitionOptions: { [a.partition]: o } });
+    const one = numbered({});
     for (const e of a.events) await one.sendBatch([data(e)], { partitionId: a.partition });
     const state = await one.getPartitionPublishingProperties(a.partition);
     say({ state });
     await one.close();
-    const next = (first, level) => producer(a, partitionOptions({ producerGroupId: state.producerGroupId, ownerLevel: level, startingSequenceNumber: first }));
     const attempt = async (name, first, level) => {
-      const p = next(first, level);
+      const p = numbered({ producerGroupId: state.producerGroupId, ownerLevel: level, startingSequenceNumber: first });
       try {
         await p.sendBatch([{ body: Buffer.from(name) }], { partitionId: a.partition });
         say({ name, state: await p.getPartitionPublishingProperties(a.partition) });
-      } catch (e) { say({ name, error: e.name, code: e.code, message: e.message }); }
+      } catch (e) { say({ name, code: e.code ?? e.condition ?? e.name, message: e.message }); }
       await p.close();
     };
     await attempt("goes on", state.lastPublishedSequenceNumber, state.ownerLevel + 1);

@@ -7,9 +7,8 @@ await run({
   async send(a) {
     const t = a.websocket ? transport.MqttWs : transport.Mqtt;
     const client = device.Client.fromConnectionString(a.connection, t);
-    client.setRetryPolicy(new device.NoRetry());
-    const options = { ca: world.ca, keepalive: 30 };
-    await client.setOptions(options);
+    client.setRetryPolicy({ shouldRetry: () => false, nextRetryTimeout: () => -1 });
+    await client.setOptions({ ca: world.ca });
     await client.open();
     say({ open: true });
     for (const e of a.events) {

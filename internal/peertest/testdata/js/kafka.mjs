@@ -54,12 +54,10 @@ async function platformatic(a) {
       const c = new Consumer({ ...common, groupId: a.group, maxWaitTime: 200 });
       const stream = await c.consume({ topics: [world.hub], mode: "committed", fallbackMode: "earliest", autocommit: true });
       let n = 0;
-      for await (const m of stream) {
-        shown(m.key, m.value, m.headers, m.partition, m.offset, m.timestamp);
-        if (++n >= a.count) break;
-      }
+      stream.on("data", (m) => { n++; shown(m.key, m.value, m.headers, m.partition, m.offset, m.timestamp); });
+      await until(() => n >= a.count);
       await stream.close();
-      await c.close(true);
+      await c.close(); // leaves the group
     },
     async list() {
       const admin = new Admin(common);

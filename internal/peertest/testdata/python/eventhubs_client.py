@@ -13,11 +13,9 @@ def options(a):
     way = a.get("way", "plain")
     if way == "plain":
         return {"conn_str": a.get("connection", world["plain"])}
-    o = {"conn_str": a.get("connection", world["tls"]), "connection_verify": world["caFile"]}
-    if OLD:  # its custom endpoints are for WebSockets only; the port stands in the endpoint
-        if way == "websocket":
-            o |= {"custom_endpoint_address": f"sb://localhost:{world['amqpPort']}"}
-    else:
+    # The old version knows the port 5671 only.
+    o = {"conn_str": a.get("connection", world["standard" if OLD else "tls"]), "connection_verify": world["caFile"]}
+    if not OLD:
         o |= {"custom_endpoint_address": f"sb://localhost:{world['amqpPort']}", "transport_type": TransportType.Amqp}
     if way == "websocket":
         o |= {"transport_type": TransportType.AmqpOverWebsocket}

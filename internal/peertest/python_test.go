@@ -13,7 +13,7 @@ func TestPython(t *testing.T) {
 	w := program(t)
 	f := func(c client, version string, ways ...string) {
 		t.Helper()
-		for _, way := range ways {
+		for i, way := range ways {
 			t.Run(version+" "+way, func(t *testing.T) {
 				h := w.newHub(t, 2)
 				sent := []event{
@@ -35,6 +35,9 @@ func TestPython(t *testing.T) {
 					Hub     struct{ Name string }
 				}](t, d, "hub"); !strings.HasPrefix(v.Version, version) || v.Hub.Name != h {
 					t.Errorf("this is azure-eventhub %s, and the hub is %q", v.Version, v.Hub.Name)
+				}
+				if i > 0 {
+					return // the SDK takes its time to give up
 				}
 				wrong := args{"way": way, "events": letters("x", 1), "connection": strings.Replace(w.connection(way, version), w.key, encoded("wrong"), 1)}
 				if _, err := w.try(t, c, h, "send", wrong); err == nil || err.Name != "AuthenticationError" {

@@ -173,6 +173,7 @@ func TestTooLarge(t *testing.T) {
 func TestLinkViolations(t *testing.T) {
 	r := &recorder{}
 	s := &Server{Handler: r, Limits: Limits{Credit: 2, MessageSize: 1000}}
+	seen := func() {}
 	f := func(name, want string, do func(p *peer)) {
 		t.Helper()
 		p := connectTCP(t, s).hello().begin(0).sender(0, 0)
@@ -181,6 +182,7 @@ func TestLinkViolations(t *testing.T) {
 		if got := condition(list[2]); list[0] != uint32(0) || list[1] != true || got != want {
 			t.Errorf("%s: %v", name, list)
 		}
+		seen()
 		p.transfer(0, "under way", uint32(0), uint32(9), []byte{9})
 		p.send(0, codeDetach, uint32(0), true)
 		p.sender(0, 0)
@@ -199,11 +201,11 @@ func TestLinkViolations(t *testing.T) {
 	})
 	hold := make(chan struct{})
 	r.deliver = func(context.Context, []Delivery) { <-hold }
+	seen = func() { close(hold) }
 	f("beyond the credit", TransferLimitExceeded, func(p *peer) {
 		for i := range uint32(3) {
 			p.transfer(0, "x", uint32(0), i, []byte{byte(i)}, nil, true)
 		}
-		defer close(hold)
 	})
 }
 

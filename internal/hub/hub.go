@@ -92,6 +92,8 @@ var (
 	ErrFenced = errors.New("a newer instance of the producer has taken over")
 	ErrGap    = errors.New("events of the producer are missing before these")
 	ErrClosed = log.ErrClosed
+	// ErrFull: no space is left on the disk; nothing was taken, and trying again later helps.
+	ErrFull = disk.ErrFull
 )
 
 // Event is what a hub keeps of a message.

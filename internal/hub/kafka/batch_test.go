@@ -14,6 +14,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"weir/internal/disk"
 	"weir/internal/hub/amqp"
 )
 
@@ -35,6 +36,13 @@ func batchOf(change func(*kmsg.RecordBatch), values ...string) []byte {
 		change(&b)
 	}
 	return seal(b.AppendTo(nil))
+}
+
+func TestFullDiskIsTriedAgain(t *testing.T) {
+	code, text := codeOf(fmt.Errorf("append to /data/hubs/h1/log/0: %w", disk.ErrFull))
+	if code != errNotEnoughReplicas || *text != disk.ErrFull.Error() {
+		t.Errorf("a full disk: %d %s", code, *text)
+	}
 }
 
 // seal fills in length and checksum.

@@ -77,7 +77,7 @@ func codeOf(err error) (int16, *string) {
 		code = errTopicAuthorization
 	case errors.Is(err, hub.ErrTooLarge), errors.Is(err, log.ErrTooLarge):
 		code = errMessageTooLarge
-	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrLogFull):
+	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrLogFull), errors.Is(err, hub.ErrFull):
 		code = errNotEnoughReplicas // the one for "not now" that all clients try again after
 	case errors.Is(err, hub.ErrFenced):
 		code = errInvalidProducerEpoch
@@ -99,6 +99,9 @@ func codeOf(err error) (int16, *string) {
 		code = errStorage
 	}
 	text := err.Error()
+	if errors.Is(err, hub.ErrFull) { // where the files lie is nothing for clients
+		text = hub.ErrFull.Error()
+	}
 	return code, &text
 }
 

@@ -115,6 +115,10 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) int 
 	said, ok := errors.AsType[*refusal](err)
 	if !ok {
 		said = &refusal{statusOf(err), err.Error()}
+		if errors.Is(err, hub.ErrFull) { // where the files lie is nothing for clients
+			h.log.Warn("events that were posted could not be taken", "path", r.URL.Path, "error", err)
+			said.text = hub.ErrFull.Error() + "; nothing of the request was taken; try again later"
+		}
 		if said.status == http.StatusInternalServerError {
 			h.log.Error("events that were posted could not be taken", "path", r.URL.Path, "error", err)
 			said.text = "the events could not be kept; the log of the hub says why"
@@ -147,7 +151,7 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, hub.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrLogFull), errors.Is(err, hub.ErrClosed):
+	case errors.Is(err, log.ErrBusy), errors.Is(err, log.ErrLogFull), errors.Is(err, hub.ErrFull), errors.Is(err, hub.ErrClosed):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

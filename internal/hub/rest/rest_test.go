@@ -25,6 +25,7 @@ var noon = time.Date(2025, 11, 22, 12, 0, 0, 0, time.UTC)
 // site is a broker with a hub h1 of 2 partitions and a hub h10.
 type site struct {
 	t      testing.TB
+	disk   *disk.Mem
 	broker *hub.Broker
 	h      *Handler
 	root   hub.Rule
@@ -32,7 +33,8 @@ type site struct {
 
 func newSite(t testing.TB, o hub.Options) *site {
 	t.Helper()
-	o.FS, o.Now = disk.NewMem(1).Boot(), func() time.Time { return noon }
+	m := disk.NewMem(1)
+	o.FS, o.Now = m.Boot(), func() time.Time { return noon }
 	b, err := hub.Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +49,7 @@ func newSite(t testing.TB, o hub.Options) *site {
 			t.Fatal(err)
 		}
 	}
-	return &site{t, b, New(Options{Broker: b, Now: func() time.Time { return noon }}), b.Rules("")[0]}
+	return &site{t, m, b, New(Options{Broker: b, Now: func() time.Time { return noon }}), b.Rules("")[0]}
 }
 
 func (s *site) token(resource string) string {
@@ -101,6 +103,22 @@ func (s *site) events(name string) []string {
 		}
 	}
 	return list
+}
+
+// TestFullDisk: the client is told to come again, and nothing is kept of what it sent.
+func TestFullDisk(t *testing.T) {
+	s := newSite(t, hub.Options{})
+	s.disk.Limit(1)
+	if status, answer := s.post("/h1/messages", "one"); status != 503 || !strings.Contains(answer, "no space left") || strings.Contains(answer, "mem:") {
+		t.Errorf("a full disk: %d %s", status, answer)
+	}
+	s.disk.Limit(-1)
+	if status, answer := s.post("/h1/messages", "two"); status != 201 {
+		t.Errorf("a disk with space again: %d %s", status, answer)
+	}
+	if got := s.events("h1"); len(got) != 1 || !strings.Contains(got[0], "|two|") {
+		t.Errorf("kept: %q", got)
+	}
 }
 
 func TestSingle(t *testing.T) {

@@ -29,6 +29,8 @@ const (
 	firstBuffer = 16 << 10
 	// freeBuffer is what is not counted in Limits.BufferedBytes, and kept between messages.
 	freeBuffer = 64 << 10
+	// leastRate is how many bytes a second come of a message, once Limits.StallTime is over.
+	leastRate = 8 << 10
 )
 
 var errBuffered = errors.New("too much is being received by all connections together")
@@ -42,6 +44,7 @@ func (p *peer) read(used int, first time.Duration) ([]byte, error) {
 		p.free()
 	}
 	var sc scanner
+	began := time.Now()
 	for {
 		whole, err := sc.scan(p.buf, p.limit)
 		if errors.Is(err, errTooLarge) {
@@ -55,11 +58,17 @@ func (p *peer) read(used int, first time.Duration) ([]byte, error) {
 		}
 		var deadline time.Time
 		if len(p.buf) > 0 {
-			deadline = time.Now().Add(p.s.o.Limits.StallTime)
+			// It comes at some rate at least, not byte by byte for ever.
+			deadline = began.Add(p.s.o.Limits.StallTime + time.Duration(len(p.buf)/leastRate)*time.Second)
 		} else if first > 0 {
 			deadline = time.Now().Add(first)
 		}
-		if err := p.fill(deadline); err != nil {
+		idle := len(p.buf) == 0
+		err = p.fill(deadline)
+		if idle {
+			began = time.Now()
+		}
+		if err != nil {
 			if len(p.buf) > 0 && err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}

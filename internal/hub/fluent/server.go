@@ -62,9 +62,9 @@ type Limits struct {
 	// BufferedBytes bounds what all connections together have received of messages that are
 	// not yet whole; the one that goes over it is closed.
 	BufferedBytes int // 256 MiB
-	// StallTime is how long a client may leave a message half sent, and how long it may take
-	// to receive an acknowledgement.
-	StallTime time.Duration // 60 s
+	// StallTime is how long a client may take to send a message, besides a second for each 8 KiB
+	// of it, and how long to receive an acknowledgement.
+	StallTime time.Duration // 10 s
 	// Chunks are how many ids of chunks are remembered, so that one that comes again is kept
 	// once.
 	Chunks int // 65,536
@@ -84,7 +84,7 @@ func (l *Limits) complete() {
 		l.HandshakeTime = 10 * time.Second
 	}
 	if l.StallTime <= 0 {
-		l.StallTime = time.Minute
+		l.StallTime = 10 * time.Second
 	}
 }
 

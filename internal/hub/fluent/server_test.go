@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -191,6 +192,30 @@ func TestChunkGoesOn(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	}
+}
+
+// A message that comes byte by byte does not come for ever.
+func TestDrip(t *testing.T) {
+	w := start(t, func(o *Options) { o.Limits.StallTime = 300 * time.Millisecond })
+	c := w.raw()
+	defer c.Close()
+	begin := time.Now()
+	for _, err := c.Write([]byte{0xdb, 0, 1, 0, 0}); err == nil; _, err = c.Write([]byte{'a'}) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatal("the connection is still there")
+		}
+		runtime.Gosched()
+		if _, late := readSome(c, 10*time.Millisecond); !late {
+			break
+		}
+	}
+}
+
+// readSome waits for a byte; late says that none has come in time.
+func readSome(c net.Conn, wait time.Duration) (n int, late bool) {
+	_ = c.SetReadDeadline(time.Now().Add(wait))
+	n, err := c.Read(make([]byte, 1))
+	return n, errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func TestBadMessages(t *testing.T) {

@@ -66,10 +66,10 @@ func (b *Broker) token(token string) (Grant, error) {
 	}
 	hub, path := split(t.Path())
 	var rights Right
-	ok := false
+	ok, key := false, ""
 	for _, c := range b.candidates(t.KeyName, hub, false) { // all of them: time must not tell which
 		if t.SignedWith(c.key) && c.rights != 0 {
-			ok, rights = true, rights|c.rights
+			ok, key, rights = true, c.key, rights|c.rights
 		}
 	}
 	if !ok {
@@ -78,7 +78,7 @@ func (b *Broker) token(token string) (Grant, error) {
 	if !t.Expires.After(b.now()) {
 		return Grant{}, fmt.Errorf("%w: the token has expired", ErrUnauthorized)
 	}
-	return Grant{Rule: t.KeyName, Hub: hub, Path: path, Rights: rightsAt(path, rights), Expires: t.Expires}, nil
+	return b.Signed(Grant{Rule: t.KeyName, Hub: hub, Path: path, Rights: rightsAt(path, rights), Expires: t.Expires}, key), nil
 }
 
 // Password checks a key itself, as SASL PLAIN carries it. Its error is ErrUnauthorized.
@@ -96,7 +96,7 @@ func (b *Broker) Password(keyName, key string) (Grant, error) {
 		b.denied.Add(1)
 		return Grant{}, fmt.Errorf("%w: wrong key name or key", ErrUnauthorized)
 	}
-	return g, nil
+	return b.Signed(g, key), nil
 }
 
 // split is the hub that the path of a resource is about and what in it, both in lower case;
@@ -128,6 +128,9 @@ func rightsAt(path string, rights Right) Right {
 // case; "" asks for the namespace. If right has several, one of them will do.
 func (g Grant) May(right Right, hub string, now time.Time) error {
 	hub = strings.ToLower(hub)
+	if err := g.Revoked(); err != nil {
+		return err
+	}
 	switch {
 	case !g.Expires.IsZero() && !g.Expires.After(now):
 		return fmt.Errorf("%w: the token has expired", ErrUnauthorized)

@@ -374,3 +374,46 @@ func TestRights(t *testing.T) {
 	f("read", 0)
 	f("Send,x", 0)
 }
+
+// TestRevoked: what a key has let in ends with the key, and with no other.
+func TestRevoked(t *testing.T) {
+	b, c := withKeys(t)
+	now := c.now()
+	may := func(g Grant, want error) {
+		t.Helper()
+		is(t, g.May(Send, "hub1", now), want)
+		is(t, g.Revoked(), want)
+	}
+	grant := func(g Grant, err error) Grant {
+		t.Helper()
+		is(t, err, nil)
+		return g
+	}
+	token := func(name, key string) Grant {
+		t.Helper()
+		return grant(b.Token(sas.Sign("sb://localhost/hub1", name, key, now.Add(time.Hour))))
+	}
+	primary, secondary, entity := grant(b.Password("send", sendKey)), grant(b.Password("send", sendKey2)), grant(b.Password("entity", hubKey))
+	first, second, third := token("send", sendKey), token("send", sendKey2), token("entity", hubKey)
+	device := b.Signed(Grant{Rule: "send", Hub: "hub1", Rights: Send}, sendKey)
+	ends := func(want error, list ...Grant) {
+		t.Helper()
+		for _, g := range list {
+			may(g, want)
+		}
+	}
+	ends(nil, primary, secondary, entity, first, second, third, device)
+	_, err := b.Regenerate("", "send", Primary)
+	is(t, err, nil)
+	ends(ErrUnauthorized, primary, first, device)
+	ends(nil, secondary, second, entity, third)
+	is(t, b.RemoveRule("hub1", "entity"), nil)
+	ends(ErrUnauthorized, entity, third)
+	ends(nil, secondary, second)
+	is(t, b.RemoveRule("", "send"), nil)
+	ends(ErrUnauthorized, secondary, second)
+	_, err = b.AddRule(Rule{Name: "send", Rights: Send, Primary: sendKey}) // the same again
+	is(t, err, nil)
+	ends(nil, primary, first)
+	ends(ErrUnauthorized, secondary)
+}

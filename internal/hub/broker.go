@@ -27,7 +27,8 @@ type Broker struct {
 	stop chan struct{}   // closed by Close
 	done chan struct{}   // closed by tend
 
-	denied atomic.Int64 // tokens and keys that were refused
+	denied   atomic.Int64  // tokens and keys that were refused
+	revision atomic.Uint64 // how often rules were replaced
 
 	// admin is held by who changes what hubs and keys there are. It is taken before mu, which
 	// is held for moments only.
@@ -36,7 +37,7 @@ type Broker struct {
 
 	mu     sync.RWMutex // guards what follows
 	hubs   map[string]*Hub
-	rules  []Rule // never changed, only replaced
+	rules  []Rule // never changed, only replaced; then revision counts
 	closed bool
 }
 

@@ -166,4 +166,5 @@ type Grant struct {
 	Rights Right
 	// Expires is when the token ends; zero is never.
 	Expires time.Time
+	signer  *signer // what has to stay for the grant to stay; nil: nothing
 }

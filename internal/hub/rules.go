@@ -226,6 +226,7 @@ func (b *Broker) writeRules(rules []Rule) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rules = rules
+	b.revision.Add(1)
 	return nil
 }
 
@@ -237,6 +238,7 @@ func (b *Broker) forgetKeys() error {
 	b.mu.Lock()
 	rules := slices.DeleteFunc(slices.Clone(b.rules), func(r Rule) bool { return r.Hub != "" && b.hubs[r.Hub] == nil })
 	b.rules = rules // at once, whatever becomes of the file
+	b.revision.Add(1)
 	b.mu.Unlock()
 	if err := b.writeRules(rules); err != nil {
 		return err

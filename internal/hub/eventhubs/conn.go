@@ -41,13 +41,14 @@ func (c *conn) grant(l *amqp.Link, right hub.Right, a address) (*grantedLink, er
 func (c *conn) grantFor(right hub.Right, a address, detach func(*amqp.Error)) (*grantedLink, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until, err := c.claims.may(right, a, c.s.now())
+	now := c.s.now()
+	until, err := c.claims.may(right, a, now)
 	if err != nil {
 		return nil, refusal(err)
 	}
 	g := &grantedLink{c: c, right: right, a: a, detach: detach}
 	c.links[g] = struct{}{}
-	c.wake(until)
+	c.wake(check(until, now))
 	return g, nil
 }
 
@@ -92,6 +93,15 @@ func (c *conn) awaitToken() {
 	})
 }
 
+// check is when to look again at what may be done until a time; zero is without end. Keys are
+// replaced at any time.
+func check(until, now time.Time) time.Time {
+	if again := now.Add(hub.KeyCheck); until.IsZero() || again.Before(until) {
+		return again
+	}
+	return until
+}
+
 // wake sees to it that expire runs at a time; zero is never. mu is held.
 func (c *conn) wake(at time.Time) {
 	if at.IsZero() || c.closed || c.timer != nil && !c.due.After(at) {
@@ -104,7 +114,8 @@ func (c *conn) wake(at time.Time) {
 	c.timer = time.AfterFunc(at.Sub(c.s.now()), c.expire)
 }
 
-// expire detaches the links whose tokens have ended and were not followed by others.
+// expire detaches the links whose tokens have ended and were not followed by others, or whose
+// key was replaced.
 func (c *conn) expire() {
 	c.mu.Lock()
 	c.timer = nil
@@ -117,8 +128,10 @@ func (c *conn) expire() {
 		case err != nil:
 			ended[g] = refusal(err)
 			delete(c.links, g)
-		case !until.IsZero() && (next.IsZero() || until.Before(next)):
-			next = until
+		default:
+			if until = check(until, now); next.IsZero() || until.Before(next) {
+				next = until
+			}
 		}
 	}
 	c.claims.forget(now)

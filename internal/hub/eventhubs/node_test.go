@@ -352,3 +352,46 @@ func TestSignInHasATime(t *testing.T) {
 	}
 	known.receiver("hub1/ConsumerGroups/$Default/Partitions/0")
 }
+
+// TestRevoked has a clock of its own: links end with the key that let them in, soon after.
+func TestRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t, hub.Options{})
+		defer b.Close()
+		s := New(Options{Broker: b})
+		root := b.Rules("")[0]
+		key, err := b.Password(root.Name, root.Secondary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ended []string
+		for _, from := range []string{"key", "token"} {
+			c := s.conn(&amqp.Conn{})
+			defer c.close()
+			if from == "key" {
+				c.claims.key = &key
+			} else if err := c.put("sb://h/orders", sas.Sign("sb://h/orders", root.Name, root.Primary, time.Now().Add(time.Hour))); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			if _, err := c.grantFor(hub.Send, address{hub: "orders", path: "orders"}, func(e *amqp.Error) {
+				ended = append(ended, fmt.Sprintf("%s: %s after %v", from, e.Condition, time.Since(start)))
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(hub.KeyCheck + time.Second)
+		replace := func(which hub.Which, want string) {
+			t.Helper()
+			if _, err := b.Regenerate("", root.Name, which); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * hub.KeyCheck)
+			synctest.Wait()
+			equal(t, ended, []string{want})
+			ended = nil
+		}
+		replace(hub.Secondary, "key: amqp:unauthorized-access after 20s")
+		replace(hub.Primary, "token: amqp:unauthorized-access after 40s")
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/internal/hub"
+	"weir/internal/hub/sas"
 )
 
 // raw is a connection on which a test writes what it likes.
@@ -267,13 +268,20 @@ func TestSASL(t *testing.T) {
 		}
 	}
 	f(hub.RootRule, s.key(), 0, "")
+	const string2 = "Endpoint=sb://localhost/;SharedAccessSignature="
 	f("$ConnectionString", string1, 0, "")
 	f("$connectionstring", string1, 0, "")
 	f(hub.RootRule, "wrong-key", errAuthenticationFailed, "wrong key name or key")
 	f("nobody", s.key(), errAuthenticationFailed, "wrong key name or key")
 	f("$ConnectionString", "Endpoint=sb://localhost/", errAuthenticationFailed, "needs a connection string")
 	f("$ConnectionString", strings.Replace(string1, s.key(), "AAAA", 1), errAuthenticationFailed, "wrong key name or key")
-	if n := s.server.Stats().Failed; n != 4*3 {
+	sign := func(resource string) string {
+		return string2 + sas.Sign(resource, hub.RootRule, s.key(), time.Now().Add(time.Hour))
+	}
+	f("$ConnectionString", sign("sb://localhost/"), 0, "")
+	f("$ConnectionString", sign("sb://localhost/orders"), 0, "")
+	f("$ConnectionString", sign("sb://localhost/orders/publishers/x"), errAuthenticationFailed, "the token is for")
+	if n := s.server.Stats().Failed; n != 5*3 {
 		t.Errorf("%d failed logins are counted", n)
 	}
 
@@ -382,3 +390,15 @@ type fakeAddr string
 
 func (a fakeAddr) Network() string { return "tcp" }
 func (a fakeAddr) String() string  { return string(a) }
+
+// A connection ends when the key that it came in with is replaced.
+func TestKeyIsReplaced(t *testing.T) {
+	s := newSite(t, Options{})
+	r, other := s.login(), s.loginAs(hub.RootRule, s.broker.Rules("")[0].Secondary)
+	if _, err := s.broker.Regenerate("", hub.RootRule, hub.Primary); err != nil {
+		t.Fatal(err)
+	}
+	r.trySend(kmsg.NewPtrMetadataRequest())
+	r.ended()
+	other.ask(kmsg.NewPtrMetadataRequest())
+}

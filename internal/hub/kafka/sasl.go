@@ -41,6 +41,8 @@ func (l *login) check(h header, now time.Time) error {
 	switch {
 	case !l.in:
 		return bad("%s comes before a password; the client needs security.protocol SASL_PLAINTEXT or SASL_SSL and sasl.mechanism %s", kmsg.NameForKey(h.key), mechanism)
+	case l.grant.Revoked() != nil:
+		return bad("%s", l.grant.Revoked())
 	case !l.grant.Expires.IsZero() && !l.grant.Expires.After(now):
 		return bad("the token of the client has expired, and it goes on without a new one")
 	}
@@ -129,13 +131,22 @@ func (s *Server) grant(response []byte) (hub.Grant, error) {
 	}
 	fields := connectionString(password)
 	if t := fields["sharedaccesssignature"]; t != "" {
-		return s.broker.Token(t)
+		return whole(s.broker.Token(t))
 	}
 	name, key := fields["sharedaccesskeyname"], fields["sharedaccesskey"]
 	if name == "" || key == "" {
 		return hub.Grant{}, fmt.Errorf("%w: the user %s needs a connection string as its password: Endpoint=sb://<host>;SharedAccessKeyName=<name>;SharedAccessKey=<key>", hub.ErrUnauthorized, connectionStringUser)
 	}
 	return s.broker.Password(name, key)
+}
+
+// whole refuses a token that is for something in a hub, such as a partition or a publisher:
+// Kafka has no way to hold a client to it.
+func whole(g hub.Grant, err error) (hub.Grant, error) {
+	if err == nil && g.Path != "" && g.Path != "messages" {
+		return hub.Grant{}, fmt.Errorf("%w: the token is for %.80q, and clients of Kafka need one for a hub or the namespace", hub.ErrUnauthorized, g.Hub+"/"+g.Path)
+	}
+	return g, err
 }
 
 // connectionString has the fields of a connection string by their names in lower case.

@@ -91,6 +91,7 @@ func (s *Server) deviceGrant(d device, hubName, token string) (hub.Grant, []byte
 		return no("the token has expired")
 	}
 	var found *hub.Rule
+	by := ""
 	for _, r := range s.rules(hubName) {
 		for _, key := range []string{r.Primary, r.Secondary} {
 			if key == "" {
@@ -105,7 +106,7 @@ func (s *Server) deviceGrant(d device, hubName, token string) (hub.Grant, []byte
 				signed = r.Name == t.KeyName && (byText || byBytes)
 			}
 			if signed && found == nil {
-				found = &r
+				found, by = &r, key
 			}
 		}
 	}
@@ -115,7 +116,7 @@ func (s *Server) deviceGrant(d device, hubName, token string) (hub.Grant, []byte
 	case !covers(t.Path(), d, t.KeyName != ""):
 		return no(fmt.Sprintf("the token is not for the device %.80q", d.id))
 	}
-	g := hub.Grant{Rule: found.Name, Hub: found.Hub, Rights: found.Rights, Expires: t.Expires}
+	g := s.o.Broker.Signed(hub.Grant{Rule: found.Name, Hub: found.Hub, Rights: found.Rights, Expires: t.Expires}, by)
 	if t.KeyName == "" {
 		g.Rights = hub.Send // a device's key sends, whatever its policy may
 		return g, byDevice, nil
@@ -160,7 +161,9 @@ func (s *Server) admitOther(x *session, clientID, user, password string) *refusa
 	var g hub.Grant
 	var err error
 	if strings.HasPrefix(password, "SharedAccessSignature ") {
-		g, err = s.o.Broker.Token(password)
+		if g, err = s.o.Broker.Token(password); err == nil && g.Path != "" && g.Path != "messages" {
+			err = fmt.Errorf("%w: the token is for %.80q, and clients of MQTT need one for a hub or the namespace", hub.ErrUnauthorized, g.Hub+"/"+g.Path)
+		}
 	} else {
 		g, err = s.o.Broker.Password(user, password)
 	}

@@ -179,6 +179,11 @@ func TestPlainClients(t *testing.T) {
 	if err := wait(t, byToken.Publish("hubs/iothub/messages", 1, false, "x")); err == nil {
 		until(t, "the connection ends", func() bool { return !byToken.IsConnected() })
 	}
+	// A publisher's token would send as any other publisher.
+	narrow := w.plainOptions("other").SetUsername("anything").SetPassword(sas.Sign("sb://localhost/plain/publishers/t", w.root().Name, w.root().Primary, in(time.Hour)))
+	if err := wait(t, paho.NewClient(narrow).Connect()); err == nil {
+		t.Error("a token of a publisher lets any client in")
+	}
 	if got := w.bodies("iothub"); len(got) != 5 {
 		t.Errorf("a token of one hub has sent to another: %v", got)
 	}

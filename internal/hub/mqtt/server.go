@@ -78,7 +78,7 @@ type Stats struct {
 	Accepted      int64 // connections that have signed in
 	Refused       int64 // connections turned away: too many, no CONNECT, wrong credentials
 	TakenOver     int64 // connections ended by another one of the same client
-	Expired       int64 // connections ended because their token did
+	Expired       int64 // connections ended because their token did, or their key was replaced
 	Broken        int64 // connections ended by a packet that made the decoder panic
 	Slow          int64 // connections ended because they did not take what was written
 	Events        int64 // appended

@@ -29,10 +29,12 @@ type session struct {
 	most   int // bytes of a packet that the client takes
 	ids    chan uint16
 	expire *time.Timer
+	revoke *time.Timer // looks at the key
 
 	mu       sync.Mutex // guards what follows
 	cl       *mochi.Client
 	unclean  bool                      // it has ended without DISCONNECT
+	over     bool                      // end has begun
 	parts    map[string]*hub.Partition // of what is sent without a key, by hub
 	queue    []message
 	queued   int // bytes of queue
@@ -64,6 +66,12 @@ func (x *session) end() {
 	if x.expire != nil {
 		x.expire.Stop()
 	}
+	x.mu.Lock()
+	x.over = true
+	if x.revoke != nil {
+		x.revoke.Stop()
+	}
+	x.mu.Unlock()
 	x.unwatch()
 	x.mu.Lock()
 	for x.working {
@@ -115,9 +123,26 @@ func (x *session) admit(cl *mochi.Client, pk packets.Packet) *refusal {
 			s.disconnect(cl, packets.ErrNotAuthorized)
 		})
 	}
+	x.mu.Lock()
+	x.revoke = time.AfterFunc(hub.KeyCheck, func() { x.checkKey(cl) })
+	x.mu.Unlock()
 	x.sock.idle.Store(int64(pk.Connect.Keepalive) * int64(time.Second) * 3 / 2)
 	x.replace(cl)
 	return nil
+}
+
+// checkKey ends the connection when its key was replaced or removed.
+func (x *session) checkKey(cl *mochi.Client) {
+	if x.grant.Revoked() != nil {
+		x.s.n.expired.Add(1)
+		x.s.disconnect(cl, packets.ErrNotAuthorized)
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.over {
+		x.revoke.Reset(hub.KeyCheck)
+	}
 }
 
 // replace takes the place of the connection that the same client had, and waits for what that

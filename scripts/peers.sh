@@ -2,15 +2,17 @@
 # Installs the clients that others wrote, and runs a command with them:
 #
 #   scripts/peers.sh run CMD...     install what is missing, then run CMD
-#   scripts/peers.sh lock           write the lock files anew, from package.json and requirements.in
+#   scripts/peers.sh lock           write the lock files anew, from package.json, requirements.in
+#                                   and pom.xml
 #
-# CMD sees which Python has which client:
+# CMD sees which Python has which client, and where Java finds its own:
 #
 #   WEIR_PEER_PYTHON        azure-eventhub of today, confluent-kafka, kafka-python, fluent-logger
 #   WEIR_PEER_DEBIAN        Debian's Python with python3-azure and python3-qpid-proton
+#   WEIR_PEER_JAVA          class path of azure-messaging-eventhubs and kafka-clients
 #
-# JavaScript's come with npm into internal/peertest/testdata/js/node_modules, Python's into
-# .tools/peers, both with the versions and hashes of their lock files; git ignores both places.
+# JavaScript's come with npm into internal/peertest/testdata/js/node_modules, Python's and Java's
+# into .tools/peers, all with the versions and hashes of their lock files; git ignores these places.
 # The others are Debian's packages, installed by apt-get if they are missing, which needs root.
 # A client that cannot be had is an error.
 set -euo pipefail
@@ -18,6 +20,7 @@ cd "$(dirname "$0")/.."
 
 clients=$PWD/internal/peertest/testdata
 venv=$PWD/.tools/peers/python
+jars=$PWD/.tools/peers/java
 
 die() {
 	echo "scripts/peers.sh: $*" >&2
@@ -25,7 +28,7 @@ die() {
 }
 
 usage() {
-	sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,18s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
@@ -63,12 +66,33 @@ python() {
 	echo "$want" >"$venv/.weir"
 }
 
+# fetch puts the jars of pom.xml into a directory.
+fetch() {
+	mvn -q -B -f "$clients/java/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$1" >&2 || die "mvn failed"
+}
+
+java_clients() {
+	need java javac mvn
+	local want
+	want=$(stamp "$clients/java/pom.xml" "$clients/java/jars.sha256" "$clients"/java/*.java)
+	[ "$(cat "$jars/.weir" 2>/dev/null)" = "$want" ] && return
+	echo "installing the clients of pom.xml" >&2
+	rm -rf "$jars"
+	mkdir -p "$jars/lib" "$jars/classes"
+	fetch "$jars/lib"
+	(cd "$jars/lib" && sha256sum *.jar | cmp -s - "$clients/java/jars.sha256") || die "the jars are not those of jars.sha256: $jars/lib"
+	javac -proc:none -nowarn -d "$jars/classes" -cp "$jars/lib/*" "$clients"/java/*.java >&2 || die "javac failed"
+	echo "$want" >"$jars/.weir"
+}
+
 # debian installs the packages of which a test fails: PACKAGE TEST...
 debian() {
 	local missing=() list=(
 		kcat "command -v kcat"
 		mosquitto-clients "command -v mosquitto_pub"
 		ruby "command -v ruby"
+		openjdk-17-jdk-headless "command -v javac"
+		maven "command -v mvn"
 		curl "command -v curl"
 		python3-azure "/usr/bin/python3 -c 'import azure.eventhub'"
 		python3-qpid-proton "/usr/bin/python3 -c 'import proton'"
@@ -99,11 +123,12 @@ run)
 	debian
 	wait $first
 	wait $second
-	export WEIR_PEER_PYTHON=$venv/bin/python WEIR_PEER_DEBIAN=/usr/bin/python3
+	java_clients
+	export WEIR_PEER_PYTHON=$venv/bin/python WEIR_PEER_DEBIAN=/usr/bin/python3 "WEIR_PEER_JAVA=$jars/classes:$jars/lib/*"
 	exec "$@"
 	;;
 lock)
-	need npm python3
+	need npm python3 mvn
 	# Neither file says which registry it was: that is the machine's business.
 	(cd "$clients/js" && rm -f package-lock.json && npm install --silent --package-lock-only --omit-lockfile-registry-resolved)
 	tools=$(mktemp -d)
@@ -112,6 +137,9 @@ lock)
 	python3 -m pip --python "$tools/bin/python" install -q pip-tools==7.6.2
 	(cd "$clients/python" && "$tools/bin/python" -m piptools compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--no-header --strip-extras -o requirements.txt requirements.in)
+	mkdir "$tools/java"
+	fetch "$tools/java"
+	(cd "$tools/java" && sha256sum *.jar) >"$clients/java/jars.sha256"
 	;;
 *) usage ;;
 esac

@@ -121,6 +121,7 @@ var (
 	python       = script("python", "python", os.Getenv("WEIR_PEER_PYTHON"), "-B")
 	debianPython = script("python", "Debian's python", os.Getenv("WEIR_PEER_DEBIAN"), "-B")
 	ruby         = script("ruby", "ruby", "ruby")
+	java         = script("java", "java", "java", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", os.Getenv("WEIR_PEER_JAVA"))
 )
 
 // patience is how long a client may take.
@@ -130,7 +131,7 @@ const patience = 90 * time.Second
 // error that it ended with.
 func (w *world) start(t *testing.T, c client, hub string, args ...any) (wait func() (answers, *failure)) {
 	t.Helper()
-	if c.command[0] == "" {
+	if slices.Contains(c.command, "") {
 		t.Fatal("the clients are not installed: run make peers")
 	}
 	command := slices.Clone(c.command)

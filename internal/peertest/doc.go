@@ -1,7 +1,7 @@
 // Package peertest runs clients that others wrote against the real program: the official SDKs
-// of Event Hubs for JavaScript, Python and Go, other clients of AMQP, Kafka, MQTT and Fluentd's
-// forward protocol, and the requests of a Fluentd plugin. It has tests only. They are behind
-// the build tag peers, because they need those clients:
+// of Event Hubs for JavaScript, Python, Java and Go, Kafka's own client, other clients of AMQP,
+// Kafka, MQTT and Fluentd's forward protocol, and the requests of a Fluentd plugin. It has
+// tests only. They are behind the build tag peers, because they need those clients:
 //
 //	make peers
 //

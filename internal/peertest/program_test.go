@@ -42,6 +42,7 @@ type world struct {
 
 	api     string // of the service
 	logFile string
+	command []string
 	cmd     *exec.Cmd
 	hubs    atomic.Int64
 }
@@ -91,28 +92,11 @@ func startProgram(t *testing.T) *world {
 	// Old SDKs for Python know the port 5671 only: it is opened on an address of our own.
 	w.standard = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", ports[i]) }
-	data, ready := filepath.Join(scratch, "data"), filepath.Join(scratch, "ready")
+	data := filepath.Join(scratch, "data")
 	w.logFile = filepath.Join(scratch, "log")
-	stderr, err := os.Create(w.logFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stderr.Close()
-	w.cmd = exec.Command(bin, "hub", "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready", ready, "--log-level", "info",
-		"--host", w.standard, "--amqp", at(0)+","+w.standard+":5671", "--https", at(1), "--kafka", at(2), "--mqtt", at(3), "--forward", at(4))
-	w.cmd.Stderr = stderr
-	if err := w.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if text, err := os.ReadFile(ready); err == nil && len(text) > 0 {
-			w.api = strings.TrimSpace(string(text))
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the program does not answer\n%s", w.log())
-		}
-	}
+	w.command = []string{bin, "hub", "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready", filepath.Join(scratch, "ready"), "--log-level", "info",
+		"--host", w.standard, "--amqp", at(0) + "," + w.standard + ":5671", "--https", at(1), "--kafka", at(2), "--mqtt", at(3), "--forward", at(4)}
+	w.launch(t)
 	var keys struct {
 		Keys []struct{ Name, Primary string }
 	}
@@ -132,6 +116,46 @@ func startProgram(t *testing.T) *world {
 	w.makeHub(t, deviceHub, 1)
 	w.makeHub(t, forwardHub, 1)
 	return w
+}
+
+// launch runs the program, and waits until it answers.
+func (w *world) launch(t *testing.T) {
+	t.Helper()
+	stderr, err := os.OpenFile(w.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	ready := filepath.Join(scratch, "ready")
+	if err := os.WriteFile(ready, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.cmd = exec.Command(w.command[0], w.command[1:]...)
+	w.cmd.Stderr = stderr
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if text, err := os.ReadFile(ready); err == nil && len(text) > 0 {
+			w.api = strings.TrimSpace(string(text))
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the program does not answer\n%s", w.log())
+		}
+	}
+}
+
+// restart kills the program and runs it again, at the same ports and with the same data.
+func (w *world) restart(t *testing.T) {
+	t.Helper()
+	if err := w.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.cmd.Wait(); err == nil {
+		t.Fatal("the program was killed and ended as if it was not")
+	}
+	w.launch(t)
 }
 
 // The hubs of what comes without the name of one, by the program's defaults.

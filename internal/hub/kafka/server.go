@@ -20,7 +20,8 @@ type Options struct {
 	Broker *hub.Broker
 	Limits Limits
 	// Advertise is the host:port that clients are told to connect to, AdvertiseTLS the one for
-	// those that have come over TLS. By default it is the address they have connected to.
+	// those that have come over TLS. By default it is where they have connected to: the name
+	// that TLS carries (SNI), or the address.
 	Advertise    string
 	AdvertiseTLS string
 	// AllowAnonymous lets clients of this machine's loopback address in without a password,
@@ -217,13 +218,21 @@ func (s *Server) advertised(c *conn) address {
 	if err != nil {
 		return address{c.nc.LocalAddr().String(), 0}
 	}
+	if t, ok := c.nc.(secured); ok {
+		if name := t.ConnectionState().ServerName; name != "" {
+			host = name // its certificate has this name, and may not have the address
+		}
+	}
 	n, _ := strconv.ParseUint(port, 10, 16) // 0 for what is no port
 	return address{host, int32(n)}
 }
 
+// secured is a connection over TLS.
+type secured interface{ ConnectionState() tls.ConnectionState }
+
 // isTLS reports whether a connection is encrypted.
 func isTLS(nc net.Conn) bool {
-	_, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
+	_, ok := nc.(secured)
 	return ok
 }
 

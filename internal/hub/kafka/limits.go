@@ -69,7 +69,7 @@ const (
 	DefaultFetch       = 8 << 20
 	DefaultReaders     = 32
 	DefaultAllReaders  = 1024
-	DefaultInMemory    = 256 << 20
+	DefaultInMemory    = 384 << 20
 	DefaultOutMemory   = 256 << 20
 	DefaultIdle        = 10 * time.Minute
 	DefaultLogin       = 10 * time.Second

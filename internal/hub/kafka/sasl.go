@@ -28,14 +28,7 @@ type login struct {
 	raw    bool // the next frame is a response without a header, after SaslHandshake v0
 	// failed ends the connection when the client has been told.
 	failed error
-	// again checks the password once more, which was done last when it was proven. A key may be
-	// taken away while a connection lasts.
-	again  func() (hub.Grant, error)
-	proven time.Time
 }
-
-// proof is how long a password is believed.
-const proof = 30 * time.Second
 
 // anonymous gives all rights.
 func (l *login) anonymous() {
@@ -52,14 +45,7 @@ func (l *login) check(h header, now time.Time) error {
 		return bad("%s", l.grant.Revoked())
 	case !l.grant.Expires.IsZero() && !l.grant.Expires.After(now):
 		return bad("the token of the client has expired, and it goes on without a new one")
-	case l.again == nil || now.Sub(l.proven) < proof:
-		return nil
 	}
-	grant, err := l.again()
-	if err != nil {
-		return bad("the client's key has been taken away: %s", err)
-	}
-	l.grant, l.proven = grant, now
 	return nil
 }
 
@@ -128,8 +114,7 @@ func (c *conn) authenticate(response []byte) error {
 		c.login = login{failed: fmt.Errorf("a wrong password: %w", err)}
 		return err
 	}
-	response = bytes.Clone(response) // the request's memory is not kept
-	c.login = login{grant: grant, in: true, proven: c.s.now(), again: func() (hub.Grant, error) { return c.s.grant(response) }}
+	c.login = login{grant: grant, in: true}
 	c.admit()
 	return nil
 }

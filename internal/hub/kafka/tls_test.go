@@ -9,15 +9,10 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"weir/internal/hub"
 )
 
 // certificate is one for a name, and who trusts it.
@@ -120,28 +115,4 @@ type namedConn struct {
 
 func (n namedConn) ConnectionState() tls.ConnectionState {
 	return tls.ConnectionState{ServerName: n.name}
-}
-
-// A key that is taken away ends what it has opened.
-func TestAKeyThatIsTakenAway(t *testing.T) {
-	var ahead atomic.Int64
-	s := newSite(t, Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
-	rule, err := s.broker.AddRule(hub.Rule{Name: "temporary", Rights: hub.Listen})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := s.loginAs(rule.Name, rule.Primary)
-	r.ask(kmsg.NewPtrMetadataRequest())
-	ahead.Add(int64(proof))
-	r.ask(kmsg.NewPtrMetadataRequest())
-	if err := s.broker.RemoveRule("", "temporary"); err != nil {
-		t.Fatal(err)
-	}
-	r.ask(kmsg.NewPtrMetadataRequest())
-	ahead.Add(int64(proof))
-	r.send(kmsg.NewPtrMetadataRequest())
-	r.ended()
-	if got := s.why(); !strings.Contains(got, "taken away") || strings.Contains(got, rule.Primary) {
-		t.Error(got)
-	}
 }

@@ -45,12 +45,13 @@ peers:
 
 # The program on a file system that loses power: Linux with FUSE, as root.
 power:
-	go test -count=1 -tags lossy -run TestPower ./internal/crashtest -kills 20 -events 60000
+	go test -count=1 -tags lossy -run 'TestPower|TestHubPower' ./internal/crashtest -kills 20 -events 60000
 
 # The long form of what docs/reliability.md promises; some ten minutes.
 crash:
 	scripts/servers.sh run go test -count=1 -v -timeout 1h -run 'TestKill$$' ./internal/crashtest -kills 200 -events 1000000 -patience 5m
-	go test -count=1 -v -timeout 1h -tags lossy -run TestPower ./internal/crashtest -kills 200 -events 1000000 -patience 5m
+	go test -count=1 -v -timeout 1h -run 'TestHubKill$$' ./internal/crashtest -hubkills 200 -patience 5m
+	go test -count=1 -v -timeout 1h -tags lossy -run 'TestPower|TestHubPower' ./internal/crashtest -kills 200 -hubkills 200 -events 1000000 -patience 5m
 
 # Each fuzz target for a short time. A finding lands in testdata/fuzz of its package:
 # commit it with the fix.

@@ -108,3 +108,25 @@ func (d *lossyDisk) syncAll(dir string) {
 		d.t.Fatal(err)
 	}
 }
+
+// TestHubPower is TestHubKill on that file system.
+func TestHubPower(t *testing.T) {
+	d := mountLossy(t)
+	h := newHubCrash(t, d.dir, "always")
+	for _, problem := range h.run(func(i int) { d.say(fmt.Sprintf("lose %d", *seed*1_000_003+uint64(i))) }) {
+		t.Error(problem)
+	}
+	t.Log(d.say("stats"))
+}
+
+// TestHubPowerFindsLoss: without an fsync, losses of power take acknowledged events, and the
+// test sees it.
+func TestHubPowerFindsLoss(t *testing.T) {
+	d := mountLossy(t)
+	h := newHubCrash(t, d.dir, "none")
+	problems := h.run(func(i int) { d.say(fmt.Sprintf("lose %d", *seed*1_000_003+uint64(i))) })
+	if len(problems) == 0 {
+		t.Error("nothing was lost")
+	}
+	t.Logf("found, as it should be: %q; %s", problems, d.say("stats"))
+}

@@ -3,7 +3,9 @@ package amqp
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The values of AMQP (amqp-core 1.6) and what they are in Go: null is nil; boolean is bool;
@@ -216,14 +218,34 @@ func AppendTimestamp(dst []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, codeTimestamp), uint64(t.UnixMilli()))
 }
 
-// AppendString appends a string. It must be UTF-8; what is not gets to the peer as it is.
+// AppendString appends a string. What of it is not UTF-8 becomes U+FFFD: a text that readers
+// cannot decode stops them at the message that it is in.
 func AppendString[T ~string | ~[]byte](dst []byte, s T) []byte {
+	if !validText(s) {
+		return AppendString(dst, strings.ToValidUTF8(string(s), "\ufffd"))
+	}
 	return append(appendSize(dst, codeStr8, codeStr32, len(s)), s...)
 }
 
-// AppendSymbol appends a symbol.
+// AppendSymbol appends a symbol. What of it is not ASCII becomes a question mark (amqp-core
+// 1.6.21).
 func AppendSymbol[T ~string | ~[]byte](dst []byte, s T) []byte {
-	return append(appendSize(dst, codeSym8, codeSym32, len(s)), s...)
+	dst = append(appendSize(dst, codeSym8, codeSym32, len(s)), s...)
+	for i := len(dst) - len(s); i < len(dst); i++ {
+		if dst[i] >= utf8.RuneSelf {
+			dst[i] = '?'
+		}
+	}
+	return dst
+}
+
+func validText[T ~string | ~[]byte](s T) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return utf8.ValidString(string(s[i:]))
+		}
+	}
+	return true
 }
 
 // AppendBinary appends a binary.

@@ -1,6 +1,7 @@
 package amqp
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -70,7 +71,11 @@ func TestConnectionViolations(t *testing.T) {
 	f("attach with a list as address", DecodeError, send(1, codeAttach, "x", uint32(0), true, nil, nil, Described{uint64(codeSource), []any{[]any{}}}))
 	f("attach with a number as filter", DecodeError, send(1, codeAttach, "x", uint32(0), true, nil, nil, Described{uint64(codeSource), []any{nil, nil, nil, nil, nil, nil, nil, uint32(1)}}))
 	f("attach with a plain source", DecodeError, send(1, codeAttach, "x", uint32(0), true, nil, nil, []any{"hub"}))
-	f("attach with a name that is not UTF-8", DecodeError, send(1, codeAttach, "\xff", uint32(0), true))
+	f("attach with a name that is not UTF-8", DecodeError, func(p *peer) {
+		frame := performative(frameAMQP, 1, codeAttach, nil, "?", uint32(0), true)
+		frame[bytes.IndexByte(frame, '?')] = 0xff
+		p.write(frame)
+	})
 	f("flow without a window", DecodeError, send(1, codeFlow, uint32(0)))
 	f("flow with a negative window", DecodeError, send(1, codeFlow, uint32(0), int32(-1)))
 	f("transfer without a handle", DecodeError, send(1, codeTransfer))

@@ -197,6 +197,23 @@ func (c *Conn) waitRoom() error {
 	}
 }
 
+// awaitEnd lets the reader wait while a link or a session that the client has ended is not
+// through. leaving is asked with c.mu held.
+func (c *Conn) awaitEnd(leaving func() bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for leaving() {
+		if c.fatal != nil {
+			return c.fatal
+		}
+		c.flushReplies()
+		if err := c.waitRoom(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // roomChan is closed at the next wake. c.mu is held.
 func (c *Conn) roomChan() chan struct{} {
 	if c.room == nil {

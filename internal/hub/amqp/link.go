@@ -81,6 +81,9 @@ func (s *session) attach(f *fields) error {
 	if int64(l.handle) >= int64(c.limits.Links) {
 		return framing("the handle %d is beyond handle-max %d", l.handle, c.limits.Links-1)
 	}
+	if err := s.awaitHandle(l.handle); err != nil {
+		return err
+	}
 	if s.handleInUse(l.handle) {
 		return nil
 	}
@@ -128,6 +131,18 @@ func (c *Conn) reserve(l *Link) bool {
 	defer c.mu.Unlock()
 	c.state += l.state
 	return c.state <= c.atMost(c.limits.ConnState)
+}
+
+// awaitHandle waits while the handle's link, which the client has detached, has still to
+// deliver: the client may use the handle again before it has the answer.
+func (s *session) awaitHandle(handle uint32) error {
+	return s.conn.awaitEnd(func() bool {
+		if int(handle) >= len(s.links) {
+			return false
+		}
+		l := s.links[handle]
+		return l != nil && l.remoteDetached && !l.detached
+	})
 }
 
 // handleInUse fails the session if the handle has a link.

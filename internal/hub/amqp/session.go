@@ -42,6 +42,13 @@ func (c *Conn) begin(channel uint16, f *fields) error {
 	if f.err != nil {
 		return f.err
 	}
+	err := c.awaitEnd(func() bool { // the client may use the channel again before it has the answer to its end
+		s := c.session(channel)
+		return s != nil && s.ending
+	})
+	if err != nil {
+		return err
+	}
 	s := &session{conn: c, channel: channel, nextIncoming: next, incomingWindow: c.limits.IncomingWindow, remoteWindow: window}
 	c.mu.Lock()
 	defer c.mu.Unlock()

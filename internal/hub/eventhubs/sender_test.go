@@ -262,6 +262,7 @@ func TestIdempotentProducer(t *testing.T) {
 	refusedWith(t, sendNumbered(t, told, id, int16(0), 6), condProducerStolen)
 	ok(sendNumbered(t, newer, id, int16(1), 1))
 	has("=e1", "=e2", "=e3", "=e4", "=e5", "=e1")
+	session = s.dial(nil) // go-amqp may use the handle of a displaced link before its detach is out
 	_, err = numbered(t, session, map[string]any{annotProducer: id, annotEpoch: int16(0)})
 	refusedWith(t, err, condProducerStolen)
 

@@ -258,14 +258,16 @@ func (l *Link) wake() {
 	}
 }
 
-// wakeSenders wakes all links of the connection. c.mu is held.
-func (c *Conn) wakeSenders() {
+// endSenders ends the links on which nothing can be sent any more, because the client takes
+// nothing or is gone. Those that deliver go on. c.mu is held.
+func (c *Conn) endSenders() {
 	for _, s := range c.sessions {
 		if s == nil {
 			continue
 		}
 		for _, l := range s.links {
-			if l != nil {
+			if l != nil && l.sender {
+				l.cancel(errLinkEnded)
 				l.wake()
 			}
 		}

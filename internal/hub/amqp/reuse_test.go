@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // A client may use a handle or a channel again as soon as it has sent the detach or the end,
@@ -59,4 +60,34 @@ func TestHandlesAndChannelsAreUsedAgainAtOnce(t *testing.T) {
 		attach(p)
 		attached(p)
 	})
+}
+
+// When a connection fails while a link delivers, the links that send end at once: they have
+// nothing to wait for, and would ask again and again whether they may send.
+func TestSendersEndWithTheWriting(t *testing.T) {
+	began, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	r := &recorder{
+		deliver: func(context.Context, []Delivery) { close(began); <-goOn },
+		run: func(ctx context.Context, l *Link) error {
+			defer close(ended)
+			for l.Send(ctx, 0, make([]byte, 1000)) == nil && l.Flush() == nil {
+			}
+			<-ctx.Done()
+			return nil
+		},
+	}
+	p := connectTCP(t, &Server{Handler: r, Limits: Limits{Close: time.Hour}}).hello().begin(0).sender(0, 0)
+	p.transfer(0, "settled", uint32(0), uint32(0), []byte{0}, nil, true)
+	<-began
+	p.send(0, codeAttach, "in", uint32(1), true, nil, nil, source(), target())
+	p.send(0, codeFlow, uint32(0), uint32(1<<30), uint32(0), uint32(5000), uint32(1), uint32(0), uint32(1<<30))
+	p.expect(codeAttach, 14)
+	p.expect(codeTransfer, 11)
+	p.conn.Close()
+	select {
+	case <-ended: // while the other link still delivers
+	case <-time.After(10 * time.Second):
+		t.Error("the link on which nothing can be sent has not ended")
+	}
+	close(goOn)
 }

@@ -79,7 +79,7 @@ func (c *Conn) write() {
 				why = reasonSlow
 			}
 			c.abortLocked(why, err)
-			c.wakeSenders()
+			c.endSenders()
 		}
 		c.wake()
 	}

@@ -3,6 +3,7 @@ package eventhubs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -300,10 +301,15 @@ func TestExpiry(t *testing.T) {
 		time.Sleep(59*time.Minute + 45*time.Second)
 		synctest.Wait()
 		const end = "amqp:unauthorized-access after "
-		equal(t, ended, map[string]string{"orders": end + "1m0s", "orders/partitions/1": end + "1h0m0s"})
+		told := func() map[string]string {
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Clone(ended)
+		}
+		equal(t, told(), map[string]string{"orders": end + "1m0s", "orders/partitions/1": end + "1h0m0s"})
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equal(t, ended["orders/partitions/2"], end+"1h0m30s")
+		equal(t, told()["orders/partitions/2"], end+"1h0m30s")
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if len(c.links) != 0 || len(c.claims.tokens) != 0 || c.timer != nil {

@@ -11,7 +11,7 @@ RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
-.PHONY: test lint race servers peers power crash fuzz bench bench-duckdb bench-jetstream weir
+.PHONY: test lint race servers peers power crash fuzz bench bench-duckdb bench-hub bench-jetstream weir
 
 weir:
 	go build -o bin/weir ./cmd/weir
@@ -66,7 +66,11 @@ fuzz:
 bench: weir
 	bin/weir bench
 
-# The hub's log beside an embedded NATS JetStream, in one run.
+# The hub: its log beside an embedded NATS JetStream, in one run; then the program with clients
+# that others wrote. Some five minutes, on a machine that does nothing else.
+bench-hub: bench-jetstream weir
+	scripts/peers.sh run go run ./bench/hub
+
 bench-jetstream:
 	cd bench/jetstream && go run .
 

@@ -51,6 +51,7 @@ var Layers = map[string]Layer{
 	"internal/peertest":    {Why: "clients that others wrote see the program from outside"},
 	"internal/project":     {May: []string{"connect", "plan", "saql", "diag", "fn", "vec"}, Why: "a job is data: it is read and checked, and opened by others; connectors are known by what they declare; of fn it knows the places of script errors, of vec the unit of time"},
 	"bench/lossy":          {Why: "a judge of durability knows nothing of what it judges; its module is its own, for the sake of its FUSE library"},
+	"bench/hub":            {Why: "it measures the program from outside, with clients that others wrote"},
 	"bench/jetstream":      {May: []string{"disk", "hub/log"}, Why: "it measures the log alone, beside another; its module is its own, for the sake of the NATS server"},
 	"internal/crashtest":   {Why: "it sees the program from outside, as a user's data does"},
 	"internal/suite": {May: []string{"project", "connect", "plan", "saql", "diag", "vec", "exec", "codec", "job", "udf", "caserun", "testkit"},

@@ -61,7 +61,7 @@ type Limits struct {
 	UnpackedBytes int // 256 MiB
 	// BufferedBytes bounds what all connections together have received of messages that are
 	// not yet whole; the one that goes over it is closed.
-	BufferedBytes int // 256 MiB
+	BufferedBytes int // 128 MiB
 	// StallTime is how long a client may take to send a message, besides a second for each 8 KiB
 	// of it, and how long to receive an acknowledgement.
 	StallTime time.Duration // 10 s
@@ -75,7 +75,7 @@ func (l *Limits) complete() {
 		v   *int
 		def int
 	}{{&l.Connections, 1000}, {&l.HandshakeBytes, 16 << 10}, {&l.ChunkBytes, 64 << 20}, {&l.EventBytes, 4 << 20},
-		{&l.UnpackedBytes, 256 << 20}, {&l.BufferedBytes, 256 << 20}, {&l.Chunks, 1 << 16}} {
+		{&l.UnpackedBytes, 256 << 20}, {&l.BufferedBytes, 128 << 20}, {&l.Chunks, 1 << 16}} {
 		if *d.v <= 0 {
 			*d.v = d.def
 		}

@@ -44,6 +44,7 @@ type answer struct {
 	done  chan struct{} // closed when the rest is set; nil if it is from the start
 	bytes []byte
 	cost  int64 // of Limits.OutMemory
+	spare bool  // or of the memory for small ones
 }
 
 // badRequest is something that a client must not send.
@@ -134,10 +135,22 @@ func (c *conn) giveIn(n int64) {
 	c.s.in.give(n)
 }
 
-// takeOut takes memory for an answer.
+// crowdTime is how long an answer waits for memory before it makes do with little.
+const crowdTime = 250 * time.Millisecond
+
+// errCrowded: answers that others do not take have all the memory.
+var errCrowded = errors.New("there is no memory for answers")
+
+// takeOut takes memory for an answer. errCrowded is for connections that hold none yet: they
+// are not to wait for clients that take nothing.
 func (c *conn) takeOut(ctx context.Context, n int64) error {
 	if err := c.out.take(ctx, n); err != nil {
 		return err
+	}
+	if c.out.inUse() == n {
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, crowdTime, errCrowded)
+		defer stop()
 	}
 	err := c.s.out.take(ctx, n)
 	if err != nil {
@@ -146,7 +159,24 @@ func (c *conn) takeOut(ctx context.Context, n int64) error {
 	return err
 }
 
-func (c *conn) giveOut(n int64) {
+// takeSpare takes memory for a small answer.
+func (c *conn) takeSpare(ctx context.Context, n int64) error {
+	if err := c.out.take(ctx, n); err != nil {
+		return err
+	}
+	err := c.s.spare.take(ctx, n)
+	if err != nil {
+		c.out.give(n)
+	}
+	return err
+}
+
+// giveOut gives memory of an answer back.
+func (c *conn) giveOut(n int64, spare bool) {
 	c.out.give(n)
-	c.s.out.give(n)
+	if spare {
+		c.s.spare.give(n)
+	} else {
+		c.s.out.give(n)
+	}
 }

@@ -40,7 +40,7 @@ func (c *conn) fetch(ctx context.Context, h header, q *kmsg.FetchRequest) (*answ
 				return a, nil
 			}
 			giveBuffer(a.bytes)
-			c.giveOut(a.cost) // too few: they are read again when there are more
+			c.giveOut(a.cost, a.spare) // too few: they are read again when there are more
 		}
 		select {
 		case <-f.ready:
@@ -147,9 +147,35 @@ func (f *fetchCall) grown() int64 {
 	return end - f.seen
 }
 
+// spareFetch is how many bytes of records an answer has when there is no memory for more.
+const spareFetch = 64 << 10
+
 // read reads what there is into an answer. It waits for memory, and takes it for as long as
 // the answer is not written.
 func (f *fetchCall) read(ctx context.Context) (*answer, error) {
+	budget, limit := f.budget(), f.limit
+	err := f.c.takeOut(ctx, budget)
+	spare := errors.Is(err, errCrowded)
+	if spare {
+		f.limit = min(f.limit, spareFetch)
+		defer func() { f.limit = limit }()
+		budget = f.budget()
+		err = f.c.takeSpare(ctx, budget)
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, err
+	} else if err != nil {
+		return &answer{}, nil // nobody is there any more
+	}
+	f.seen = f.end
+	a := f.encode()
+	a.cost, a.spare = min(budget, int64(cap(a.bytes))), spare
+	f.c.giveOut(budget-a.cost, spare)
+	return a, nil
+}
+
+// budget bounds the bytes of the answer.
+func (f *fetchCall) budget() int64 {
 	budget := int64(0)
 	for i := range f.parts {
 		if p := &f.parts[i]; p.err == nil && p.q.FetchOffset < p.rg.Next {
@@ -162,16 +188,7 @@ func (f *fetchCall) read(ctx context.Context) (*answer, error) {
 		message, _ := f.c.s.broker.Limits()
 		budget += int64(message)
 	}
-	if err := f.c.takeOut(ctx, budget); err != nil && ctx.Err() == nil {
-		return nil, err
-	} else if err != nil {
-		return &answer{}, nil // nobody is there any more
-	}
-	f.seen = f.end
-	a := f.encode()
-	a.cost = min(budget, int64(cap(a.bytes)))
-	f.c.giveOut(budget - a.cost)
-	return a, nil
+	return budget
 }
 
 // room is how large an answer may become, as far as can be told without reading; it grows if

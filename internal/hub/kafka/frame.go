@@ -192,19 +192,17 @@ func ready(a *answer) bool {
 // write writes answers unless there was an error before.
 func (c *conn) write(batch []*answer, err error) error {
 	var list net.Buffers
-	cost := int64(0)
 	for _, a := range batch {
 		if len(a.bytes) > 0 {
 			list = append(list, a.bytes)
 		}
-		cost += a.cost
 	}
 	defer func() {
 		for _, a := range batch {
 			giveBuffer(a.bytes)
 			a.bytes = nil
+			c.giveOut(a.cost, a.spare)
 		}
-		c.giveOut(cost)
 	}()
 	if err != nil || len(list) == 0 {
 		return err

@@ -31,7 +31,9 @@ type Limits struct {
 	// InMemory bounds the bytes of requests in work, OutMemory those of answers to Fetch that
 	// are not yet written, over all connections. Who needs more waits. A connection has a
 	// quarter at most.
-	InMemory  int64
+	InMemory int64
+	// When clients that take nothing have all of OutMemory, the others have half of it again,
+	// for small answers.
 	OutMemory int64
 	// Idle ends a connection on which nothing comes; Login one that does not authenticate;
 	// Frame is how long a request may take to come once it has begun, and Write how long a
@@ -70,7 +72,7 @@ const (
 	DefaultReaders     = 32
 	DefaultAllReaders  = 1024
 	DefaultInMemory    = 384 << 20
-	DefaultOutMemory   = 256 << 20
+	DefaultOutMemory   = 128 << 20
 	DefaultIdle        = 10 * time.Minute
 	DefaultLogin       = 10 * time.Second
 	DefaultFrame       = 30 * time.Second

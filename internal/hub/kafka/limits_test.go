@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,44 @@ func TestAConsumerThatDoesNotRead(t *testing.T) {
 			t.Errorf("%+v", n)
 		}
 		<-done
+	})
+}
+
+// Many consumers of that kind have all the memory there is for answers, and others theirs all
+// the same.
+func TestManyConsumersThatDoNotRead(t *testing.T) {
+	bubble(t, Limits{Fetch: 1 << 20, OutMemory: 1, Write: 30 * time.Second}, func(t *testing.T, s *site, connect func() *raw) {
+		h := s.hub("hub", 1)
+		for range 8 {
+			put(t, h.Partitions()[0], strings.Repeat("x", 500_000))
+		}
+		var all sync.WaitGroup
+		var deaf []*raw
+		for range 2 * share {
+			r := connect()
+			deaf = append(deaf, r)
+			all.Go(func() {
+				for range 20 {
+					r.trySend(fetchOf(12, 0))
+				}
+			})
+		}
+		synctest.Wait()
+		other := connect()
+		start := time.Now()
+		for seq := range 3 {
+			if got := told(t, other.ask(fetchOf(12, int64(seq))), 0); !strings.HasPrefix(got, fmt.Sprint(seq, ":xxx")) {
+				t.Errorf("%.20q", got)
+			}
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("another consumer has waited for %s", took)
+		}
+		other.nc.Close()
+		for _, r := range deaf {
+			r.nc.Close()
+		}
+		all.Wait()
 	})
 }
 

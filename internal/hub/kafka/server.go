@@ -44,6 +44,7 @@ type Server struct {
 	groups *coordinator
 	in     memory
 	out    memory
+	spare  memory // of small answers when out is all taken
 	squash memory // of batches that are being decompressed
 	count  counters
 	open   openReaders
@@ -82,6 +83,7 @@ func New(o Options) (*Server, error) {
 	message, _ := o.Broker.Limits()
 	s.l.OutMemory = max(s.l.OutMemory, share*int64(s.l.Fetch+recordRoom+message)) // one answer must always fit
 	s.in.size, s.out.size = s.l.InMemory, s.l.OutMemory
+	s.spare.size = max(s.l.OutMemory/2, int64(spareFetch+recordRoom+message))
 	s.open.limit = int64(s.l.AllReaders)
 	s.squash.size = 4 * int64(s.l.Inflated)
 	s.groups = newCoordinator(s.l, o.Now, &s.count)
@@ -201,7 +203,7 @@ func (s *Server) Stats() Stats {
 		Requests: c.requests.Load(), RecordsIn: c.recordsIn.Load(), BytesIn: c.bytesIn.Load(),
 		RecordsOut: c.recordsOut.Load(), BytesOut: c.bytesOut.Load(), Rejected: c.rejected.Load(),
 		Duplicates: c.duplicates.Load(), Groups: int64(groups), Members: int64(members),
-		Rebalances: c.rebalances.Load(), InMemory: s.in.inUse() + s.squash.inUse(), OutMemory: s.out.inUse(),
+		Rebalances: c.rebalances.Load(), InMemory: s.in.inUse() + s.squash.inUse(), OutMemory: s.out.inUse() + s.spare.inUse(),
 	}
 }
 

@@ -298,6 +298,7 @@ func TestRights(t *testing.T) {
 	f("hub", "hub10 produce", errTopicAuthorization)
 	f("hub", "hub10 list", errTopicAuthorization)
 	f("hub", "hub10 see", errTopicAuthorization)
+	f("hub", "nowhere see", errTopicAuthorization) // no more is told of what is not there
 	f("hub", "hub see", 0)
 	f("hub", "hub create", errTopicAuthorization)
 	f("listen", "new create", errTopicAuthorization)

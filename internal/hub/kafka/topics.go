@@ -99,7 +99,14 @@ func metadata(_ context.Context, c *conn, q *kmsg.MetadataRequest, r *kmsg.Metad
 }
 
 func (c *conn) lookUp(name string, t kmsg.MetadataRequestTopic, q *kmsg.MetadataRequest) kmsg.MetadataResponseTopic {
-	h, err := c.topic(name, t.TopicID, t.Topic == nil)
+	var h *hub.Hub
+	var err error
+	if t.Topic != nil {
+		err = c.mayAny(name) // before it is known whether there is one
+	}
+	if err == nil {
+		h, err = c.topic(name, t.TopicID, t.Topic == nil)
+	}
 	if errors.Is(err, hub.ErrNoHub) && c.s.o.AutoCreate && (q.Version < 4 || q.AllowAutoTopicCreation) && c.may(hub.Manage, name) == nil {
 		if h, err = c.s.broker.Create(hub.Config{Name: name}); errors.Is(err, hub.ErrExists) {
 			h, err = c.s.broker.Hub(name)

@@ -146,11 +146,11 @@ func (s *Server) letIn(p *port, c net.Conn) {
 		reason = "closing"
 	case p.open.Load() >= int64(s.o.MaxConnections):
 		reason = "connections"
-	case !from.IsLoopback() && s.addresses[from] >= s.o.MaxPerAddress:
+	case !from.IsLoopback() && s.addresses[machine(from)] >= s.o.MaxPerAddress:
 		reason = "address"
 	default:
 		p.open.Add(1)
-		s.addresses[from]++
+		s.addresses[machine(from)]++
 		s.conns[k] = struct{}{}
 		s.served.Add(1)
 	}
@@ -177,6 +177,19 @@ func addressOf(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
+// machine is what an address counts for: of IPv6, where a machine has as many as it likes in
+// its network, the first 64 bits (RFC 4291 2.5.4).
+func machine(a netip.Addr) netip.Addr {
+	if !a.Is6() {
+		return a
+	}
+	network, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a
+	}
+	return network.Addr()
+}
+
 // counted is a connection that its port counts until it is closed.
 type counted struct {
 	net.Conn
@@ -192,8 +205,9 @@ func (c *counted) Close() error {
 	c.once.Do(func() {
 		c.s.mu.Lock()
 		delete(c.s.conns, c)
-		if c.s.addresses[c.from]--; c.s.addresses[c.from] == 0 {
-			delete(c.s.addresses, c.from)
+		from := machine(c.from)
+		if c.s.addresses[from]--; c.s.addresses[from] == 0 {
+			delete(c.s.addresses, from)
 		}
 		c.s.mu.Unlock()
 		c.p.open.Add(-1)

@@ -54,7 +54,7 @@ type Options struct {
 	ForwardHub string
 	ForwardKey string
 	// MaxConnections bounds the connections of a port, MaxPerAddress those of another machine
-	// on all ports. Connections of this machine are bounded by MaxConnections only.
+	// on all ports, or of a network of 64 bits of IPv6. Connections of this machine are bounded by MaxConnections only.
 	MaxConnections int // DefaultMaxConnections
 	MaxPerAddress  int // DefaultMaxPerAddress
 	// HandshakeTime is how long a client may take for the first byte and for TLS, and then for

@@ -315,7 +315,11 @@ func TestOtherMachines(t *testing.T) {
 	for range 5 {
 		come("127.0.0.1:3")
 	}
-	if got := s.metric("weir_hub_connections_refused_total", "address"); got != 1 {
+	come("[2001:db8::1]:1") // of IPv6, all of a network together
+	come("[2001:db8::2]:1")
+	ends(t, come("[2001:db8::3]:1"))
+	come("[2001:db8:0:1::3]:1")
+	if got := s.metric("weir_hub_connections_refused_total", "address"); got != 2 {
 		t.Errorf("%v refused", got)
 	}
 	if got := s.metric("weir_hub_connections_refused_total", "plain"); got != 2 {

@@ -16,7 +16,7 @@ import (
 // How many messages of an appender are on their way at a time: JetStream acknowledges each
 // message, so an appender that waits for each would measure the way and not the disk.
 const (
-	eventWindow = 4096
+	eventWindow = 1000
 	batchWindow = 16
 	oneByOne    = 1
 )
@@ -37,7 +37,7 @@ func jetstreams() []engine {
 			name   string
 			append func(*server.Server, *atomic.Int64, *atomic.Bool) error
 		}{
-			{"jetstream, message an event, window of 4096", publishEvents},
+			{"jetstream, message an event, window of 1000", publishEvents},
 			{"jetstream, message a batch, window of 16", publishBatches(batchWindow)},
 			{"jetstream, message a batch, one by one", publishBatches(oneByOne)},
 			{"jetstream, atomic batches, one by one", publishAtomic},
@@ -116,38 +116,55 @@ func publish(s *server.Server, message []byte, events int64, window int, acked *
 		return err
 	}
 	defer c.Close()
-	waiting := make([]jetstream.PubAckFuture, window) // a ring; the oldest is waited for
-	settle := func(i int) error {
-		f := waiting[i%window]
-		if f == nil {
-			return nil
-		}
-		waiting[i%window] = nil
+	waiting := make([]jetstream.PubAckFuture, window) // a ring
+	first, next := 0, 0                               // of it
+	// settle takes the oldest acknowledgement, and waits for it if it must. It tells whether
+	// there was one.
+	settle := func(must bool) (bool, error) {
+		f := waiting[first%window]
 		select {
 		case <-f.Ok():
-			acked.Add(events)
-			return nil
 		case err := <-f.Err():
-			return err
-		case <-time.After(30 * time.Second):
-			return errors.New("no acknowledgement within 30 s")
+			return false, err
+		default:
+			if !must {
+				return false, nil
+			}
+			select {
+			case <-f.Ok():
+			case err := <-f.Err():
+				return false, err
+			case <-time.After(30 * time.Second):
+				return false, errors.New("no acknowledgement within 30 s")
+			}
 		}
+		acked.Add(events)
+		first++
+		return true, nil
 	}
-	n := 0
-	for ; !stop.Load(); n++ {
-		if err := settle(n); err != nil {
-			return err
+	drain := func(must bool) error {
+		for first < next {
+			if ok, err := settle(must); err != nil || !ok {
+				return err
+			}
 		}
-		if waiting[n%window], err = js.PublishAsync(subject, message); err != nil {
-			return err
-		}
+		return nil
 	}
-	for i := range window {
-		if err := settle(n + i); err != nil {
+	for !stop.Load() {
+		if err := drain(false); err != nil {
 			return err
 		}
+		if next-first == window {
+			if _, err := settle(true); err != nil {
+				return err
+			}
+		}
+		if waiting[next%window], err = js.PublishAsync(subject, message); err != nil {
+			return err
+		}
+		next++
 	}
-	return nil
+	return drain(true)
 }
 
 // publishAtomic publishes batches that are stored and acknowledged as a whole.

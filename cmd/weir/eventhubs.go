@@ -231,12 +231,22 @@ func (h *eventHub) failure(what string, err error) error {
 	code := exitRuntime
 	var known *azeventhubs.Error
 	text := firstLine(err.Error())
+	said := described.FindStringSubmatch(text)
+	if said != nil {
+		text = said[1]
+	}
+	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
 	case errors.As(err, &known) && known.Code == azeventhubs.ErrorCodeUnauthorizedAccess:
 		code = exitUsage
-		text = "the key is not taken, or does not give the right"
+		if said == nil {
+			text = "the key is not taken, or does not give the right"
+		}
+	case errors.As(err, &unknown):
+		code = exitUsage
+		text = "the certificate is of an authority that this machine does not trust; --ca FILE trusts the one of \"weir hub certs\""
 	case errors.As(err, &known) && known.Code == azeventhubs.ErrorCodeConnectionLost:
 		code = exitAway
 	case errors.As(err, &known) && known.Code == azeventhubs.ErrorCodeOwnershipLost:
@@ -251,6 +261,10 @@ func (h *eventHub) failure(what string, err error) error {
 	}
 	return &exitError{code, fmt.Errorf("%s %s: %s", what, h.name, text)}
 }
+
+// described is the description in the text of an error of AMQP; what the SDK makes of one does
+// not always unwrap to it.
+var described = regexp.MustCompile(`Description: (.+), Info: map\[`)
 
 var rpcFailed = regexp.MustCompile(`status code (\d+) and description: (.*)$`)
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"weir/internal/hub"
 	"weir/internal/web"
 )
 
@@ -50,11 +51,18 @@ func (c *hubListCmd) Run(ctx context.Context, con *console) error {
 			return err
 		}
 	}
+	if len(list.Hubs) == 0 && con.outTTY {
+		fmt.Fprintln(con.err, "there are no event hubs; make one with \"weir hub create NAME\"")
+	}
 	return rows.close()
 }
 
-// shortTimeOf is a duration without the parts that are zero at its end.
+// shortTimeOf is a duration without the parts that are zero at its end; whole days, if it is
+// two of them or more.
 func shortTimeOf(text string) string {
+	if d, err := time.ParseDuration(text); err == nil && d >= 48*time.Hour && d%(24*time.Hour) == 0 {
+		return strconv.Itoa(int(d/(24*time.Hour))) + "d"
+	}
 	for _, zero := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, zero) {
 			text = text[:len(text)-2]
@@ -65,23 +73,27 @@ func shortTimeOf(text string) string {
 
 // hubSettings are what a hub is made with.
 type hubSettings struct {
-	Partitions     int           `placeholder:"N" help:"How many partitions. Default when it is made: 4. There can be more later, not fewer."`
-	Retention      time.Duration `placeholder:"D" help:"How long events stay, such as 24h. Default when it is made: 24h."`
-	RetentionBytes int64         `default:"-1" placeholder:"N" help:"The most bytes of a partition: the oldest events go first. 0 is no bound."`
+	Partitions     *int   `placeholder:"N" help:"How many partitions, 1 to 1024. Default when it is made: 4. There can be more later, not fewer."`
+	Retention      string `placeholder:"D" help:"How long events stay, such as 30m, 24h or 7d. Default when it is made: 24h."`
+	RetentionBytes int64  `default:"-1" placeholder:"N" help:"The most bytes of a partition: the oldest events go first. 0 is no bound."`
 }
 
-func (s *hubSettings) body() map[string]any {
+// body is what the service is asked for.
+func (s *hubSettings) body() (map[string]any, error) {
 	body := map[string]any{}
-	if s.Partitions != 0 {
-		body["partitions"] = s.Partitions
+	if p := s.Partitions; p != nil {
+		if *p < 1 || *p > hub.MaxPartitions {
+			return nil, usage("--partitions %d: an event hub has 1 to %d", *p, hub.MaxPartitions)
+		}
+		body["partitions"] = *p
 	}
-	if s.Retention != 0 {
-		body["retention"] = s.Retention.String()
+	if s.Retention != "" {
+		body["retention"] = s.Retention
 	}
 	if s.RetentionBytes >= 0 {
 		body["retention_bytes"] = s.RetentionBytes
 	}
-	return body
+	return body, nil
 }
 
 type hubCreateCmd struct {
@@ -92,7 +104,10 @@ type hubCreateCmd struct {
 
 // Run makes a hub.
 func (c *hubCreateCmd) Run(ctx context.Context, con *console) error {
-	body := c.body()
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
 	body["name"] = c.Hub
 	if len(c.Group) > 0 {
 		body["groups"] = c.Group
@@ -107,7 +122,10 @@ type hubUpdateCmd struct {
 
 // Run changes a hub.
 func (c *hubUpdateCmd) Run(ctx context.Context, con *console) error {
-	body := c.body()
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
 	if len(body) == 0 {
 		return usage("nothing is to be changed: give --partitions, --retention or --retention-bytes")
 	}
@@ -199,6 +217,10 @@ func (c *hubRmCmd) Run(ctx context.Context, con *console) error {
 		return err
 	}
 	if !c.Yes {
+		var h web.HubView // what is not there needs no question
+		if err := api.do(ctx, "GET", apiPath("hubs", c.Hub), nil, &h); err != nil {
+			return err
+		}
 		fmt.Fprintf(con.err, "%s and its events will be removed. Type its name to go on: ", c.Hub)
 		var answer string
 		if _, err := fmt.Fscanln(con.in, &answer); err != nil || answer != c.Hub {

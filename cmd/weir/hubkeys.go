@@ -50,6 +50,11 @@ func (c *hubKeysCmd) Run(ctx context.Context, con *console) error {
 		if len(c.Rights) == 0 {
 			return usage("a key needs rights: --rights Send,Listen")
 		}
+		for _, r := range c.Rights {
+			if !slices.Contains(keyRights, strings.ToLower(r)) {
+				return usage("--rights %q: it is Send, Listen or Manage", r)
+			}
+		}
 		err = api.do(ctx, "POST", apiPath("hubs", where, "keys"), map[string]any{"name": c.Add, "rights": titles(c.Rights)}, &one)
 	case c.Regenerate != "":
 		err = api.do(ctx, "POST", apiPath("hubs", where, "keys", c.Regenerate, ":regenerate"), map[string]any{"which": c.Which}, &one)
@@ -104,6 +109,9 @@ func (c *hubKeysCmd) showDevice(con *console, keys []web.HubKeyView) error {
 	}
 	return usage("no key of the hub has the right to send; make one: weir hub keys HUB --add devices --rights Send")
 }
+
+// keyRights are the rights of keys.
+var keyRights = []string{"send", "listen", "manage"}
 
 // titles are words that begin with a capital.
 func titles(words []string) []string {

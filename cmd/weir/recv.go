@@ -133,6 +133,7 @@ type receiver struct {
 	filter   *tapFilter
 	came     chan []received
 	told     atomic.Bool // that the event hub is away
+	seen     int         // events that came
 	shown    int
 	failed   int64
 }
@@ -173,10 +174,24 @@ func (r *receiver) run(ctx context.Context) error {
 	case err == nil && ctx.Err() == nil && !errors.Is(cause, context.Canceled):
 		err = cause
 	}
+	if r.shown == 0 && err == nil && ctx.Err() == nil && r.con.outTTY && !r.Quiet {
+		fmt.Fprintln(r.con.err, r.con.paint(r.con.errColor, dim, r.nothing()))
+	}
 	if r.failed > 0 {
 		fmt.Fprintf(r.con.err, "%s failed the filter: %s\n", plural(r.failed, "event"), r.filter.failure)
 	}
 	return err
+}
+
+// nothing says why nothing is shown.
+func (r *receiver) nothing() string {
+	switch {
+	case r.seen > 0:
+		return fmt.Sprintf("none of %s of %s is shown", plural(int64(r.seen), "event"), r.hub.name)
+	case r.From == "" && len(r.Partition) == 0:
+		return r.hub.name + " has no events"
+	}
+	return r.hub.name + " has no events there"
 }
 
 // partitions are those to be read.
@@ -196,7 +211,7 @@ func (r *receiver) partitions(ctx context.Context) ([]string, error) {
 			found = found || have == id
 		}
 		if !found {
-			return nil, usage("--partition %d: %s has %s", n, r.hub.name, strings.Join(p.PartitionIDs, ", "))
+			return nil, usage("--partition %d: %s has 0 to %d", n, r.hub.name, len(p.PartitionIDs)-1)
 		}
 		list = append(list, id)
 	}
@@ -312,6 +327,7 @@ func (r *receiver) show(ended <-chan struct{}) error {
 // print shows events.
 func (r *receiver) print(out *tapPrinter, list []received) error {
 	for _, x := range list {
+		r.seen++
 		rows, failed, err := r.rows(x)
 		r.failed += failed
 		if err != nil {
@@ -355,12 +371,12 @@ func (r *receiver) rows(x received) (rows []json.RawMessage, failed int64, err e
 	b, err := plainJSON(struct {
 		Partition  string          `json:"partition"`
 		Sequence   int64           `json:"sequence"`
-		Offset     string          `json:"offset"`
 		Enqueued   *time.Time      `json:"enqueued"`
 		Key        *string         `json:"key,omitempty"`
+		Body       json.RawMessage `json:"body,omitempty"` // before what a terminal may have no room for
 		Properties map[string]any  `json:"properties,omitempty"`
+		Offset     string          `json:"offset"`
 		System     map[string]any  `json:"system,omitempty"`
-		Body       json.RawMessage `json:"body,omitempty"`
-	}{x.partition, e.SequenceNumber, e.Offset, e.EnqueuedTime, e.PartitionKey, e.Properties, e.SystemProperties, body})
+	}{x.partition, e.SequenceNumber, e.EnqueuedTime, e.PartitionKey, body, e.Properties, e.Offset, e.SystemProperties})
 	return []json.RawMessage{b}, failed, err
 }

@@ -91,6 +91,9 @@ func (c *sendCmd) Run(ctx context.Context, con *console) error {
 		if acked < read {
 			text += fmt.Sprintf("; %s not acknowledged", plural(read-acked, "event"))
 		}
+		if s.keyless > 0 {
+			text += fmt.Sprintf("; %s without a key, as the field %q is not there or NULL", plural(s.keyless, "event"), c.Key)
+		}
 		fmt.Fprintln(con.err, con.paint(con.errColor, dim, text))
 	}
 	return err
@@ -104,6 +107,7 @@ type sender struct {
 	seed     maphash.Seed
 	progress *progress
 	lanes    []chan outgoing
+	keyless  int64 // events without the field of --key, read by files
 	read     atomic.Int64
 	acked    atomic.Int64
 }
@@ -164,7 +168,9 @@ func (s *sender) files(ctx, work context.Context, con *console) error {
 			}
 		}
 		if s.Key != "" {
-			e.key, e.has = keyOf(e.body, s.Key)
+			if e.key, e.has = keyOf(e.body, s.Key); !e.has {
+				s.keyless++
+			}
 		}
 		select {
 		case s.lanes[s.laneOf(e)] <- e:

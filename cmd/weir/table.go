@@ -95,7 +95,7 @@ func (t *table) end() error {
 	var b strings.Builder
 	t.rule(&b, "└", "┴", "┘")
 	if more := len(t.names) - t.shown; more > 0 {
-		fmt.Fprintf(&b, "and %s that the terminal has no room for; --output-format json shows all\n", plural(int64(more), "column"))
+		fmt.Fprintf(&b, "and %s that the terminal has no room for; a pipe gets all of them: | cat\n", plural(int64(more), "column"))
 	}
 	_, err := io.WriteString(t.w, b.String())
 	return err

@@ -166,7 +166,7 @@ func (s *Server) keyHub(name string) (*hub.Broker, string, error) {
 	}
 	h, err := b.Hub(name)
 	if err != nil {
-		return nil, "", s.hubProblem(err)
+		return nil, "", s.hubProblem(nearHub(b, name, err))
 	}
 	return b, h.Name(), nil
 }

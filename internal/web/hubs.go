@@ -3,12 +3,15 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"weir/internal/diag"
 	"weir/internal/hub"
 )
 
@@ -134,7 +137,7 @@ func (s *Server) hubRoutes() {
 		if err != nil {
 			return nil, err
 		}
-		return nil, s.hubProblem(broker.Remove(in.Hub))
+		return nil, s.hubProblem(nearHub(broker, in.Hub, broker.Remove(in.Hub)))
 	})
 	huma.Register(s.api, op("GET", "/hubs/{hub}/partitions", "list-hub-partitions", tag, "The partitions of an event hub and what they keep", 404), func(_ context.Context, in *HubName) (*struct {
 		Body struct {
@@ -256,7 +259,23 @@ func (s *Server) hub(name string) (*hub.Hub, error) {
 		return nil, err
 	}
 	h, err := b.Hub(name)
-	return h, s.hubProblem(err)
+	return h, s.hubProblem(nearHub(b, name, err))
+}
+
+// nearHub adds to the error about a hub that is not there the name that may have been meant.
+// Who asks may see all names: the service is its own, or the token was right.
+func nearHub(b *hub.Broker, name string, err error) error {
+	if !errors.Is(err, hub.ErrNoHub) {
+		return err
+	}
+	var names []string
+	for _, h := range b.Hubs() {
+		names = append(names, h.Name())
+	}
+	if near, ok := diag.Nearest(name, names); ok {
+		return fmt.Errorf("%w; did you mean %q?", err, near)
+	}
+	return err
 }
 
 // hubProblem gives an error of the broker its status.
@@ -288,16 +307,25 @@ func hubStatus(err error) int {
 	return http.StatusInternalServerError
 }
 
-// retentionOf reads a duration; an empty one is the default.
+// retentionOf reads a duration, which may begin with days; an empty one is the default.
 func retentionOf(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, newProblem(http.StatusUnprocessableEntity, strconv.Quote(short(text))+" is no time for events to stay; write such as 24h or 30m")
+	days, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		days, rest = "0", text
 	}
-	return d, nil
+	var d time.Duration
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err == nil && rest != "" {
+		d, err = time.ParseDuration(rest)
+	}
+	total := time.Duration(n)*24*time.Hour + d
+	if err != nil || d < 0 || total <= 0 {
+		return 0, newProblem(http.StatusUnprocessableEntity, strconv.Quote(short(text))+" is no time for events to stay; write such as 30m, 24h or 7d")
+	}
+	return total, nil
 }
 
 func viewOf(h *hub.Hub) HubView {

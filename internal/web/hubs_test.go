@@ -60,7 +60,16 @@ func TestHubs(t *testing.T) {
 	f(422, "POST", "/api/v1/hubs", map[string]any{"name": "-"}, "not a name")
 	f(422, "POST", "/api/v1/hubs", map[string]any{"name": "x", "partitions": 1025}, "partitions")
 	f(422, "POST", "/api/v1/hubs", map[string]any{"name": "x", "retention": "-1h"}, "no time for events to stay")
+	f(422, "POST", "/api/v1/hubs", map[string]any{"name": "x", "retention": "3fortnights"}, "30m, 24h or 7d")
+	f(422, "POST", "/api/v1/hubs", map[string]any{"name": "x", "retention": "0d"}, "30m, 24h or 7d")
+	f(422, "POST", "/api/v1/hubs", map[string]any{"name": "x", "retention": "2d-1h"}, "30m, 24h or 7d")
+	f(200, "PATCH", "/api/v1/hubs/telemetry", map[string]any{"retention": "7d"}, `"retention":"168h0m0s"`)
+	f(200, "PATCH", "/api/v1/hubs/telemetry", map[string]any{"retention": "1d12h"}, `"retention":"36h0m0s"`)
 	f(422, "PATCH", "/api/v1/hubs/telemetry", map[string]any{"partitions": 1}, "fewer")
+	for _, path := range []string{"/api/v1/hubs/telemtry", "/api/v1/hubs/telemtry/groups", "/api/v1/hubs/telemtry/keys"} {
+		f(404, "GET", path, nil, `did you mean \"Telemetry\"?`)
+	}
+	f(404, "DELETE", "/api/v1/hubs/telemtry", nil, `did you mean \"Telemetry\"?`)
 	f(404, "PATCH", "/api/v1/hubs/nowhere", map[string]any{"partitions": 1}, "no such event hub")
 	f(404, "GET", "/api/v1/hubs/nowhere", nil, "no such event hub")
 	f(404, "DELETE", "/api/v1/hubs/nowhere", nil, "no such event hub")

@@ -16,7 +16,7 @@ import (
 // How many messages of an appender are on their way at a time: JetStream acknowledges each
 // message, so an appender that waits for each would measure the way and not the disk.
 const (
-	eventWindow = 1000
+	eventWindow = 200
 	batchWindow = 16
 	oneByOne    = 1
 )
@@ -37,7 +37,7 @@ func jetstreams() []engine {
 			name   string
 			append func(*server.Server, *atomic.Int64, *atomic.Bool) error
 		}{
-			{"jetstream, message an event, window of 1000", publishEvents},
+			{"jetstream, message an event, window of 200", publishEvents},
 			{"jetstream, message a batch, window of 16", publishBatches(batchWindow)},
 			{"jetstream, message a batch, one by one", publishBatches(oneByOne)},
 			{"jetstream, atomic batches, one by one", publishAtomic},

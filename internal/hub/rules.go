@@ -109,7 +109,7 @@ func noRule(hub, name string) error {
 	if hub == "" {
 		return fmt.Errorf("%w: %.80q of the namespace", ErrNoRule, name)
 	}
-	return fmt.Errorf("%w: %.80q of %.80q", ErrNoRule, name, hub)
+	return fmt.Errorf("%w: %.80q of %.80q; keys of the namespace are changed without naming a hub", ErrNoRule, name, hub)
 }
 
 // The shortest and the longest key that may be given, in bytes.

@@ -220,7 +220,8 @@ func (h *Hub) devices(name, key, shown string) []HubConnectionView {
 	if host, port, _ := h.where("mqtt", "8883"); host != "" {
 		list = append(list, HubConnectionView{"MQTT", strings.Join([]string{"host=" + host, "port=" + port, "topic=hubs/" + shown + "/messages/", "username=" + name, "password=" + key}, "\n")})
 	}
-	if host, port, _ := h.where("forward", "24224"); host != "" {
+	// All that comes by forward goes to one hub, so other hubs have nothing to tell.
+	if host, port, _ := h.where("forward", "24224"); host != "" && (shown == "HUB" || strings.EqualFold(shown, h.ForwardHub)) {
 		list = append(list, HubConnectionView{"Fluentd and Fluent Bit", strings.Join([]string{"host=" + host, "port=" + port, "hub=" + h.ForwardHub}, "\n")})
 	}
 	return list

@@ -21,7 +21,7 @@ func openHub(t *testing.T, o web.Options) (*site, *hub.Broker) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	o.Hub = &web.Hub{Broker: b, CA: "/data/ca.pem", Ports: []web.HubPort{{"amqp", "127.0.0.1:5672"}, {"amqp", "127.0.0.1:5671"}, {"https", "127.0.0.1:8443"},
+	o.Hub = &web.Hub{Broker: b, CA: "/data/ca.pem", ForwardHub: "Logs", Ports: []web.HubPort{{"amqp", "127.0.0.1:5672"}, {"amqp", "127.0.0.1:5671"}, {"https", "127.0.0.1:8443"},
 		{"kafka", "127.0.0.1:9092"}, {"mqtt", "127.0.0.1:1883"}, {"mqtt", "127.0.0.1:8883"}, {"forward", "127.0.0.1:24224"}}}
 	return open(t, o), b
 }
@@ -280,4 +280,23 @@ func TestNoHub(t *testing.T) {
 			t.Errorf("%s: %d %s", path, got, text)
 		}
 	}
+}
+
+// TestForwardIsToldOfItsHub: all that comes by forward goes to one hub.
+func TestForwardIsToldOfItsHub(t *testing.T) {
+	s, b := openHub(t, web.Options{})
+	for _, name := range []string{"logs", "heat"} {
+		if _, err := b.Create(hub.Config{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := func(of string, want bool) {
+		t.Helper()
+		if _, _, answer := s.ask("GET", "/api/v1/hubs/"+of+"/keys", nil); strings.Contains(answer, "hub=Logs") != want {
+			t.Errorf("%s: %s", of, answer)
+		}
+	}
+	f("logs", true)
+	f("-", true)
+	f("heat", false)
 }

@@ -66,7 +66,7 @@ func readJSON(f disk.FS, name string, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("%s: %w", f.Path(name), err)
+		return fmt.Errorf("%s is damaged; put it back from a copy: %w", f.Path(name), err)
 	}
 	return nil
 }

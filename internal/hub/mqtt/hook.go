@@ -40,6 +40,9 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 	case packets.Connect:
 		c := &pk.Connect
 		c.Clean = c.Clean || c.ClientIdentifier != ""
+		// An empty password may be sent (mqtt 3.1.1 3.1.3.5), and is none to us; mochi takes it for
+		// a violation and answers with a code of MQTT 5.
+		c.PasswordFlag = c.PasswordFlag && len(c.Password) > 0
 		if c.WillFlag {
 			x.will = &packets.Packet{TopicName: c.WillTopic, Payload: c.WillPayload,
 				Properties: packets.Properties{User: c.WillProperties.User, ContentType: c.WillProperties.ContentType}}
@@ -59,12 +62,15 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 	return pk, nil
 }
 
+// clip is at most 80 characters of what a client has sent, for the log, which quotes it.
+func clip(text string) string { return fmt.Sprintf("%.80s", text) }
+
 // OnConnect lets a client in or answers why not.
 func (h *hook) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	x := sessionOf(cl)
 	if no := x.admit(cl, pk); no != nil {
 		h.s.n.refused.Add(1)
-		h.s.log.Warn("an MQTT client is refused", "client", fmt.Sprintf("%.80q", pk.Connect.ClientIdentifier), "remote", cl.Net.Remote, "error", no.err)
+		h.s.log.Warn("an MQTT client is refused", "client", clip(pk.Connect.ClientIdentifier), "remote", cl.Net.Remote, "error", no.err)
 		code := no.v3
 		if x.v5 {
 			code = no.v5
@@ -105,7 +111,7 @@ func (h *hook) OnSubscribed(cl *mochi.Client, pk packets.Packet, codes []byte) {
 			continue
 		}
 		if err := x.watch(cl, f.Filter, codes[i]); err != nil {
-			h.s.log.Warn("an MQTT subscription is refused", "filter", fmt.Sprintf("%.80q", f.Filter), "remote", cl.Net.Remote, "error", err)
+			h.s.log.Warn("an MQTT subscription is refused", "filter", clip(f.Filter), "remote", cl.Net.Remote, "error", err)
 			codes[i] = packets.ErrQuotaExceeded.Code
 			if !x.v5 {
 				codes[i] = packets.ErrUnspecifiedError.Code

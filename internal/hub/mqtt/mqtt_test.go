@@ -148,6 +148,27 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestEmptyPassword: it counts as none, and the answer is one that the client's MQTT has.
+func TestEmptyPassword(t *testing.T) {
+	w := start(t)
+	f := func(version byte, password string, want byte) {
+		t.Helper()
+		c := w.raw()
+		mustWrite(t, c, w.connect5("", w.root().Name, password, func(pk *packets.Packet) { pk.ProtocolVersion = version }))
+		answer, err := io.ReadAll(c)
+		if err != nil || len(answer) < 4 || answer[0] != 0x20 || answer[3] != want {
+			t.Errorf("MQTT %d, %q: % x, %v", version, password, answer, err)
+		}
+	}
+	f(4, "", packets.ErrMalformedUsernameOrPassword.Code)
+	f(4, "wrong", packets.Err3NotAuthorized.Code)
+	f(5, "", packets.ErrBadUsernameOrPassword.Code)
+	f(5, "wrong", packets.ErrNotAuthorized.Code)
+	if log := w.log.String(); strings.Count(log, `client="" `) != 4 || strings.Count(log, errAnonymous.Error()) != 2 {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
 func TestDeviceKeyIsThatOfProvisioning(t *testing.T) {
 	// The example of "How to use symmetric key attestation with an enrollment group".
 	key := "8isrFI1sGsIlvvFSSFRiMfCNzv21fjbE/+ah/lSh3lF8e2YG1Te7w1KpZhJFFXJrqYKi9yegxkqIChbqOS9Egw=="

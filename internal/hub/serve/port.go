@@ -83,28 +83,61 @@ type port struct {
 
 // open opens all ports.
 func (s *Server) open() error {
-	for _, p := range []struct {
-		protocol string
-		ports    Ports
-	}{{"amqp", s.o.AMQP}, {"https", s.o.HTTPS}, {"kafka", s.o.Kafka}, {"mqtt", s.o.MQTT}, {"forward", s.o.Forward}} {
-		h, ok := s.handlers[p.protocol]
-		if !ok {
-			continue
-		}
+	var taken []error
+	for _, p := range s.protocols() {
 		for _, a := range p.ports.Addresses {
 			l, err := net.Listen("tcp", a)
 			if err != nil {
-				err = inUse(p.protocol, p.protocol, a, err)
+				err = inUse(p.name, p.name, a, err)
 				if p.ports.Asked || !errors.Is(err, syscall.EADDRINUSE) {
 					return err
 				}
-				s.log.Warn(err.Error() + "; the other ports are answered")
+				taken = append(taken, err)
 				continue
 			}
-			s.ports = append(s.ports, &port{protocol: p.protocol, listener: l, handler: h})
+			s.ports = append(s.ports, &port{protocol: p.name, listener: l, handler: s.handlers[p.name]})
 		}
 	}
+	s.sayTaken(taken)
 	return nil
+}
+
+// sayTaken tells of default ports that other programs have: of each, or once if none is left.
+func (s *Server) sayTaken(taken []error) {
+	if len(taken) > 0 && len(s.ports) == 0 {
+		s.log.Warn("no client can come to the hub: other programs have all of its ports, perhaps another weir; give addresses with " + s.flags())
+		return
+	}
+	for _, err := range taken {
+		s.log.Warn(err.Error() + "; the other ports are answered")
+	}
+}
+
+// flags are the flags of the protocols that have addresses, in one text.
+func (s *Server) flags() string {
+	var list []string
+	for _, p := range s.protocols() {
+		if len(p.ports.Addresses) > 0 {
+			list = append(list, "--"+p.name)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// protocolPorts are the ports of a protocol.
+type protocolPorts struct {
+	name  string
+	ports Ports
+}
+
+// protocols are the protocols that this server has, in the order of their ports.
+func (s *Server) protocols() (list []protocolPorts) {
+	for _, p := range []protocolPorts{{"amqp", s.o.AMQP}, {"https", s.o.HTTPS}, {"kafka", s.o.Kafka}, {"mqtt", s.o.MQTT}, {"forward", s.o.Forward}} {
+		if _, ok := s.handlers[p.name]; ok {
+			list = append(list, p)
+		}
+	}
+	return list
 }
 
 // The pauses after an accept that failed, such as for want of file descriptors.

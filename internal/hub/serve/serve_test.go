@@ -257,6 +257,10 @@ func TestPorts(t *testing.T) {
 	if len(s.Addresses()) != 1 || !strings.Contains(s.log.String(), "https cannot be answered on "+taken) || !strings.Contains(s.log.String(), "--https off") {
 		t.Errorf("%v: %s", s.Addresses(), s.log)
 	}
+	s = newSite(t, Options{AMQP: Ports{Addresses: []string{taken}}, HTTPS: Ports{Addresses: []string{taken}}}, nil)
+	if said := s.log.String(); len(s.Addresses()) != 0 || strings.Count(said, "level=WARN") != 1 || strings.Contains(said, "the other ports") || !strings.Contains(said, "give addresses with --amqp, --https\"") {
+		t.Errorf("%v: %s", s.Addresses(), said)
+	}
 	_, err = Start(Options{Broker: s.broker, HTTPS: Ports{Addresses: []string{"127.0.0.1:0", taken}, Asked: true}})
 	if err == nil || !strings.Contains(err.Error(), "https cannot be answered on "+taken) {
 		t.Errorf("%v", err)

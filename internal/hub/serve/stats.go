@@ -176,7 +176,7 @@ func (s *Server) collectHubs(gauge, count func(*prometheus.Desc, float64, ...str
 			if len(g.Partitions) == 0 {
 				continue
 			}
-			group := strings.ToLower(g.Name)
+			group := g.Name
 			if shown++; shown > maxGroupLabels || name == other {
 				group = other
 			}

@@ -92,6 +92,9 @@ func TestMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := x.SetOffset("$default", 0, hub.Commit{}); err != nil {
+		t.Fatal(err)
+	}
 	c := s.dial("https", false)
 	if _, err := io.WriteString(c, fluentd(s.address("https"), s.broker.Rules("")[0].Primary)); err != nil {
 		t.Fatal(err)
@@ -126,7 +129,7 @@ func TestMetrics(t *testing.T) {
 	if got := strings.Join(names, "\n"); got != metricNames {
 		t.Errorf("%s", got)
 	}
-	if len(groups) != maxGroupLabels+1 || !groups[other] {
+	if len(groups) != maxGroupLabels+1 || !groups[other] || !groups[hub.DefaultGroup] {
 		t.Errorf("%d groups", len(groups))
 	}
 	if n := s.metric("weir_hub_events_total", "x0"); n != 1 {

@@ -126,7 +126,7 @@ func (f *hubFlags) open(data disk.FS, hosts []string, log *slog.Logger) (*opened
 	o := hub.Options{FS: dir, Namespace: h.namespace, Fsync: hublog.Fsync(f.HubFsync), DevelopmentKey: h.development, Log: log}
 	if h.broker, err = hub.Open(o); err != nil {
 		if errors.Is(err, disk.ErrLocked) {
-			return nil, usage("the hub's directory %s is in use: another weir serves it: %w", dir.Path("."), err)
+			return nil, usage("the directory %s is in use by another weir", dir.Path("."))
 		}
 		return nil, fmt.Errorf("open the hub: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -103,13 +104,16 @@ func (s *serveCmd) Run(ctx context.Context, con *console) (closed error) {
 	defer func() { closed = errors.Join(closed, h.close()) }() // after the jobs
 	svc, err := service.Open(service.Options{FS: data, Env: os.LookupEnv, Functions: s.limits(), Log: log, Context: h.context(context.Background())})
 	if errors.Is(err, disk.ErrLocked) {
-		return usage("%w", err)
+		return usage("the data directory %s is in use by another weir", data.Path("."))
 	}
 	if err != nil {
 		return err
 	}
 	defer svc.Close()
 	l, err := net.Listen("tcp", s.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return usage("--listen: another program, perhaps another weir, answers on %s already; give another address with --listen", s.Listen)
+	}
 	if err != nil {
 		return usage("--listen: %w", err)
 	}

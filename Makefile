@@ -5,7 +5,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Packages whose goroutines are worth the race detector.
-RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./internal/hub/log \
+RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./internal/hub/... \
 	./internal/service ./internal/web ./cmd/weir
 
 # How long each fuzz target runs.

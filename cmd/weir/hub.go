@@ -21,6 +21,7 @@ type hubCmd struct {
 	Update hubUpdateCmd `cmd:"" help:"Change how long events stay, or add partitions."`
 	Rm     hubRmCmd     `cmd:"" help:"Remove an event hub with its events."`
 	Keys   hubKeysCmd   `cmd:"" help:"Keys and connection strings; make, regenerate and remove keys."`
+	Token  hubTokenCmd  `cmd:"" help:"A shared access signature for HTTPS posts."`
 	Group  hubGroupCmd  `cmd:"" help:"Make or remove a consumer group."`
 	Certs  hubCertsCmd  `cmd:"" help:"The development CA, and how clients come to trust it."`
 }

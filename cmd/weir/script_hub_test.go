@@ -59,6 +59,29 @@ func fluentd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// postToHub posts an event by HTTPS with a token that is a file's line: posttohub HUB PATH FILE
+// STATUS.
+func postToHub(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: posttohub HUB PATH FILE STATUS")
+	}
+	p := newPlugin(ts, args[0])
+	r, err := http.NewRequest(http.MethodPost, "https://"+p.host+"/"+args[1], strings.NewReader(`{"posted":1}`))
+	ts.Check(err)
+	token, ok := strings.CutSuffix(ts.ReadFile(args[2]), "\n")
+	if !ok || strings.Contains(token, "\n") {
+		ts.Fatalf("%q is not a token and a line end", token)
+	}
+	r.Header.Set("Authorization", token)
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: p.trust, DisableKeepAlives: true}, Timeout: patience}
+	answer, err := c.Do(r)
+	ts.Check(err)
+	ts.Check(answer.Body.Close())
+	if answer.Status != args[3] {
+		ts.Fatalf("%s: %s", args[1], answer.Status)
+	}
+}
+
 // plugin is what the configuration of the Fluentd plugin says.
 type plugin struct {
 	host, hub, rule, key string

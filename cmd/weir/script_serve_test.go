@@ -18,6 +18,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"serving":          waitServing,
 	"hubconnection":    hubConnection,
 	"fluentd":          fluentd,
+	"posttohub":        postToHub,
 	"running":          waitRunning,
 	"secureconnection": secureConnection,
 	"waitrows":         waitRows,

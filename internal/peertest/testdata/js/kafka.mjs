@@ -9,7 +9,7 @@ const shown = (key, value, headers, partition, offset, timestamp) => say({
 async function kafkajs(a) {
   const { Kafka, logLevel } = (await import("kafkajs")).default;
   const kafka = new Kafka({
-    clientId: "kafkajs", brokers: [world.kafka], logLevel: logLevel.NOTHING, retry: { retries: 3 },
+    clientId: "kafkajs", brokers: [world.kafka], logLevel: logLevel.NOTHING, retry: { retries: a.password ? 0 : 3 },
     sasl: { mechanism: "plain", username: "$ConnectionString", password: a.password ?? world.tls }, ssl: a.ssl ? { ca: [world.ca] } : false,
   });
   return {

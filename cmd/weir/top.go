@@ -31,7 +31,8 @@ func (topCmd) Help() string {
 It draws twice a second. Keys: the arrows select; enter opens a job, and taps an input, step
 or output; w asks where the rows of an output went; d shows dead letters; q goes back, and
 ends. IN/s, OUT/s and DROP/s are rows a second, BUSY the part of a processor that a step took,
-HELD the rows and groups that wait for time to pass, and HELD BY who holds time back.`
+HELD the rows and groups that wait for time to pass and, of an input from a hub, the events
+that wait to be read; HELD BY is who holds time back.`
 }
 
 // Run shows a frame, or frames until somebody ends it.
@@ -214,6 +215,11 @@ func inputDrops(in service.InputView) int64 {
 
 func inputPart(in service.InputView, drop float64) topPart {
 	p := topPart{kind: topInput, name: in.Name, in: in.EventsPerSecond, out: in.EventsPerSecond, drop: drop, busy: -1, held: -1}
+	for _, x := range in.Partitions {
+		if x.Waiting != nil {
+			p.held = max(p.held, 0) + *x.Waiting
+		}
+	}
 	if len(in.Partitions) > 0 {
 		slowest := in.Partitions[0]
 		for _, x := range in.Partitions {

@@ -72,6 +72,25 @@ checkpoint 2s ago, 4.0 KiB, paused 10ms · epoch 812 · 1 dead letter
   → teams          690    690      0             none yet           p99 84ms, 2…`)
 }
 
+// TestTopInput: what waits is shown of inputs that know it.
+func TestTopInput(t *testing.T) {
+	f := func(want int64, waiting ...*int64) {
+		t.Helper()
+		in := service.InputView{Name: "in"}
+		for _, n := range waiting {
+			in.Partitions = append(in.Partitions, service.PartitionView{Waiting: n})
+		}
+		if got := inputPart(in, 0).held; got != want {
+			t.Errorf("%d, not %d", got, want)
+		}
+	}
+	zero, some := int64(0), int64(7)
+	f(-1)
+	f(-1, nil, nil)
+	f(0, &zero)
+	f(14, &some, nil, &some)
+}
+
 // TestTopFits: nothing is wider or higher than the terminal, whatever is shown.
 func TestTopFits(t *testing.T) {
 	many := someParts()

@@ -39,6 +39,12 @@ type Source interface {
 	Close() error
 }
 
+// Backlog is a Source that knows how many events it has behind a position, about: for people,
+// who want to know how far a job is behind. It answers at once; false says that it does not know.
+type Backlog interface {
+	Waiting(partition string, after Position) (events int64, ok bool)
+}
+
 // Reader reads one partition.
 type Reader interface {
 	// Read gives what is there now behind what it gave last, in one Chunk of about max bytes

@@ -136,6 +136,7 @@ type PartitionStats struct {
 	Name      string
 	Events    int64
 	Position  connect.Position
+	Waiting   int64 // events that the source has behind the position; -1 if it does not know
 	Watermark vec.Time
 	Idle      time.Duration // since the last event
 	Ended     bool

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"weir/internal/connect"
 	"weir/internal/exec"
 	"weir/internal/plan"
 	"weir/internal/vec"
@@ -140,8 +141,15 @@ func (l *Live) inputStats(index int, in *liveInput, now time.Time) InputStats {
 			s.Errors[why.String()] = n
 		}
 	}
+	backlog, knows := in.source.(connect.Backlog)
 	for _, p := range in.parts {
-		s.Partitions = append(s.Partitions, PartitionStats{Name: p.name, Events: p.events, Position: p.pos,
+		waiting := int64(-1)
+		if knows && !p.ended {
+			if n, ok := backlog.Waiting(p.name, p.pos); ok {
+				waiting = n
+			}
+		}
+		s.Partitions = append(s.Partitions, PartitionStats{Name: p.name, Events: p.events, Position: p.pos, Waiting: waiting,
 			Watermark: l.graph.PartitionWatermark(index, p.index), Idle: max(now.Sub(instant(p.read)), 0), Ended: p.ended})
 	}
 	return s

@@ -83,6 +83,7 @@ type PartitionView struct {
 	Name        string    `json:"name"`
 	Events      int64     `json:"events"`
 	Position    string    `json:"position"`
+	Waiting     *int64    `json:"waiting,omitempty" doc:"Events that the source has behind the position. Absent: it does not know."`
 	Watermark   time.Time `json:"watermark,omitzero"`
 	IdleSeconds float64   `json:"idle_seconds"`
 	Ended       bool      `json:"ended"`
@@ -227,7 +228,11 @@ func viewInput(in *job.InputStats) InputView {
 	v := InputView{Name: in.Name, Events: in.Events, Bytes: in.Bytes, Errors: counted(in.Errors), Late: MovedView(in.Late),
 		OutOfOrder: MovedView(in.OutOfOrder), Early: in.Early, Partitions: []PartitionView{}}
 	for _, p := range in.Partitions {
-		v.Partitions = append(v.Partitions, PartitionView{Name: p.Name, Events: p.Events, Position: string(p.Position),
+		var waiting *int64
+		if n := p.Waiting; n >= 0 {
+			waiting = &n
+		}
+		v.Partitions = append(v.Partitions, PartitionView{Name: p.Name, Waiting: waiting, Events: p.Events, Position: string(p.Position),
 			Watermark: civil(p.Watermark), IdleSeconds: p.Idle.Seconds(), Ended: p.Ended})
 	}
 	return v

@@ -169,6 +169,20 @@ func (s *source) Done(_ context.Context, partition string, upTo connect.Position
 	return h.SetOffset(s.group, p.ID(), hub.Commit{Seq: seq})
 }
 
+// Waiting implements connect.Backlog. Numbers that were left out count.
+func (s *source) Waiting(partition string, after connect.Position) (int64, bool) {
+	p, err := s.partition(partition)
+	if err != nil {
+		return 0, false
+	}
+	seq, err := sequence(p, after)
+	if err != nil {
+		return 0, false
+	}
+	rg := p.Range()
+	return max(rg.Next-max(seq, rg.First), 0), true
+}
+
 // Close has nothing to free: the hub is the broker's.
 func (s *source) Close() error { return nil }
 

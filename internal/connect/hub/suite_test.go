@@ -152,6 +152,40 @@ func TestSinkSuite(t *testing.T) {
 }
 
 // TestSourceSuite: what was appended is read as the contract says.
+// TestWaiting: how many events are behind a position, of those that are kept.
+func TestWaiting(t *testing.T) {
+	w := &world{disk: disk.NewMem(1), made: hub.Config{Name: "events", Partitions: 1}}
+	if err := w.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.broker.Close() })
+	s, err := openSource(w.ctx(), config(true, nil), connect.SourceEnv{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(partition string, after connect.Position, want int64, known bool) {
+		t.Helper()
+		if n, ok := s.(connect.Backlog).Waiting(partition, after); n != want || ok != known {
+			t.Errorf("%s behind %q: %d, %v", partition, after, n, ok)
+		}
+	}
+	f("0", "", 0, true)
+	h, err := w.broker.Hub("events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := hub.Event{Message: (&amqp.Message{Body: []byte("{}")}).Append(nil)}
+	if _, err := h.Partitions()[0].Append([]hub.Event{e, e, e}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f("0", "", 3, true)
+	f("0", "1", 2, true)
+	f("0", "3", 0, true)
+	f("0", "9", 0, true)
+	f("0", "x", 0, false)
+	f("7", "", 0, false)
+}
+
 func TestSourceSuite(t *testing.T) {
 	connecttest.Sources{New: func(t testing.TB) *connecttest.Feed {
 		w := &world{disk: disk.NewMem(1), made: hub.Config{Name: "events", Partitions: 1}}

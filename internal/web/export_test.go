@@ -1,4 +1,6 @@
 package web
 
-// Limit is limit, for tests.
-var Limit = limit
+import "golang.org/x/net/netutil"
+
+// Limit is what bounds the connections of a server, for tests.
+var Limit = netutil.LimitListener

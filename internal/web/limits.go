@@ -3,10 +3,8 @@ package web
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -69,48 +67,3 @@ func tooMany(text []byte) bool {
 
 // isInterface tells the routes whose bodies the framework decodes.
 func isInterface(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, base+"/") }
-
-// limited is a listener that has so many connections at a time.
-type limited struct {
-	net.Listener
-	slots  chan struct{}
-	once   sync.Once
-	closed chan struct{}
-}
-
-func limit(l net.Listener, n int) net.Listener {
-	return &limited{Listener: l, slots: make(chan struct{}, n), closed: make(chan struct{})}
-}
-
-// Accept waits for a connection, and for room for it.
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &slot{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-// Close ends Accept.
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// slot is a connection that counts.
-type slot struct {
-	net.Conn
-	free func()
-}
-
-// Close makes room for another one.
-func (s *slot) Close() error {
-	defer s.free()
-	return s.Conn.Close()
-}

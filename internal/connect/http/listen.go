@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // NoListener is the listen setting of inputs that are reached by Mounted only.
@@ -84,7 +86,7 @@ func start(address, cert, key string, readTimeout time.Duration, log *slog.Logge
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	l.net = &limited{Listener: n, slots: make(chan struct{}, MaxConnections), closed: make(chan struct{})}
+	l.net = netutil.LimitListener(n, MaxConnections)
 	l.server = &http.Server{Handler: l, TLSConfig: config, ReadHeaderTimeout: min(headerTimeout, readTimeout), ReadTimeout: readTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	go func() {
@@ -166,42 +168,4 @@ func Mounted() http.Handler {
 		}
 		l.ServeHTTP(w, r)
 	})
-}
-
-// limited is a listener that has so many connections at a time.
-type limited struct {
-	net.Listener
-	slots  chan struct{}
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	select {
-	case l.slots <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &slot{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-func (l *limited) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-// slot is a connection that counts.
-type slot struct {
-	net.Conn
-	free func()
-}
-
-func (s *slot) Close() error {
-	defer s.free()
-	return s.Conn.Close()
 }

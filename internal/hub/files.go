@@ -15,27 +15,6 @@ import (
 // maxFile bounds what is read of a file that must be read whole, in bytes.
 const maxFile = 64 << 20
 
-// writeFile writes a file that is whole or as it was.
-func writeFile(f disk.FS, name string, data []byte) error {
-	temp := name + ".new"
-	w, err := f.Create(temp)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	if err == nil {
-		err = w.Sync()
-	}
-	if err = errors.Join(err, w.Close()); err != nil {
-		// What is left of it is in the way when the disk is full.
-		return errors.Join(err, ignoreMissing(f.Remove(temp)))
-	}
-	if err := f.Rename(temp, name); err != nil {
-		return err
-	}
-	return f.SyncDir(path.Dir(name))
-}
-
 func readFile(f disk.FS, name string) ([]byte, error) {
 	r, err := f.Open(name)
 	if err != nil {
@@ -57,7 +36,7 @@ func writeJSON(f disk.FS, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(f, name, append(data, '\n'))
+	return disk.WriteWhole(f, name, append(data, '\n'))
 }
 
 func readJSON(f disk.FS, name string, v any) error {
@@ -79,7 +58,7 @@ func writeSealed(f disk.FS, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(f, name, append(fmt.Appendf(nil, "%08x\n", crc32.Checksum(data, castagnoli)), data...))
+	return disk.WriteWhole(f, name, append(fmt.Appendf(nil, "%08x\n", crc32.Checksum(data, castagnoli)), data...))
 }
 
 // readSealed reads what writeSealed wrote. A file that has changed since is an error that

@@ -96,24 +96,6 @@ const maxHistory = 100
 // store is the data directory.
 type store struct{ fs disk.FS }
 
-// writeWhole puts a file there that is whole or absent after a crash.
-func writeWhole(d disk.FS, name string, b []byte) error {
-	tmp := name + ".new"
-	f, err := d.Create(tmp)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync())
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := d.Rename(tmp, name); err != nil {
-		return err
-	}
-	return d.SyncDir(path.Dir(name))
-}
-
 // readAll reads a file of at most limit bytes.
 func readAll(d disk.FS, name string, limit int64) ([]byte, error) {
 	f, err := d.Open(name)
@@ -149,7 +131,7 @@ func writeJSON(d disk.FS, name string, from any) error {
 	if err != nil {
 		panic("service: " + err.Error())
 	}
-	return writeWhole(d, name, append(b, '\n'))
+	return disk.WriteWhole(d, name, append(b, '\n'))
 }
 
 func dirOf(name string) string { return path.Join(jobsDir, name) }
@@ -258,7 +240,7 @@ func (s store) saveFiles(dir string, b Bundle) error {
 		if err := s.fs.MkdirAll(path.Dir(to)); err != nil {
 			return err
 		}
-		if err := writeWhole(s.fs, to, []byte(b[name])); err != nil {
+		if err := disk.WriteWhole(s.fs, to, []byte(b[name])); err != nil {
 			return err
 		}
 	}

@@ -242,19 +242,5 @@ func writeNote(state disk.FS, producer string, epoch int64) error {
 	if err != nil {
 		return err
 	}
-	f, err := state.Create(noteName + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := state.Rename(noteName+".new", noteName); err != nil {
-		return err
-	}
-	return state.SyncDir(".")
+	return disk.WriteWhole(state, noteName, b)
 }

@@ -84,7 +84,7 @@ func openDevelopment(o CertificateOptions) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(o.FS, serverFile, text); err != nil {
+	if err := disk.WriteWhole(o.FS, serverFile, text); err != nil {
 		return nil, err
 	}
 	pair, err := tls.X509KeyPair(text, text)
@@ -136,7 +136,7 @@ func ca(dir disk.FS, now time.Time, hosts []string, widen bool) (*authority, err
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(dir, caKeyFile, text); err != nil {
+	if err := disk.WriteWhole(dir, caKeyFile, text); err != nil {
 		return nil, err
 	}
 	return a, a.publish(dir)
@@ -165,7 +165,7 @@ func (a *authority) publish(dir disk.FS) error {
 	if text, err := readFile(dir, CAFile); err == nil && bytes.Equal(text, a.pem) {
 		return nil
 	}
-	return writeFile(dir, CAFile, a.pem)
+	return disk.WriteWhole(dir, CAFile, a.pem)
 }
 
 // permits reports whether a CA is good for a host.
@@ -269,23 +269,4 @@ func readFile(dir disk.FS, name string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxFile))
-}
-
-// writeFile writes a file that is whole or as it was.
-func writeFile(dir disk.FS, name string, text []byte) error {
-	f, err := dir.Create(name + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := dir.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return dir.SyncDir(".")
 }

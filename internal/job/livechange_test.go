@@ -441,6 +441,7 @@ func TestLiveRedriveBounds(t *testing.T) {
 		c.source.add("p", event(7, 3600), event(8, 7200))
 		l, stop := c.start(t)
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		c.target.reject = nil
 		if err := l.Redrive(t.Context(), []Redriven{{ID: 1}}); err != nil {
 			t.Error(err)

@@ -196,8 +196,8 @@ func (l *Link) await(ctx context.Context, may func(*Link) bool) error {
 		if may(l) {
 			return nil
 		}
-		if len(c.out.buf) > 0 && !c.out.writing {
-			c.flush()
+		if c.ask() {
+			c.write()
 			continue
 		}
 		var room chan struct{}

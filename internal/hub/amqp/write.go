@@ -15,6 +15,7 @@ type output struct {
 	spare   []byte      // for the next buf, while one is being written
 	inWrite int         // bytes that are being written
 	writing bool        // a goroutine writes
+	asked   bool        // what waits shall be written; without it, more is to come
 	last    atomic.Bool // the write deadline is set for good
 	at      int64       // time of the last write, since the connection began
 }
@@ -33,10 +34,9 @@ func (o *output) take(s *Server) []byte {
 // flushReplies starts to write what waits, on a goroutine of its own: the reader must not
 // wait for a client that writes before it reads. c.mu is held.
 func (c *Conn) flushReplies() {
-	if c.out.writing || len(c.out.buf) == 0 || c.dead {
+	if !c.ask() {
 		return
 	}
-	c.out.writing = true
 	c.wg.Go(func() {
 		c.mu.Lock()
 		c.write()
@@ -47,17 +47,31 @@ func (c *Conn) flushReplies() {
 // flush writes what waits, on the caller's goroutine unless another writes already, which
 // then takes it too. c.mu is held, and let go for the time of writing.
 func (c *Conn) flush() {
-	if c.out.writing || len(c.out.buf) == 0 || c.dead {
-		return
+	if c.ask() {
+		c.write()
 	}
-	c.out.writing = true
-	c.write()
 }
 
-// write writes until nothing waits. c.mu is held and c.out.writing set.
+// ask asks for what waits to be written, and says whether the caller has to see to it. c.mu
+// is held.
+func (c *Conn) ask() bool {
+	if len(c.out.buf) == 0 || c.dead {
+		return false
+	}
+	c.out.asked = true
+	if c.out.writing {
+		return false
+	}
+	c.out.writing = true
+	return true
+}
+
+// write writes until nothing waits that was asked for: what was appended since is of someone
+// who has more and will ask. c.mu is held and c.out.writing set.
 func (c *Conn) write() {
 	o := &c.out
-	for len(o.buf) > 0 && !c.dead {
+	for o.asked && !c.dead {
+		o.asked = false
 		b := o.buf
 		o.buf, o.spare = o.spare, nil
 		o.inWrite = len(b)
@@ -84,9 +98,12 @@ func (c *Conn) write() {
 		c.wake()
 	}
 	o.writing = false
-	c.server.give(o.buf)
+	if len(o.buf) == 0 {
+		c.server.give(o.buf)
+		o.buf = nil
+	}
 	c.server.give(o.spare)
-	o.buf, o.spare = nil, nil
+	o.spare = nil
 	c.wake()
 }
 

@@ -11,7 +11,7 @@ RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
-.PHONY: test lint race servers peers power crash fuzz bench bench-duckdb bench-hub bench-jetstream weir
+.PHONY: test lint race servers peers services power crash fuzz bench bench-duckdb bench-hub bench-jetstream weir
 
 weir:
 	go build -o bin/weir ./cmd/weir
@@ -42,6 +42,11 @@ servers:
 # clients of AMQP, Kafka, MQTT and Fluentd's forward protocol. The script installs them.
 peers:
 	scripts/peers.sh run go test -count=1 -tags peers ./internal/peertest
+
+# The connectors against the services themselves: Kafka, Azurite, Redis, mosquitto ... The
+# scripts in scripts/services install and start private ones on loopback, and remove them.
+services:
+	scripts/services.sh run go test -count=1 -p 1 -tags services -run 'Service' ./internal/connect/...
 
 # The program on a file system that loses power: Linux with FUSE, as root.
 power:

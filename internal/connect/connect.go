@@ -184,14 +184,40 @@ type SourceEnv struct {
 	Metadata []string
 }
 
+// Versions is a Source of reference data that changes: each partition is a version of it, read
+// to its End. A source of reference data without it has one version, for ever.
+type Versions interface {
+	// Versions are the versions from the one in force at a time on, by the time from which they
+	// hold, the latest last; none if there is none yet. vec.MinTime as Effective is always. The
+	// names are partitions that Open takes. It asks the service, and is called again every so
+	// often as Every says; what it gave once, it gives again as long as it is there.
+	Versions(ctx context.Context, from vec.Time) ([]Version, error)
+	// Every is how often to look for a new version; 0 is never.
+	Every() time.Duration
+}
+
+// Version is a version of reference data.
+type Version struct {
+	Name      string // the partition
+	Effective vec.Time
+}
+
 // Format is how events or rows lie in bytes. Connectors of messages may ignore what does not
 // concern them.
 type Format struct {
-	Type        string // "json", "csv"; "" lets the source find out, and is "json" for sinks
-	Array       bool   // outputs: one JSON array per file, else an object a line
-	Delimiter   byte   // of CSV; 0 is a comma, or found out
+	// Type is "json", "csv", "avro", "parquet" or "protobuf"; "" lets the source find out, and
+	// is "json" for sinks.
+	Type        string
+	Array       bool // outputs: one JSON array per file, else an object a line
+	Delimiter   byte // of CSV; 0 is a comma, or found out
 	NoHeader    bool
-	Compression string // "", "none", "gzip", "deflate", "zstd"; "" finds out, or goes by the name
+	Compression string // "", "none", "gzip", "deflate", "zstd", "snappy"; "" finds out, or goes by the name
+	// Schema is the path of a schema file: an Avro schema, or a .proto file or descriptor set of
+	// Protobuf, whose message Message names.
+	Schema  string
+	Message string
+	// Registry is the URL of a schema registry, for messages that carry the number of their schema.
+	Registry string
 }
 
 // Permanent wraps an error that no retry can heal: the job fails with it.

@@ -26,11 +26,26 @@ type Spec struct {
 	In, Out string
 	// Check finds what no single field can tell; it opens nothing.
 	Check func(c Config, input bool) []Problem
+	// Probe tries an input or output as the job would use it, and changes nothing at the
+	// service: whether it is reached, lets us in, and has what the settings name. Each problem
+	// is one line for people; its hint is what to do, such as the DDL that makes a table. ctx
+	// has the time limit. nil: there is nothing to try.
+	Probe func(ctx context.Context, c Config, env ProbeEnv) []Problem
 	// Claims are what only one output may have of those of a job, in words for people: a file.
 	// nil is nothing.
 	Claims func(c Config, output string) []string
 	// Example is a block of a job file, below "inputs:" or "outputs:", that tests load.
 	Example string
+}
+
+// ProbeEnv is what a connector is tried with.
+type ProbeEnv struct {
+	Job       string
+	Name      string // of the input or output
+	Input     bool
+	Reference bool
+	Columns   Columns // of an output
+	Format    Format
 }
 
 // Field is a setting of a connector.

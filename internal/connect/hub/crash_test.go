@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"weir/internal/connect"
+	"weir/internal/connect/message"
 	"weir/internal/disk"
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
@@ -59,7 +60,7 @@ func newStory(t *testing.T, seed uint64) *story {
 	if r.IntN(3) > 0 {
 		s.out["partition_key"] = "k"
 		if r.IntN(2) == 0 {
-			s.out["pack"], s.out["pack_bytes"] = packLines, int64(40)
+			s.out["pack"], s.out["pack_bytes"] = message.PackLines, int64(40)
 		}
 	}
 	script, list := saql.Parse(`SELECT n, k INTO o FROM e`)

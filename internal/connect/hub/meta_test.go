@@ -84,15 +84,15 @@ func through(t *testing.T, query string, o job.LiveInput, metadata []string, mes
 	return out, dead
 }
 
-func message(m amqp.Message) hub.Event { return hub.Event{Message: m.Append(nil)} }
+func made(m amqp.Message) hub.Event { return hub.Event{Message: m.Append(nil)} }
 
 // TestMetadata: a query sees what messages carry beside their bodies.
 func TestMetadata(t *testing.T) {
 	at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // the clock of a bubble begins then
 	all := []hub.Event{
-		message(amqp.Message{Application: []amqp.Pair{{Key: "tenant", Value: "a"}, {Key: "n", Value: int64(7)}}, Body: []byte(`[{"x":1},{"x":2}]`)}),
+		made(amqp.Message{Application: []amqp.Pair{{Key: "tenant", Value: "a"}, {Key: "n", Value: int64(7)}}, Body: []byte(`[{"x":1},{"x":2}]`)}),
 		{Key: []byte("red"), Message: (&amqp.Message{Body: []byte(`{"x":3,"PartitionId":"mine"}`)}).Append(nil)},
-		message(amqp.Message{Annotations: []amqp.Pair{{Key: "iothub-connection-device-id", Value: "d1"}, {Key: "iothub-enqueuedtime", Value: at}},
+		made(amqp.Message{Annotations: []amqp.Pair{{Key: "iothub-connection-device-id", Value: "d1"}, {Key: "iothub-enqueuedtime", Value: at}},
 			Properties: amqp.Properties{MessageID: "m1"}, Body: []byte(`{"x":4}`)}),
 	}
 	f := func(query string, metadata []string, columns bool, want ...string) {
@@ -122,7 +122,7 @@ func TestMetadata(t *testing.T) {
 func TestCSVThroughJob(t *testing.T) {
 	var all []hub.Event
 	for _, body := range []string{"a,b\n1,2\n3,4", "a,b\n5,6", "b,c\n7,8\n", "a,b\n9,\"x", "a,b\n10,11"} {
-		all = append(all, message(amqp.Message{Body: []byte(body)}))
+		all = append(all, made(amqp.Message{Body: []byte(body)}))
 	}
 	out, dead := through(t, `SELECT a, b INTO o FROM e`, job.LiveInput{Format: connect.Format{Type: "csv"}}, []string{}, all, 5, 1)
 	want := []string{`{"a":"1","b":"2"}`, `{"a":"3","b":"4"}`, `{"a":"5","b":"6"}`, `{"a":null,"b":"7"}`, `{"a":"10","b":"11"}`}
@@ -137,9 +137,9 @@ func TestCSVThroughJob(t *testing.T) {
 // TestBadMessages: each is one dead letter with its number, and harms no other.
 func TestBadMessages(t *testing.T) {
 	all := []hub.Event{
-		message(amqp.Message{Body: []byte(`{"x":1}`)}), message(amqp.Message{Body: []byte("{\n\"x\": 2,\n\"y\": \n")}), message(amqp.Message{Body: nil}),
-		message(amqp.Message{Body: []byte("\x1f\x8bnonsense")}), message(amqp.Message{Body: []byte("{\"x\":\"\xff\"}")}), {Message: []byte("no message at all")},
-		message(amqp.Message{Body: []byte(`{"x":3}`)}),
+		made(amqp.Message{Body: []byte(`{"x":1}`)}), made(amqp.Message{Body: []byte("{\n\"x\": 2,\n\"y\": \n")}), made(amqp.Message{Body: nil}),
+		made(amqp.Message{Body: []byte("\x1f\x8bnonsense")}), made(amqp.Message{Body: []byte("{\"x\":\"\xff\"}")}), {Message: []byte("no message at all")},
+		made(amqp.Message{Body: []byte(`{"x":3}`)}),
 	}
 	out, dead := through(t, `SELECT x INTO o FROM e`, job.LiveInput{}, []string{}, all, 2, 4)
 	if !slices.Equal(out, []string{`{"x":1}`, `{"x":3}`}) {

@@ -7,7 +7,9 @@ import (
 	"sync"
 
 	"weir/internal/connect"
+	"weir/internal/connect/message"
 	"weir/internal/hub"
+	"weir/internal/hub/amqp"
 )
 
 // maxPublishing is how many bytes of an epoch wait for their appends in memory, over all
@@ -20,15 +22,16 @@ var errTwice = errors.New("it has rows of this job that this process has not wri
 // publication is an epoch on its way into the hub. What goes where, and under which number,
 // is a function of the epoch's messages alone: when it is done again it is the same.
 type publication struct {
-	s       *sink
+	s       *publisher
 	h       *hub.Hub
 	epoch   int64
 	limit   int // bytes of an append
 	keyless int // partition of the messages without a key
 	lots    []lot
 	doubt   bool // an append of the epoch has failed in this process
+	text    []byte
 
-	mu sync.Mutex // guards sink.touched
+	mu sync.Mutex // guards publisher.touched
 }
 
 // lot is what waits for an append to a partition.
@@ -38,48 +41,62 @@ type lot struct {
 	chunk  int64
 }
 
-// publish appends the messages of an epoch.
-func (s *sink) publish(ctx context.Context, epoch int64) error {
-	if s.frames.good == 0 {
-		return nil
-	}
-	h, err := find(s.broker, s.name)
+// Publish implements message.Publisher: it appends the messages of an epoch.
+func (s *publisher) Publish(ctx context.Context, epoch int64, messages *message.Spool) error {
+	p, err := s.begin(epoch)
 	if err != nil {
 		return err
+	}
+	s.doubt = epoch
+	last := -1
+	err = messages.Each(0, func(_ int, m *message.Message) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var err error
+		last, err = p.add(m)
+		return err
+	})
+	if err == nil {
+		err = p.finish(last)
+	}
+	if err != nil {
+		return fmt.Errorf("append to the event hub %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// begin makes the publication of an epoch.
+func (s *publisher) begin(epoch int64) (*publication, error) {
+	h, err := find(s.broker, s.name)
+	if err != nil {
+		return nil, err
 	}
 	n := len(h.Partitions())
 	for len(s.known) < n {
 		s.known = append(s.known, -1)
 	}
 	_, batch := s.broker.Limits()
-	p := &publication{s: s, h: h, epoch: epoch, limit: min(batch, max(maxPublishing/n, 64<<10)), keyless: int(epoch % int64(n)),
-		lots: make([]lot, n), doubt: s.doubt == epoch}
-	s.doubt = epoch
-	last := -1
-	err = s.frames.each(func(f frame) error {
-		if f.bad != "" {
-			return nil
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var err error
-		last, err = p.add(f)
-		return err
-	})
-	if err == nil {
-		err = p.finish(last)
-	}
-	return err
+	return &publication{s: s, h: h, epoch: epoch, limit: min(batch, max(maxPublishing/n, 64<<10)), keyless: int(epoch % int64(n)),
+		lots: make([]lot, n), doubt: s.doubt == epoch}, nil
 }
 
 // add puts a message with those of its partition.
-func (p *publication) add(f frame) (to int, err error) {
-	size := len(f.key) + len(f.message) + eventOverhead
-	if to = p.keyless; f.key != nil {
-		to = hub.PartitionOf(f.key, len(p.lots))
+func (p *publication) add(m *message.Message) (to int, err error) {
+	out := amqp.Message{Properties: amqp.Properties{ContentType: p.s.contentType}, Body: m.Body}
+	for _, x := range m.Properties {
+		out.Application = append(out.Application, amqp.Pair{Key: x.Name, Value: x.Any()})
 	}
-	if l := &p.lots[to]; len(l.events) > 0 && len(l.bytes)+len(l.events)*eventOverhead+size > p.limit {
+	p.text = out.Append(p.text[:0])
+	size := len(m.Key) + len(p.text) + eventOverhead
+	for to = p.keyless; ; to = p.keyless {
+		if m.Key != nil {
+			to = hub.PartitionOf(m.Key, len(p.lots))
+		}
+		l := &p.lots[to]
+		if len(l.events) == 0 || len(l.bytes)+len(l.events)*eventOverhead+size <= p.limit {
+			break
+		}
 		if l.chunk >= chunkLast-1 {
 			return to, connect.Permanent(fmt.Errorf("epoch %d has more than %d appends to a partition", p.epoch, chunkLast))
 		}
@@ -87,12 +104,11 @@ func (p *publication) add(f frame) (to int, err error) {
 			return to, err
 		}
 		l.chunk++
-		if f.key == nil { // the next partition has its turn
+		if m.Key == nil { // the next partition has its turn
 			p.keyless = (p.keyless + 1) % len(p.lots)
-			return p.add(f)
 		}
 	}
-	p.lots[to].take(f)
+	p.lots[to].take(m.Key, p.text)
 	return to, nil
 }
 
@@ -100,12 +116,12 @@ func (p *publication) add(f frame) (to int, err error) {
 const eventOverhead = 16
 
 // take copies a message.
-func (l *lot) take(f frame) {
+func (l *lot) take(key, message []byte) {
 	start := len(l.bytes)
-	l.bytes = append(append(l.bytes, f.key...), f.message...)
-	mid := start + len(f.key)
+	l.bytes = append(append(l.bytes, key...), message...)
+	mid := start + len(key)
 	e := hub.Event{Message: l.bytes[mid:len(l.bytes):len(l.bytes)]}
-	if f.key != nil {
+	if key != nil {
 		e.Key = l.bytes[start:mid:mid]
 	}
 	l.events = append(l.events, e)

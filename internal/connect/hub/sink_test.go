@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"weir/internal/connect"
+	"weir/internal/connect/message"
 	"weir/internal/disk"
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
@@ -43,14 +45,14 @@ func newOutlet(t *testing.T, partitions int, columns ...string) *outlet {
 	return o
 }
 
-func (o *outlet) open(given map[string]any) *sink {
+func (o *outlet) open(given map[string]any) connect.Sink {
 	o.t.Helper()
 	s, err := openSink(o.w.ctx(), config(false, given), o.env)
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { s.Close() })
-	return s.(*sink)
+	return s
 }
 
 // batch makes rows of values.
@@ -66,7 +68,7 @@ func batch(rows ...[]vec.Value) *vec.Batch {
 }
 
 // epoch writes an epoch to its end.
-func (o *outlet) epoch(s *sink, n int64, batches ...*vec.Batch) {
+func (o *outlet) epoch(s connect.Sink, n int64, batches ...*vec.Batch) {
 	o.t.Helper()
 	ctx := context.Background()
 	for _, b := range batches {
@@ -125,13 +127,13 @@ func TestMessages(t *testing.T) {
 	f(none, map[string]any{"partition_key": "n"}, rows[1:2], nil, `2|||{"k":"a","n":2,"x":null}`)
 	f(none, map[string]any{"property_columns": []string{"K", "n"}}, rows, nil,
 		`-|K=a n=1||{"x":"x\ny"}`, `-|K=a n=2||{"x":null}`, `-|n=3||{"x":""}`, `-|K=b n=4||{"x":"q,"}`)
-	f(none, map[string]any{"pack": packLines}, rows[:3], nil, "-|||"+`{"k":"a","n":1,"x":"x\ny"}`+"\n"+`{"k":"a","n":2,"x":null}`+"\n"+`{"k":null,"n":3,"x":""}`)
-	f(none, map[string]any{"pack": packArray, "partition_key": "k"}, rows, nil,
+	f(none, map[string]any{"pack": message.PackLines}, rows[:3], nil, "-|||"+`{"k":"a","n":1,"x":"x\ny"}`+"\n"+`{"k":"a","n":2,"x":null}`+"\n"+`{"k":null,"n":3,"x":""}`)
+	f(none, map[string]any{"pack": message.PackArray, "partition_key": "k"}, rows, nil,
 		`a|||[{"k":"a","n":1,"x":"x\ny"},{"k":"a","n":2,"x":null}]`, `-|||[{"k":null,"n":3,"x":""}]`, `b|||[{"k":"b","n":4,"x":"q,"}]`)
-	f(none, map[string]any{"pack": packLines, "pack_bytes": int64(50)}, rows[:2], nil, `-|||{"k":"a","n":1,"x":"x\ny"}`, `-|||{"k":"a","n":2,"x":null}`)
+	f(none, map[string]any{"pack": message.PackLines, "pack_bytes": int64(50)}, rows[:2], nil, `-|||{"k":"a","n":1,"x":"x\ny"}`, `-|||{"k":"a","n":2,"x":null}`)
 	f(array, nil, rows[1:2], nil, `-|||[{"k":"a","n":2,"x":null}]`)
 	f(csv, nil, rows[:2], nil, "-|||k,n,x\na,1,\"x\ny\"", "-|||k,n,x\na,2,")
-	f(csv, map[string]any{"pack": packLines}, rows[:2], nil, "-|||k,n,x\na,1,\"x\ny\"\na,2,")
+	f(csv, map[string]any{"pack": message.PackLines}, rows[:2], nil, "-|||k,n,x\na,1,\"x\ny\"\na,2,")
 	// What no message can hold.
 	f(none, map[string]any{"partition_key": "x"}, [][]vec.Value{{text("a"), num(1), list}, rows[3]},
 		[]string{`OutputDataConversionError.TypeConversionError x: a partition key cannot be array {"k":"a","n":1,"x":[1]}`}, `q,|||{"k":"b","n":4,"x":"q,"}`)
@@ -166,6 +168,32 @@ func TestRecordRows(t *testing.T) {
 	}
 }
 
+var errHalf = errors.New("half of it is there")
+
+// half is a publisher whose process ends after so many messages.
+type half struct {
+	*publisher
+	rows int
+}
+
+func (h half) Publish(ctx context.Context, epoch int64, messages *message.Spool) error {
+	if ctx.Err() != nil {
+		return h.publisher.Publish(ctx, epoch, messages)
+	}
+	p, err := h.begin(epoch)
+	if err != nil {
+		return err
+	}
+	p.limit = 1 << 20
+	return messages.Each(0, func(i int, m *message.Message) error {
+		if i == h.rows {
+			return errHalf
+		}
+		_, err := p.add(m)
+		return err
+	})
+}
+
 // TestLargeEpoch: an epoch of many appends is there once, in the order of its partitions, also
 // when it is committed again by another process that finds it half there.
 func TestLargeEpoch(t *testing.T) {
@@ -196,37 +224,24 @@ func TestLargeEpoch(t *testing.T) {
 			t.Errorf("%d messages in %d partitions, %v", seen, len(last), err)
 		}
 	}
-	s := o.open(nil)
 	ctx := context.Background()
+	p := &publisher{broker: o.w.broker, name: "events", id: producerID(o.env), touched: map[int]bool{}}
+	s, err := p.sink(ctx, config(false, nil), o.env, half{p, rows / 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
 	for _, b := range batches {
 		if err := s.Write(ctx, 5, b); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if s.frames.spill == nil {
-		t.Error("all is in memory")
-	}
 	stopped, cancel := context.WithCancel(ctx)
-	h, err := o.w.broker.Hub("events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.env.Log = nil
 	cancel()
-	if err := s.Commit(stopped, 5); err == nil {
-		t.Error("a commit that was cancelled succeeds")
+	if err := s.Commit(stopped, 5); !errors.Is(err, context.Canceled) {
+		t.Errorf("a commit that was cancelled gives %v", err)
 	}
-	// Half of it: the process ends in the midst.
-	p := &publication{s: s, h: h, epoch: 5, limit: 1 << 20, keyless: 5 % 3, lots: make([]lot, 3)}
-	n := 0
-	enough := fmt.Errorf("enough")
-	if err := s.frames.each(func(f frame) error {
-		if n++; n > rows/2 {
-			return enough
-		}
-		_, err := p.add(f)
-		return err
-	}); err != enough {
+	if err := s.Commit(ctx, 5); err != errHalf { // the process ends in the midst
 		t.Fatal(err)
 	}
 	again := o.open(nil)
@@ -279,7 +294,7 @@ func TestOpen(t *testing.T) {
 	f(ctx, map[string]any{"partition_key": "team"}, connect.Format{}, `the rows have no column "team", which partition_key names`)
 	f(ctx, map[string]any{"property_columns": []string{"team"}}, connect.Format{}, `the rows have no column "team", which property_columns names`)
 	f(ctx, map[string]any{"property_columns": []string{"n", "N"}}, connect.Format{}, `"N" stands twice`)
-	f(ctx, map[string]any{"pack": packArray}, connect.Format{Type: "csv"}, "an array is JSON")
+	f(ctx, map[string]any{"pack": message.PackArray}, connect.Format{Type: "csv"}, "an array is JSON")
 	f(ctx, map[string]any{"hub": "a/b"}, connect.Format{}, `"a/b" is no name of an event hub`)
 	f(ctx, map[string]any{"partitions": int64(0)}, connect.Format{}, "0 partitions are too few or too many")
 	o.open(map[string]any{"hub": "made", "create": true, "partitions": int64(2), "retention": time.Hour})

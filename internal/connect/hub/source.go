@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weir/internal/connect"
+	"weir/internal/connect/message"
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
 	"weir/internal/hub/log"
@@ -140,7 +141,7 @@ func (s *source) Open(_ context.Context, partition string, after connect.Positio
 	if err != nil {
 		return nil, gone(err)
 	}
-	return &reader{r: r, cut: newCutter(s.format, s.unwrap), meta: newMeta(s.wants, p.ID())}, nil
+	return &reader{r: r, cut: message.NewCutter(s.format, s.unwrap), meta: newMeta(s.wants, p.ID())}, nil
 }
 
 // gone makes the contract's error of the log's.
@@ -189,7 +190,7 @@ func (s *source) Close() error { return nil }
 // reader reads a partition.
 type reader struct {
 	r      *log.Reader
-	cut    *cutter
+	cut    *message.Cutter
 	meta   meta
 	batch  *log.Batch // the last one
 	given  int        // events of it that were given
@@ -227,7 +228,7 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 	}
 	r.buf, r.marks = r.buf[:0], r.marks[:0]
 	c := connect.Chunk{Line: r.seq() + 1, Offset: -1, Properties: r.meta.chunk}
-	r.cut.begin(&c)
+	r.cut.Begin(&c)
 	for stop < 0 && len(r.buf) < max || stop >= 0 && r.seq() < stop {
 		// What has no text at all must not keep the job from being stopped.
 		if err := ctx.Err(); err != nil && (stop >= 0 || len(r.buf) == 0) {
@@ -276,7 +277,7 @@ func (r *reader) message(c *connect.Chunk, max int, stop int64) (full bool, err 
 		r.given--
 		return true, nil
 	}
-	text, ends := r.cut.append(c, r.buf, body)
+	text, ends := r.cut.Append(c, r.buf, body)
 	if ends {
 		r.given--
 		return true, nil
@@ -289,7 +290,7 @@ func (r *reader) message(c *connect.Chunk, max int, stop int64) (full bool, err 
 	}
 	r.marks = append(r.marks, connect.Mark{End: len(text), Offset: r.seq() - 1, Arrival: toTime(r.batch.Enqueued),
 		Properties: r.meta.of(rec, r.seq()-1, r.batch)})
-	return r.cut.alone(c), nil
+	return r.cut.Alone(c), nil
 }
 
 // seq is the number of the next event.

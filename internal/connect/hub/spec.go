@@ -18,31 +18,15 @@ package hub
 import (
 	"context"
 	"fmt"
-	"math"
-	"slices"
 	"strings"
 
 	"weir/internal/connect"
+	"weir/internal/connect/message"
 	"weir/internal/hub"
 )
 
-// The limits that no setting changes.
-const (
-	// MaxBody is how long the text of one message may be once it is unpacked, in bytes.
-	MaxBody = 16 << 20
-	// maxBuffered is how many bytes of an epoch's rows an output holds in memory; what comes
-	// before them waits in a file.
-	maxBuffered = 8 << 20
-	// maxKeptChunk is the largest chunk whose memory is kept for the next one.
-	maxKeptChunk = 4 << 20
-)
-
-// The ways of laying rows into messages.
-const (
-	packOne   = "one"
-	packLines = "lines"
-	packArray = "array"
-)
+// maxKeptChunk is the largest chunk whose memory is kept for the next one, in bytes.
+const maxKeptChunk = 4 << 20
 
 type brokerKey struct{}
 
@@ -71,7 +55,7 @@ var spec = &connect.Spec{
 	Example: `type: hub
 hub: downtime
 `,
-	Fields: []connect.Field{
+	Fields: append([]connect.Field{
 		{Name: "hub", Type: connect.Text, Required: true, Doc: "The name of the event hub."},
 		{Name: "create", Type: connect.Bool, Default: "false", Doc: "Make the hub if there is none of the name."},
 		{Name: "partitions", Type: connect.Int, Default: "4", Doc: "With `create`: how many partitions the hub gets, 1 to 1024."},
@@ -85,13 +69,8 @@ hub: downtime
 			Doc: "A field of each message, such as `records`, that is an array: its elements are the events. Messages without it are taken as they are."},
 
 		{Name: "partition_key", Type: connect.Text, Output: true, Doc: "A column whose value, as text, is the partition key: rows of one key stay in their order."},
-		{Name: "property_columns", Type: connect.List, Output: true,
-			Doc: "Columns that leave the payload and become properties of the message. They hold no records and arrays."},
-		{Name: "pack", Type: connect.Enum, Values: []string{packOne, packLines, packArray}, Default: packOne, Output: true,
-			Doc: "`one`: a message for each row. `lines`: several rows of one partition key in a message, a row a line. `array`: the same as a JSON array. Rows with properties are always alone."},
-		{Name: "pack_bytes", Type: connect.Size, Default: "64KiB", Output: true, Doc: "With `lines` and `array`: the size at which a message is full."},
 		{Name: "content_type", Type: connect.Text, Output: true, Doc: "The content type of messages; it tells receivers what they hold."},
-	},
+	}, message.Fields()...),
 }
 
 func init() { connect.Register(spec) }
@@ -113,16 +92,7 @@ func check(c connect.Config, input bool) []connect.Problem {
 	if input {
 		return out
 	}
-	columns := c.List("property_columns")
-	for i, k := range columns {
-		if slices.ContainsFunc(columns[:i], func(o string) bool { return strings.EqualFold(o, k) }) {
-			add("property_columns", fmt.Sprintf("%q stands twice", k), "remove one of them")
-		}
-	}
-	if n := c.Int("pack_bytes"); n < 1 || n > math.MaxInt32 {
-		add("pack_bytes", "\"pack_bytes\" is too small or too large", "remove it: there is a default")
-	}
-	return out
+	return append(out, message.CheckFields(c)...)
 }
 
 // open finds the hub of a configuration, or makes it.

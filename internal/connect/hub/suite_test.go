@@ -10,6 +10,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/connecttest"
+	"weir/internal/connect/message"
 	"weir/internal/disk"
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
@@ -20,7 +21,7 @@ func config(input bool, given map[string]any) connect.Config {
 	values := map[string]any{"hub": "events", "create": false, "partitions": int64(4), "retention": 24 * time.Hour,
 		"consumer_group": hub.DefaultGroup, "metadata_columns": true}
 	if !input {
-		values["pack"], values["pack_bytes"] = packOne, int64(64<<10)
+		values["pack"], values["pack_bytes"] = message.PackOne, int64(64<<10)
 	}
 	for k, v := range given {
 		values[k] = v
@@ -148,7 +149,7 @@ func TestSinkSuite(t *testing.T) {
 	}
 	f("one", 1, nil)
 	f("keys", 3, map[string]any{"partition_key": "text"})
-	f("packed", 2, map[string]any{"pack": packArray, "pack_bytes": int64(300)})
+	f("packed", 2, map[string]any{"pack": message.PackArray, "pack_bytes": int64(300)})
 }
 
 // TestSourceSuite: what was appended is read as the contract says.

@@ -1,4 +1,4 @@
-package hub
+package message
 
 import (
 	"bytes"
@@ -10,34 +10,36 @@ import (
 	"weir/internal/connect"
 )
 
-// cutter brings what messages hold onto lines, so that each is whole lines of a chunk. It
+// Cutter brings what messages hold onto lines, so that each is whole lines of a chunk. It
 // does not look whether the text is right: what is broken becomes a line that the decoder
 // takes for a bad event, and no message breaks another one.
-type cutter struct {
+type Cutter struct {
 	unwrap string
 	packed codec.Compression
-	csv    *rows // nil: JSON
+	csv    *csvRows // nil: JSON
 	plain  []byte
 }
 
-func newCutter(f connect.Format, unwrap string) *cutter {
-	c := &cutter{unwrap: unwrap, packed: codec.Compression(f.Compression)}
+// NewCutter is a cutter for messages of a format. unwrap, if not "", is the field of each JSON
+// message whose elements are the events.
+func NewCutter(f connect.Format, unwrap string) *Cutter {
+	c := &Cutter{unwrap: unwrap, packed: codec.Compression(f.Compression)}
 	if f.Type == "csv" {
-		c.csv = &rows{options: codec.CSVOptions{Delimiter: f.Delimiter, Detect: f.Delimiter == 0, NoHeader: f.NoHeader}}
+		c.csv = &csvRows{options: codec.CSVOptions{Delimiter: f.Delimiter, Detect: f.Delimiter == 0, NoHeader: f.NoHeader}}
 	}
 	return c
 }
 
-// begin starts a chunk.
-func (c *cutter) begin(chunk *connect.Chunk) {
+// Begin starts a chunk.
+func (c *Cutter) Begin(chunk *connect.Chunk) {
 	if c.csv != nil {
 		c.csv.begin(chunk)
 	}
 }
 
-// append adds the events of a message to the text of a chunk. ends says that the message does
+// Append adds the events of a message to the text of a chunk. ends says that the message does
 // not belong to this chunk, which then is not empty.
-func (c *cutter) append(chunk *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
+func (c *Cutter) Append(chunk *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
 	body, ok := c.unpack(body)
 	switch {
 	case !ok:
@@ -54,8 +56,8 @@ func (c *cutter) append(chunk *connect.Chunk, dst, body []byte) (text []byte, en
 	return appendEvents(dst, body), false
 }
 
-// alone reports whether the chunk must end with the message that was added last.
-func (c *cutter) alone(chunk *connect.Chunk) bool { return chunk.Last }
+// Alone reports whether the chunk must end with the message that was added last.
+func (c *Cutter) Alone(chunk *connect.Chunk) bool { return chunk.Last }
 
 var (
 	byteOrderMark = []byte("\xef\xbb\xbf")
@@ -65,7 +67,7 @@ var (
 
 // unpack is the text of a message. ok is false if it cannot be unpacked; the text is then the
 // start of the message.
-func (c *cutter) unpack(body []byte) (text []byte, ok bool) {
+func (c *Cutter) unpack(body []byte) (text []byte, ok bool) {
 	plain := c.packed == codec.CompressNone || c.packed == codec.CompressAuto && !bytes.HasPrefix(body, magicGzip) && !bytes.HasPrefix(body, magicZstd)
 	if len(body) == 0 || plain && body[0] < 0xfe { // it does not begin as UTF-16 does
 		return bytes.TrimPrefix(body, byteOrderMark), true

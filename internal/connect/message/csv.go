@@ -1,4 +1,4 @@
-package hub
+package message
 
 import (
 	"bytes"
@@ -7,17 +7,17 @@ import (
 	"weir/internal/connect"
 )
 
-// rows joins messages of CSV. Each has its header row; messages of equal ones, one after
+// csvRows joins messages of CSV. Each has its header row; messages of equal ones, one after
 // another, are rows of one text. Another header begins another chunk, and so does a message
 // whose last row does not end: the chunk ends with it, so that it takes no other one along.
-type rows struct {
+type csvRows struct {
 	options codec.CSVOptions
 	head    []byte // of the text at hand; nil: there is none yet
 	chunk   bool   // the chunk has rows
 	fresh   bool   // the next chunk begins a text
 }
 
-func (r *rows) begin(c *connect.Chunk) {
+func (r *csvRows) begin(c *connect.Chunk) {
 	r.chunk = false
 	if r.head == nil || r.fresh {
 		return
@@ -26,7 +26,7 @@ func (r *rows) begin(c *connect.Chunk) {
 }
 
 // append adds the rows of a message.
-func (r *rows) append(c *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
+func (r *csvRows) append(c *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
 	head, rest, whole := r.split(body)
 	same := r.head != nil && !r.fresh && bytes.Equal(head, r.head)
 	if r.chunk && (!same || !whole) {
@@ -50,7 +50,7 @@ func (r *rows) append(c *connect.Chunk, dst, body []byte) (text []byte, ends boo
 
 // split parts a message into its header row and its rows, which end with a line end. whole
 // says that the last row ends.
-func (r *rows) split(body []byte) (head, rest []byte, whole bool) {
+func (r *csvRows) split(body []byte) (head, rest []byte, whole bool) {
 	rest = body
 	if len(body) == 0 || body[len(body)-1] != '\n' {
 		rest = append(append(make([]byte, 0, len(body)+1), body...), '\n')

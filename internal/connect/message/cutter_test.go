@@ -1,4 +1,4 @@
-package hub
+package message
 
 import (
 	"bytes"
@@ -67,10 +67,10 @@ func decoded(t *testing.T, text []byte) string {
 func TestBodies(t *testing.T) {
 	f := func(o connect.Format, unwrap, body, want string) {
 		t.Helper()
-		c := newCutter(o, unwrap)
+		c := NewCutter(o, unwrap)
 		var chunk connect.Chunk
 		before := []byte("{\"a\":0}\n")
-		text, ends := c.append(&chunk, slices.Clone(before), []byte(body))
+		text, ends := c.Append(&chunk, slices.Clone(before), []byte(body))
 		if ends || !bytes.HasPrefix(text, before) {
 			t.Fatalf("%.60q: ends %v, %q", body, ends, text)
 		}
@@ -136,14 +136,14 @@ func TestBodies(t *testing.T) {
 func TestCSVMessages(t *testing.T) {
 	f := func(o connect.Format, messages []string, want ...string) {
 		t.Helper()
-		c := newCutter(o, "")
+		c := NewCutter(o, "")
 		var got []string
 		for i := 0; i < len(messages); {
 			var chunk connect.Chunk
 			var text []byte
-			c.begin(&chunk)
+			c.Begin(&chunk)
 			for i < len(messages) && !chunk.Last {
-				more, ends := c.append(&chunk, text, []byte(messages[i]))
+				more, ends := c.Append(&chunk, text, []byte(messages[i]))
 				if ends {
 					break
 				}
@@ -180,9 +180,9 @@ func FuzzBodies(f *testing.F) {
 		f.Add([]byte(s), "records")
 	}
 	f.Fuzz(func(t *testing.T, body []byte, unwrap string) {
-		c := newCutter(connect.Format{}, unwrap)
+		c := NewCutter(connect.Format{}, unwrap)
 		var chunk connect.Chunk
-		text, ends := c.append(&chunk, []byte("{\"a\":0}\n"), body)
+		text, ends := c.Append(&chunk, []byte("{\"a\":0}\n"), body)
 		if ends || chunk.Last {
 			t.Fatal("a message of JSON ends a chunk")
 		}
@@ -190,9 +190,9 @@ func FuzzBodies(f *testing.F) {
 		if !strings.HasPrefix(got, "0") || !strings.HasSuffix(got, "9") {
 			t.Errorf("%q: %s", body, got)
 		}
-		rows := newCutter(connect.Format{Type: "csv"}, "")
-		rows.begin(&chunk)
-		text, ends = rows.append(&chunk, nil, body)
+		rows := NewCutter(connect.Format{Type: "csv"}, "")
+		rows.Begin(&chunk)
+		text, ends = rows.Append(&chunk, nil, body)
 		if len(text) > 0 && (ends || text[len(text)-1] != '\n') {
 			t.Errorf("%q: %q", body, text)
 		}

@@ -1,0 +1,2 @@
+// Package azureblob reads and writes blobs of Azure Storage.
+package azureblob

@@ -1,0 +1,2 @@
+// Package cosmos writes documents of Cosmos DB and reads its change feed.
+package cosmos

@@ -1,0 +1,2 @@
+// Package kafka reads and writes topics of Kafka.
+package kafka

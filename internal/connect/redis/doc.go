@@ -1,0 +1,2 @@
+// Package redis writes streams and hashes of Redis.
+package redis

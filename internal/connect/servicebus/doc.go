@@ -1,0 +1,2 @@
+// Package servicebus sends to queues and topics of Service Bus.
+package servicebus

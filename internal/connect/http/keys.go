@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"weir/internal/hub/log"
+	"weir/internal/connect/intake"
 )
 
 // keys are the idempotency keys of requests whose events are in the log. They are there with
@@ -82,34 +82,19 @@ func (k *keys) forget(now time.Time) {
 }
 
 // load reads the keys of what the log still has.
-func (k *keys) load(p *log.Partition, now time.Time) error {
+func (k *keys) load(kept *intake.Log, now time.Time) error {
 	k.known = map[string]*request{}
-	from, err := p.SeekTime(now.Add(-k.keep))
-	if err != nil {
-		return err
-	}
-	r, err := p.Read(from)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		b, err := r.Next()
-		if err != nil || b == nil {
-			return err
+	return kept.Each(now.Add(-k.keep), func(seq int64, at time.Time, records []intake.Record) error {
+		if first := &records[0]; first.Key != nil {
+			if q, mine := k.begin(string(first.Key), property(first.Properties, printName)); mine {
+				k.end(q, taken{len(records), seq}, at, true)
+			}
 		}
-		first := b.Records[0]
-		if first.Key == nil {
-			continue
-		}
-		q, mine := k.begin(string(first.Key), property(first.Properties, printName))
-		if mine {
-			k.end(q, taken{len(b.Records), b.Seq}, b.Enqueued, true)
-		}
-	}
+		return nil
+	})
 }
 
-func property(list []log.Property, name string) string {
+func property(list []intake.Property, name string) string {
 	for _, p := range list {
 		if p.Name == name {
 			return p.Value

@@ -33,7 +33,7 @@ type listener struct {
 	served  chan struct{} // closed when the server has ended
 
 	mu    sync.RWMutex
-	paths map[string]*intake
+	paths map[string]*inlet
 }
 
 // route is the place of an input at a listener.
@@ -43,7 +43,7 @@ type route struct {
 }
 
 // listen gives an input its place. An address whose port is 0 is not shared.
-func listen(address, path, cert, key string, in *intake, log *slog.Logger) (*route, error) {
+func listen(address, path, cert, key string, in *inlet, log *slog.Logger) (*route, error) {
 	open.Lock()
 	defer open.Unlock()
 	l := open.listeners[address]
@@ -69,7 +69,7 @@ func listen(address, path, cert, key string, in *intake, log *slog.Logger) (*rou
 }
 
 func start(address, cert, key string, readTimeout time.Duration, log *slog.Logger) (*listener, error) {
-	l := &listener{address: address, cert: cert, paths: map[string]*intake{}, served: make(chan struct{})}
+	l := &listener{address: address, cert: cert, paths: map[string]*inlet{}, served: make(chan struct{})}
 	if address == NoListener {
 		close(l.served)
 		return l, nil

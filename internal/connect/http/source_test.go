@@ -64,6 +64,11 @@ func config(t testing.TB, input bool, values map[string]any) connect.Config {
 	return c
 }
 
+// toTime is a time of the clock as one of rows.
+func toTime(t time.Time) vec.Time {
+	return 621_355_968_000_000_000 + vec.Time(t.UnixMicro())*vec.Microsecond
+}
+
 // input is an open http input over a disk in memory.
 type input struct {
 	*Source

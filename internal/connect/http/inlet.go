@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"weir/internal/connect"
-	"weir/internal/hub/log"
+	"weir/internal/connect/intake"
 )
 
-// intakeOptions are the settings of an input that its requests need.
-type intakeOptions struct {
+// inletOptions are the settings of an input that its requests need.
+type inletOptions struct {
 	address     string
 	token       connect.Hidden
 	maxBody     int64
@@ -28,10 +28,10 @@ type intakeOptions struct {
 	lenient     bool
 }
 
-// intake takes the requests of one input.
-type intake struct {
-	o        intakeOptions
-	part     *log.Partition
+// inlet takes the requests of one input.
+type inlet struct {
+	o        inletOptions
+	kept     *intake.Log
 	keys     keys
 	budget   budget
 	log      *slog.Logger
@@ -71,7 +71,7 @@ func refuse(w http.ResponseWriter, status int, text string) {
 }
 
 // ServeHTTP takes events by POST and tells what it has by GET.
-func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (in *inlet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := in.allow(r); err != nil {
 		if err.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -93,7 +93,7 @@ func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // allow says why a request may not come in. With a token that is all that counts; without
 // one, requests that a page in a browser could have been made to send are refused.
-func (in *intake) allow(r *http.Request) *refusal {
+func (in *inlet) allow(r *http.Request) *refusal {
 	if token := in.o.token.Expose(); token != "" {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
@@ -115,8 +115,8 @@ func (in *intake) allow(r *http.Request) *refusal {
 	return nil
 }
 
-func (in *intake) status() any {
-	rg := in.part.Range()
+func (in *inlet) status() any {
+	first, next, bytes := in.kept.Range()
 	return struct {
 		Accepted int64 `json:"accepted"` // events, since the start
 		Refused  int64 `json:"refused"`  // requests, since the start
@@ -124,10 +124,10 @@ func (in *intake) status() any {
 		First    int64 `json:"first"` // event that is kept
 		Next     int64 `json:"next"`
 		Bytes    int64 `json:"bytes"`
-	}{in.accepted.Load(), in.refused.Load(), in.repeated.Load(), rg.First, rg.Next, rg.Bytes}
+	}{in.accepted.Load(), in.refused.Load(), in.repeated.Load(), first, next, bytes}
 }
 
-func (in *intake) post(w http.ResponseWriter, r *http.Request) {
+func (in *inlet) post(w http.ResponseWriter, r *http.Request) {
 	t, repeated, err := in.take(w, r)
 	if err != nil {
 		in.refused.Add(1)
@@ -144,13 +144,13 @@ func (in *intake) post(w http.ResponseWriter, r *http.Request) {
 }
 
 // fail answers a request that was not taken.
-func (in *intake) fail(w http.ResponseWriter, err error) {
+func (in *inlet) fail(w http.ResponseWriter, err error) {
 	var why *refusal
 	if !errors.As(err, &why) {
 		// Full or broken disks and full logs: the client keeps its events and comes again.
 		in.log.Warn("events could not be taken", "error", err)
 		why = &refusal{http.StatusServiceUnavailable, "the events cannot be stored now; nothing of the request was taken; try again"}
-		if errors.Is(err, log.ErrLogFull) {
+		if errors.Is(err, intake.ErrFull) {
 			why.text = "the job is behind and its log is full; nothing of the request was taken; try again"
 		}
 	}
@@ -162,7 +162,7 @@ func (in *intake) fail(w http.ResponseWriter, err error) {
 
 // take reads a request and puts its events into the log, all or none. repeated says that
 // they were there already.
-func (in *intake) take(w http.ResponseWriter, r *http.Request) (t taken, repeated bool, err error) {
+func (in *inlet) take(w http.ResponseWriter, r *http.Request) (t taken, repeated bool, err error) {
 	key := r.Header.Get("Idempotency-Key")
 	if len(key) > MaxKeyBytes {
 		return t, false, refusef(http.StatusBadRequest, "the Idempotency-Key has %d bytes; %d is the most", len(key), MaxKeyBytes)
@@ -196,11 +196,11 @@ func (in *intake) take(w http.ResponseWriter, r *http.Request) (t taken, repeate
 }
 
 // once appends the events of a request with a key, unless that has been done.
-func (in *intake) once(r *http.Request, events [][]byte, key, print string) (t taken, repeated bool, err error) {
+func (in *inlet) once(r *http.Request, events [][]byte, key, print string) (t taken, repeated bool, err error) {
 	for {
 		q, mine := in.keys.begin(key, print)
 		if mine {
-			t, at, err := in.append(events, &log.Record{Key: []byte(key), Properties: []log.Property{{Name: printName, Value: print}}})
+			t, at, err := in.append(events, &intake.Record{Key: []byte(key), Properties: []intake.Property{{Name: printName, Value: print}}})
 			in.keys.end(q, t, at, err == nil)
 			return t, false, err
 		}
@@ -220,20 +220,20 @@ func (in *intake) once(r *http.Request, events [][]byte, key, print string) (t t
 }
 
 // append puts events into the log. first, if set, has key and properties of the first one.
-func (in *intake) append(events [][]byte, first *log.Record) (taken, time.Time, error) {
-	records := make([]log.Record, len(events))
+func (in *inlet) append(events [][]byte, first *intake.Record) (taken, time.Time, error) {
+	records := make([]intake.Record, len(events))
 	for i, e := range events {
 		records[i].Value = e
 	}
 	if first != nil {
 		records[0].Key, records[0].Properties = first.Key, first.Properties
 	}
-	a, err := in.part.Append(records)
-	if errors.Is(err, log.ErrTooLarge) {
+	seq, at, err := in.kept.Append(records)
+	if errors.Is(err, intake.ErrTooLarge) {
 		return taken{}, time.Time{}, refusef(http.StatusRequestEntityTooLarge, "the request is too large; post fewer events at a time")
 	}
 	if err != nil {
 		return taken{}, time.Time{}, err
 	}
-	return taken{len(events), a.Seq}, a.Enqueued, nil
+	return taken{len(events), seq}, at, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -23,8 +24,10 @@ type checkCmd struct {
 	OutOfOrder *limit   `placeholder:"D" help:"The job's out-of-order tolerance."`
 	Policy     string   `enum:"adjust,drop," default:"" placeholder:"P" help:"The job's policy: adjust or drop."`
 
-	Live    bool `help:"Of jobs: is all there that it takes to run live?"`
-	SkipEnv bool `help:"Of jobs: environment variables and files that settings name need not be there."`
+	Live    bool          `help:"Of jobs: is all there that it takes to run live?"`
+	Connect bool          `help:"Of jobs: try each input and output, and say what is wrong with it. Nothing is changed."`
+	Within  time.Duration `default:"10s" placeholder:"D" help:"With --connect: how long a try may take. Default ${default}."`
+	SkipEnv bool          `help:"Of jobs: environment variables and files that settings name need not be there."`
 
 	levelFlag     `embed:""`
 	functionFlags `embed:""`
@@ -37,6 +40,7 @@ func (checkCmd) Help() string {
   weir check *.saql
   weir check ./my-azure-project
   weir check --json job.saql
+  weir check ./my-azure-project --connect
   weir check --azure job.saql
   weir check job.saql -r people --function initials.js
   weir check -q "SELECT a, LEN(b) FROM input"
@@ -47,7 +51,7 @@ if there are errors, and with --azure also if something is an extension of this 
 }
 
 // Run checks the files.
-func (c *checkCmd) Run(con *console) error {
+func (c *checkCmd) Run(ctx context.Context, con *console) error {
 	if c.Query == "" && len(c.Files) == 0 && project.Holds(".") {
 		c.Files = []string{"."}
 	}
@@ -63,7 +67,7 @@ func (c *checkCmd) Run(con *console) error {
 	texts := ""
 	for _, t := range list {
 		if t.job {
-			if err := f.job(t.file); err != nil {
+			if err := f.job(ctx, t.file); err != nil {
 				return err
 			}
 			continue
@@ -79,7 +83,7 @@ func (c *checkCmd) Run(con *console) error {
 			fmt.Fprintf(con.err, "weir: %v\n", err)
 		}
 	}
-	if f.errors > 0 || f.extensions > 0 {
+	if f.errors > 0 || f.extensions > 0 || f.unreached > 0 {
 		return silent(exitFindings)
 	}
 	return nil

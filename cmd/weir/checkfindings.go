@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -15,6 +16,7 @@ type findings struct {
 	con                          *console
 	enc                          *json.Encoder
 	errors, warnings, extensions int
+	unreached                    int // inputs and outputs
 	shown                        bool
 }
 
@@ -80,7 +82,7 @@ func (f *findings) notes(notes []project.Note, render func(notes []project.Note)
 }
 
 // job checks a job: its files, its functions, its query, and what cannot be used here.
-func (f *findings) job(path string) error {
+func (f *findings) job(ctx context.Context, path string) error {
 	o := project.Options{Overlay: f.c.Overlay, KeepReferences: f.c.SkipEnv}
 	j, err := project.Load(path, withEnvironment(o))
 	if p, ok := asProblem(err); ok {
@@ -100,17 +102,20 @@ func (f *findings) job(path string) error {
 		return err
 	}
 	env.Portable = f.c.Azure
-	if err := f.notes(append(notes, j.Refusals(f.c.Live)...), render); err != nil {
+	if err := f.notes(append(notes, j.Refusals(f.c.Live || f.c.Connect)...), render); err != nil {
 		return err
 	}
 	file, text := j.Text()
 	q := compile(file, text, env)
-	if q.plan != nil && f.c.Live {
+	if q.plan != nil && (f.c.Live || f.c.Connect) {
 		if err := f.notes(j.Undefined(q.plan), render); err != nil {
 			return err
 		}
 	}
-	return f.query(q)
+	if err := f.query(q); err != nil || !f.c.Connect || f.errors > 0 {
+		return err
+	}
+	return f.connect(ctx, j)
 }
 
 // verdict is the last line.
@@ -120,7 +125,7 @@ func (f *findings) verdict() {
 		fmt.Fprintln(f.con.out, "nothing in it is an extension")
 	}
 	switch {
-	case f.c.JSON:
+	case f.c.JSON, f.c.Connect && f.errors+f.warnings == 0:
 	case f.extensions > 0:
 		fmt.Fprintf(f.con.err, "%s, %s, %s\n", plural(int64(f.extensions), "extension"), errors, warnings)
 	case f.errors+f.warnings > 0:

@@ -14,6 +14,8 @@ type explainCmd struct {
 	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
 	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
 
+	Connectors bool `help:"The connectors that there are, and what each promises."`
+
 	levelFlag     `embed:""`
 	functionFlags `embed:""`
 	overlayFlag   `embed:""`
@@ -27,7 +29,8 @@ func (explainCmd) Help() string {
   weir explain SA5001
   weir explain DATEDIFF
   weir explain left join
-  weir explain doors.saql -r people`
+  weir explain doors.saql -r people
+  weir explain --connectors`
 }
 
 // messageCode is the form of a code of a message.
@@ -37,6 +40,10 @@ var messageCode = regexp.MustCompile(`^(?i)(SA|W)[0-9]{4}$`)
 func (e *explainCmd) Run(con *console) error {
 	what := strings.Join(e.What, " ")
 	switch {
+	case e.Connectors && (what != "" || e.Query != ""):
+		return usage("--connectors stands alone")
+	case e.Connectors:
+		return explainConnectors(con)
 	case e.Query != "" && what != "":
 		return usage("give a query with --query or a thing to explain, not both")
 	case e.Query != "":

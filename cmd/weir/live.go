@@ -60,6 +60,9 @@ func (r *runCmd) runLive(ctx context.Context, con *console) (closed error) {
 		using(con, j)
 	}
 	log, _ := (&logFlags{LogLevel: r.Log, LogFormat: "auto"}).logger(con)
+	secrets := service.SecretsOf(j)
+	log = secrets.Log(log)
+	defer func() { closed = secrets.Error(closed) }()
 	h, err := r.openHub(con, j, log)
 	if err != nil {
 		return err

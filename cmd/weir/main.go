@@ -40,6 +40,7 @@ type cli struct {
 	Tap      tapCmd      `cmd:"" group:"operate" help:"Rows of a running job as they pass."`
 	Send     sendCmd     `cmd:"" group:"operate" help:"Send events to an event hub, of Weir or of Azure."`
 	Recv     recvCmd     `cmd:"" group:"operate" help:"Receive events of an event hub, of Weir or of Azure."`
+	Sample   sampleCmd   `cmd:"" group:"develop" help:"Capture events of a job's live input to a file, for tests."`
 	Top      topCmd      `cmd:"" group:"operate" help:"Watch the jobs of a service."`
 	Why      whyCmd      `cmd:"" group:"operate" help:"Where did the rows of an output go?"`
 	Schema   schemaCmd   `cmd:"" group:"inform" help:"Print the JSON Schema of job files, or the list of connectors."`

@@ -185,9 +185,9 @@ func watermarkOf(g *exec.Graph, output int) vec.Time {
 	return t - 1
 }
 
-// columnsOf describes the rows of an output.
-func columnsOf(l *LiveSpec, output int) connect.Columns {
-	n := l.Plan.Outputs[output].Node
+// ColumnsOf describes the rows of an output of a plan.
+func ColumnsOf(p *plan.Plan, output int) connect.Columns {
+	n := p.Outputs[output].Node
 	var c connect.Columns
 	for _, col := range n.Cols {
 		c.Names, c.Types = append(c.Names, col.Name), append(c.Types, col.Type)

@@ -155,7 +155,7 @@ func (l *Live) rewrite(r *redrivenLetter, out *liveOutput) error {
 		l.letter(DeadLetter{Name: "InvalidData", Reason: "the row is no JSON object", Output: out.spec.Name}, []byte(r.Payload))
 		return nil
 	}
-	c := columnsOf(&l.spec, out.index)
+	c := ColumnsOf(l.spec.Plan, out.index)
 	// Its time is now, or later if the output has been told that no row of now will come.
 	at := l.clock
 	if w := watermarkOf(l.graph, out.index); w >= at && w < vec.MaxTime {

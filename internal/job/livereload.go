@@ -225,7 +225,7 @@ func (l *Live) succeedInput(next *successor, index int) (in *liveInput, began bo
 func (l *Live) stays(spec *LiveSpec, index int) *liveOutput {
 	want := &spec.Outputs[index]
 	for _, x := range l.outputs {
-		was, is := columnsOf(&l.spec, x.index), columnsOf(spec, index)
+		was, is := ColumnsOf(l.spec.Plan, x.index), ColumnsOf(spec.Plan, index)
 		if strings.EqualFold(x.spec.Name, want.Name) && x.spec.ID == want.ID && want.ID != "" && x.spec.Format == want.Format &&
 			slices.Equal(was.Names, is.Names) && slices.Equal(was.Types, is.Types) && was.Row == is.Row {
 			return x

@@ -210,7 +210,7 @@ func newOutput(spec *LiveSpec, index int) *liveOutput {
 // openSink opens the sink of an output, unless it is open, and asks which epoch it has.
 func (l *Live) openSink(ctx context.Context, out *liveOutput) (err error) {
 	if out.sink == nil {
-		env := connect.SinkEnv{Job: l.name, Output: out.spec.Name, Instance: l.dir.instance, Columns: columnsOf(&l.spec, out.index), Format: out.spec.Format,
+		env := connect.SinkEnv{Job: l.name, Output: out.spec.Name, Instance: l.dir.instance, Columns: ColumnsOf(l.spec.Plan, out.index), Format: out.spec.Format,
 			Reject: func(e connect.RowError) error { return l.reject(out, e) }, Log: l.log.With("output", out.spec.Name), Now: l.now}
 		if env.State, err = l.fs.Sub(OutputDir(out.spec.Name)); err != nil {
 			return err

@@ -130,7 +130,7 @@ func (l *Live) find(t *Tapping) error {
 	}
 	for i, o := range p.Outputs {
 		if strings.EqualFold(o.Name, name) {
-			c := columnsOf(&l.spec, i)
+			c := ColumnsOf(l.spec.Plan, i)
 			t.point.output, names, whole = i, c.Names, c.Row
 			return nil
 		}

@@ -84,7 +84,7 @@ func TestCivil(t *testing.T) {
 }
 
 func TestScrub(t *testing.T) {
-	var s scrubber
+	var s Secrets
 	config := func(texts ...string) *project.Job {
 		j := &project.Job{}
 		for _, text := range texts {
@@ -92,10 +92,10 @@ func TestScrub(t *testing.T) {
 		}
 		return j
 	}
-	s.learn(config("hunter2/x y", "hunter2", "abc", ""))
+	s.Learn(config("hunter2/x y", "hunter2", "abc", ""))
 	f := func(text, want string) {
 		t.Helper()
-		if got := s.text(text); got != want {
+		if got := s.Text(text); got != want {
 			t.Errorf("%q is %q, not %q", text, got, want)
 		}
 	}

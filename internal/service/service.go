@@ -48,7 +48,7 @@ type Service struct {
 	now    func() time.Time
 	events *eventLog
 	// secrets takes what jobs keep secret out of texts.
-	secrets *scrubber
+	secrets *Secrets
 	lock    io.Closer
 	ctx     context.Context // of the jobs; ended by Close
 	cancel  context.CancelFunc
@@ -72,11 +72,11 @@ func Open(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{store: store{o.FS}, o: o, log: o.Log, now: o.Now, events: newEventLog(), secrets: &scrubber{}, lock: lock, jobs: map[string]*managed{}}
+	s := &Service{store: store{o.FS}, o: o, log: o.Log, now: o.Now, events: newEventLog(), secrets: &Secrets{}, lock: lock, jobs: map[string]*managed{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.log = slog.New(scrubbing{s.log.Handler(), s.secrets})
+	s.log = s.secrets.Log(s.log)
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -297,7 +297,7 @@ func (s *Service) compiled(name string, at place) (*Assembly, error) {
 func (s *Service) loadFrom(root, main, home string) (*project.Job, error) {
 	j, err := project.Load(filepath.Join(root, filepath.FromSlash(main)), project.Options{Env: s.o.Env, Home: home})
 	if err == nil {
-		s.secrets.learn(j)
+		s.secrets.Learn(j)
 	}
 	return j, err
 }

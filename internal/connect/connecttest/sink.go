@@ -25,7 +25,7 @@ type Row struct {
 }
 
 // Origin is before the time of all rows.
-const Origin = 638_000_000_000_000_000 // 2022-09-29T22:13:20Z
+const Origin = 638_000_000_000_000_000 // 2022-09-28T22:13:20Z
 
 // Time is the time T of a row.
 func (r Row) Time() vec.Time { return Origin + vec.Time(r.ID)*vec.Second }

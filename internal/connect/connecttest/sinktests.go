@@ -207,7 +207,7 @@ func (s Sinks) moments(t *testing.T, disturb func(*runner, int64), run func(*run
 			t.Fatalf("operation %d: %v", n, err)
 		}
 		if r.target.Disk.Ops()-begin < n {
-			if n < 20 {
+			if n < 10 {
 				t.Fatalf("only %d operations", n)
 			}
 			return

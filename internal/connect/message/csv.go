@@ -28,6 +28,9 @@ func (r *csvRows) begin(c *connect.Chunk) {
 // append adds the rows of a message.
 func (r *csvRows) append(c *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
 	head, rest, whole := r.split(body)
+	if len(rest) == 0 { // a header row of nothing: the next message has its own
+		return dst, false
+	}
 	same := r.head != nil && !r.fresh && bytes.Equal(head, r.head)
 	if r.chunk && (!same || !whole) {
 		return dst, true
@@ -36,9 +39,6 @@ func (r *csvRows) append(c *connect.Chunk, dst, body []byte) (text []byte, ends 
 		r.head = append([]byte{}, head...)
 		r.fresh = false
 		c.Fresh, c.Head = true, r.head
-	}
-	if len(rest) == 0 {
-		return dst, false
 	}
 	r.chunk = true
 	dst = append(dst, rest...)

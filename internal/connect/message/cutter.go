@@ -37,6 +37,27 @@ func (c *Cutter) Begin(chunk *connect.Chunk) {
 	}
 }
 
+// place is what a Cutter knows of the text that it is in.
+type place struct {
+	head  []byte
+	fresh bool
+}
+
+// mark is where the cutter is between two chunks, and reset brings it back there: a chunk that
+// was not given is made once more.
+func (c *Cutter) mark() (p place) {
+	if c.csv != nil {
+		p = place{c.csv.head, c.csv.fresh}
+	}
+	return p
+}
+
+func (c *Cutter) reset(p place) {
+	if c.csv != nil {
+		c.csv.head, c.csv.fresh = p.head, p.fresh
+	}
+}
+
 // Append adds the events of a message to the text of a chunk. ends says that the message does
 // not belong to this chunk, which then is not empty.
 func (c *Cutter) Append(chunk *connect.Chunk, dst, body []byte) (text []byte, ends bool) {

@@ -22,27 +22,29 @@ type Incoming struct {
 
 // Feed brings the messages of a partition. One goroutine uses it.
 type Feed interface {
-	// Next waits until there are messages, and gives them in order. clock, if not 0: all that
-	// arrived before it has been given with them; it may come with no message at all. end, if
-	// more than 0: no message before that number is missing, though the numbers below it that
-	// were not given are not used (a log that was compacted, marks of transactions).
+	// Next waits until there are messages, and gives them in order; the list is valid until the
+	// next call. clock, if not 0: all that arrived before it has been given with them; it may
+	// come with no message at all. end, if more than 0: no message before that number is
+	// missing, though the numbers below it that were not given are not used (a log that was
+	// compacted, marks of transactions).
 	Next(ctx context.Context) (list []Incoming, clock vec.Time, end int64, err error)
 	Close() error
 }
 
-// Begin opens the feed of a partition from a number on. connect.ErrGone says that messages
-// behind it are no longer kept.
+// Begin opens the feed of a partition from a number on. Messages before it that it gives all
+// the same are left out. connect.ErrGone says that messages behind it are no longer kept.
 type Begin func(ctx context.Context, from int64) (Feed, error)
 
-// maxWaiting is how many bytes of messages a Reader has received and not given.
-const maxWaiting = 8 << 20
+// maxWaiting is how many bytes of messages a Reader has received and not looked at yet. As much
+// again may be at hand.
+const maxWaiting = 4 << 20
 
 // perMessage is about what a message takes beside its body.
 const perMessage = 128
 
 // Reader is a connect.Reader of a Feed. A goroutine waits for the service, so that Read need
 // not. Positions are the numbers of the next messages. After an error the feed is begun again
-// where it stands.
+// behind what was received; what was received before the error is given first.
 type Reader struct {
 	begin Begin
 	cut   *Cutter
@@ -51,11 +53,16 @@ type Reader struct {
 	next  int64 // number of the first message that Read has not given
 	buf   []byte
 	marks []connect.Mark
+	// hand are messages that no longer wait: those from base on are in the chunk at hand, and
+	// those from at on behind it.
+	hand     []Incoming
+	base, at int
 
 	mu      sync.Mutex
 	room    *sync.Cond
 	waiting []Incoming
-	bytes   int
+	bytes   int   // of waiting
+	from    int64 // number of the next message to receive
 	clock   vec.Time
 	end     int64
 	failed  error
@@ -68,7 +75,7 @@ type Reader struct {
 
 // NewReader reads from a number on. props are metadata of all messages; they are not changed.
 func NewReader(from int64, begin Begin, cut *Cutter, props map[string]vec.Value) *Reader {
-	r := &Reader{begin: begin, cut: cut, props: props, next: from, ready: make(chan struct{}, 1)}
+	r := &Reader{begin: begin, cut: cut, props: props, next: from, from: from, ready: make(chan struct{}, 1)}
 	r.room = sync.NewCond(&r.mu)
 	return r
 }
@@ -90,16 +97,12 @@ func (r *Reader) Ready() <-chan struct{} { return r.ready }
 
 // start has the feed brought, if it is not. r.mu is held.
 func (r *Reader) start() {
-	if r.running || r.closed {
+	if r.running {
 		return
-	}
-	from := r.next
-	if n := len(r.waiting); n > 0 {
-		from = r.waiting[n-1].Seq + 1
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.running, r.stop, r.done = true, cancel, make(chan struct{})
-	go r.fetch(ctx, max(from, r.end), r.done)
+	go r.fetch(ctx, max(r.from, r.end), r.done)
 }
 
 // fetch receives until an error.
@@ -111,41 +114,38 @@ func (r *Reader) fetch(ctx context.Context, from int64, done chan struct{}) {
 		var clock vec.Time
 		var end int64
 		if list, clock, end, err = f.Next(ctx); err == nil {
-			err = r.take(ctx, list, clock, end)
+			err = r.take(list, clock, end)
 		}
 	}
 	if f != nil {
 		err = errors.Join(err, f.Close())
 	}
 	r.mu.Lock()
-	r.running = false
-	if !r.closed {
-		r.failed = err
-	}
+	r.running, r.failed = false, err
 	r.mu.Unlock()
 	r.signal()
 }
 
 // take keeps messages for Read, when there is room.
-func (r *Reader) take(ctx context.Context, list []Incoming, clock vec.Time, end int64) error {
+func (r *Reader) take(list []Incoming, clock vec.Time, end int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.signal()
 	for _, m := range list {
+		if m.Seq < r.from {
+			continue
+		}
 		for r.bytes > maxWaiting && !r.closed {
+			r.signal()
 			r.room.Wait()
 		}
 		if r.closed {
-			return ctx.Err()
+			return errClosed
 		}
-		r.waiting = append(r.waiting, m)
+		r.waiting, r.from = append(r.waiting, m), m.Seq+1
 		r.bytes += len(m.Body) + perMessage
-		r.signal()
 	}
-	if clock != 0 {
-		r.clock = clock
-	}
-	r.end = max(r.end, end)
-	r.signal()
+	r.clock, r.end = max(r.clock, clock), max(r.end, end)
 	return nil
 }
 
@@ -159,18 +159,12 @@ func (r *Reader) signal() {
 // Close implements connect.Reader. It waits for the goroutine of the feed.
 func (r *Reader) Close() error {
 	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		return nil
-	}
 	r.closed = true
 	r.room.Broadcast()
-	done := r.done
-	if r.stop != nil {
-		r.stop()
-	}
+	stop, done := r.stop, r.done
 	r.mu.Unlock()
-	if done != nil {
+	if stop != nil {
+		stop()
 		<-done
 	}
 	return nil
@@ -188,114 +182,131 @@ func (r *Reader) Read(ctx context.Context, most int, until connect.Position) (co
 		}
 		stop = n
 	}
-	if err := ctx.Err(); err != nil {
-		return connect.Chunk{}, err
-	}
 	if cap(r.buf) > maxKeptChunk {
 		r.buf = nil
 	}
 	r.buf, r.marks = r.buf[:0], r.marks[:0]
 	c := connect.Chunk{Line: r.next + 1, Offset: -1, Properties: r.props}
-	r.cut.Begin(&c)
-	back := r.next
-	for stop < 0 && len(r.buf) < most || stop >= 0 && r.next < stop {
-		m, ok, err := r.peek(ctx, stop)
-		if err != nil {
-			r.again(back)
-			return connect.Chunk{}, err
-		}
-		if !ok {
-			r.next = max(r.next, stop) // the numbers up to there are not used
-			break
-		}
-		if r.add(&c, m, most, stop) {
-			break
-		}
+	back, cut := r.next, r.cut.mark()
+	err := r.open()
+	if err == nil {
+		err = r.fill(ctx, &c, most, stop)
 	}
-	if stop >= 0 && r.next != stop {
-		r.again(back)
-		return connect.Chunk{}, fmt.Errorf("the messages up to number %d are not those that were read once", stop)
+	if err == nil && stop >= 0 && r.next != stop {
+		err = fmt.Errorf("the messages up to number %d are not those that were read once", stop)
 	}
-	c.Data, c.Marks, c.Next = r.buf, r.marks, Position(r.next)
-	if c.Offset < 0 {
-		c.Offset = 0
+	if err != nil { // all of it is read once more
+		r.next, r.at = back, r.base
+		r.cut.reset(cut)
+		return connect.Chunk{}, err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case stop >= 0:
-	case len(r.waiting) > 0:
-		c.Clock = r.waiting[0].Arrival
-	default:
-		c.Clock = r.clock
+	clear(r.hand[r.base:r.at])
+	r.base = r.at
+	c.Data, c.Marks, c.Next, c.Offset = r.buf, r.marks, Position(r.next), max(c.Offset, 0)
+	if stop < 0 {
+		c.Clock = r.told()
 	}
 	return c, nil
 }
 
-// again has a chunk that failed read once more: what was taken from those that wait is fetched
-// again.
-func (r *Reader) again(from int64) {
-	if r.next == from {
-		return
-	}
+// open says whether it is not closed.
+func (r *Reader) open() error {
 	r.mu.Lock()
-	stop, done := r.stop, r.done
-	r.mu.Unlock()
-	if stop != nil {
-		stop()
-		r.drain(done)
+	defer r.mu.Unlock()
+	if r.closed {
+		return errClosed
+	}
+	return nil
+}
+
+// fill adds messages to a chunk.
+func (r *Reader) fill(ctx context.Context, c *connect.Chunk, most int, stop int64) error {
+	begun := r.next
+	r.cut.Begin(c)
+	for full := false; !full && (stop < 0 && len(r.buf) < most || stop >= 0 && r.next < stop); {
+		m, err := r.peek(ctx, stop, r.next > begun)
+		switch {
+		case err != nil:
+			return err
+		case m == nil || stop >= 0 && m.Seq >= stop:
+			r.next = max(r.next, stop) // the numbers up to there are not used
+			return nil
+		}
+		full = r.add(c, m, most, stop)
+	}
+	return nil
+}
+
+// told is the time before which all that arrived has been read; 0 if that is not known.
+func (r *Reader) told() vec.Time {
+	if r.at < len(r.hand) {
+		return r.hand[r.at].Arrival
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.next, r.waiting, r.bytes, r.end, r.failed = from, nil, 0, 0, nil
+	if len(r.waiting) > 0 {
+		return r.waiting[0].Arrival
+	}
+	return r.clock
 }
 
-// drain lets the goroutine of the feed end, which may wait for room.
-func (r *Reader) drain(done chan struct{}) {
-	r.mu.Lock()
-	r.bytes = 0
-	r.room.Broadcast()
-	r.mu.Unlock()
-	<-done
-}
-
-// peek is the first message that waits; false if there is none now, or none before stop.
-func (r *Reader) peek(ctx context.Context, stop int64) (m *Incoming, ok bool, err error) {
-	for {
-		r.mu.Lock()
-		switch {
-		case r.closed:
-			err = errClosed
-		case len(r.waiting) > 0:
-			m = &r.waiting[0]
-		case r.failed != nil:
-			err, r.failed = r.failed, nil
+// peek is the next message; nil if there is none now, or none before stop. With stop it waits.
+// An error of the feed stays for the next Read if the chunk has something.
+func (r *Reader) peek(ctx context.Context, stop int64, some bool) (*Incoming, error) {
+	for r.at == len(r.hand) {
+		if err := ctx.Err(); err != nil {
+			if stop < 0 && some {
+				return nil, nil // messages without text must not keep the job from being stopped
+			}
+			return nil, err
 		}
-		if m == nil && err == nil {
-			r.start()
-		}
-		end := r.end
-		r.mu.Unlock()
+		end, err := r.refill(some && stop < 0)
 		switch {
 		case err != nil:
-			return nil, false, err
-		case m != nil:
-			return m, stop < 0 || m.Seq < stop, nil
+			return nil, err
+		case r.at < len(r.hand):
 		case stop < 0 || end >= stop:
-			return nil, false, nil
-		}
-		select {
-		case <-r.ready:
-		case <-ctx.Done():
-			return nil, false, ctx.Err()
+			return nil, nil
+		default:
+			select {
+			case <-r.ready:
+			case <-ctx.Done():
+			}
 		}
 	}
+	return &r.hand[r.at], nil
+}
+
+// refill takes in hand what waits, and has the feed brought if nothing does. keep leaves its
+// error where it is.
+func (r *Reader) refill(keep bool) (end int64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return 0, errClosed
+	case len(r.waiting) > 0:
+		if r.base == len(r.hand) {
+			r.hand, r.waiting = r.waiting, r.hand[:0]
+		} else {
+			r.hand = append(r.hand[:copy(r.hand, r.hand[r.base:])], r.waiting...)
+			clear(r.waiting)
+			r.waiting = r.waiting[:0]
+		}
+		r.base, r.at, r.bytes = 0, r.at-r.base, 0
+		r.room.Signal()
+	case r.failed == nil:
+		r.start()
+	case !keep:
+		err, r.failed = r.failed, nil
+	}
+	return r.end, err
 }
 
 // add adds a message to the chunk. full says that the chunk ends, before or behind it.
-func (r *Reader) add(c *connect.Chunk, m *Incoming, max int, stop int64) (full bool) {
+func (r *Reader) add(c *connect.Chunk, m *Incoming, most int, stop int64) (full bool) {
 	before := len(r.buf)
-	if stop < 0 && before > 0 && before+len(m.Body) > max {
+	if stop < 0 && before > 0 && before+len(m.Body) > most {
 		return true
 	}
 	text, ends := r.cut.Append(c, r.buf, m.Body)
@@ -310,13 +321,6 @@ func (r *Reader) add(c *connect.Chunk, m *Incoming, max int, stop int64) (full b
 		r.marks = append(r.marks, connect.Mark{End: len(text), Offset: m.Seq, Arrival: m.Arrival, Properties: m.Properties})
 	}
 	r.next = m.Seq + 1
-	r.mu.Lock()
-	r.bytes -= len(m.Body) + perMessage
-	r.waiting[0] = Incoming{}
-	if r.waiting = r.waiting[1:]; len(r.waiting) == 0 {
-		r.waiting = nil
-	}
-	r.room.Signal()
-	r.mu.Unlock()
+	r.at++
 	return r.cut.Alone(c)
 }

@@ -94,6 +94,7 @@ type Rows struct {
 	doc        *codec.Encoder // rows as JSON, for those that are rejected
 	text       []byte         // of a batch or a row
 	toText     []byte
+	keyText    []byte // never nil: "" is a key
 	properties []Property
 	one        vec.Batch // a row
 	open       packed
@@ -116,7 +117,7 @@ func NewRows(o Options) (*Rows, error) {
 		return nil, fmt.Errorf("messages are not compressed; remove the compression %q", p)
 	}
 	m := &Rows{row: o.Columns.Row, names: o.Columns.Names, leave: o.Properties, key: o.Key, keyAt: -1, maxKey: o.MaxKey,
-		csv: o.Format.Type == "csv", array: o.Format.Array || o.Pack == PackArray, pack: o.Pack != PackOne && o.Pack != "", limit: o.Limit}
+		keyText: []byte{}, csv: o.Format.Type == "csv", array: o.Format.Array || o.Pack == PackArray, pack: o.Pack != PackOne && o.Pack != "", limit: o.Limit}
 	m.packBytes = min(o.PackBytes, o.Limit/2)
 	switch {
 	case m.csv && m.array:
@@ -263,12 +264,15 @@ func (m *Rows) message(b *vec.Batch, row int, body []byte, to *Spool) {
 	var key []byte
 	if m.key != "" {
 		v := m.value(b, row, m.keyAt, m.key)
-		text, ok := textOf(v)
+		text, ok := appendText(m.keyText[:0], v)
 		if !ok {
 			bad(errType, m.key, "a partition key cannot be %s", v.Kind)
 			return
 		}
-		if key = text; m.maxKey > 0 && len(key) > m.maxKey {
+		if m.keyText = text; !v.Kind.IsNull() {
+			key = text
+		}
+		if m.maxKey > 0 && len(key) > m.maxKey {
 			bad(errSize, m.key, "a partition key of %d bytes; %d is the most", len(key), m.maxKey)
 			return
 		}
@@ -324,7 +328,7 @@ func (m *Rows) fill(t vec.Time, key, body []byte, to *Spool) {
 	case o.rows == 0:
 		o.time, o.body = t, o.body[:0]
 		if o.key = nil; key != nil {
-			o.key = append([]byte{}, key...)
+			o.key = append([]byte{}, key...) // "" is a key
 		}
 		if m.array {
 			o.body = append(o.body, '[')
@@ -354,18 +358,18 @@ func (m *Rows) Seal(to *Spool) {
 // Drop forgets the message that is open.
 func (m *Rows) Drop() { m.open.rows = 0 }
 
-// textOf is a value as a partition key: texts as they are, others as JSON has them; NULL is
-// no key.
-func textOf(v vec.Value) (text []byte, ok bool) {
+// appendText adds a value as a partition key: texts as they are, others as JSON has them; NULL
+// adds nothing. A record or array is none.
+func appendText(dst []byte, v vec.Value) (text []byte, ok bool) {
 	switch v.Kind {
 	case vec.String:
-		return append([]byte{}, v.Str...), true
+		return append(dst, v.Str...), true
 	case vec.Datetime:
-		return []byte(vec.Time(v.Int).String()), true
+		return vec.AppendTime(dst, vec.Time(v.Int)), true
 	case vec.Int, vec.Float, vec.Bit:
-		return []byte(v.String()), true
+		return vec.AppendJSON(dst, v), true
 	}
-	return nil, v.Kind.IsNull()
+	return dst, v.Kind.IsNull()
 }
 
 // propertyOf is a value as a property.

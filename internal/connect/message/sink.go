@@ -115,6 +115,9 @@ func (s *Sink) Prepare(_ context.Context, epoch int64, _ vec.Time) error {
 		return nil
 	}
 	s.rows.Seal(&s.spool)
+	if s.spool.bad == 0 {
+		return nil
+	}
 	return s.spool.each(func(f *frame) error {
 		if f.bad == "" {
 			return nil

@@ -29,6 +29,7 @@ type Spool struct {
 	buf   []byte
 	spill *disk.Tail // nil if there is none
 	good  int        // messages
+	bad   int        // rows that cannot be one
 }
 
 // Len is how many messages there are.
@@ -87,7 +88,7 @@ func (s *Spool) drop() (err error) {
 	if cap(s.buf) > 2*maxBuffered {
 		s.buf = nil
 	}
-	s.buf, s.good = s.buf[:0], 0
+	s.buf, s.good, s.bad = s.buf[:0], 0, 0
 	return err
 }
 
@@ -123,6 +124,8 @@ func (s *Spool) add(f frame) {
 	s.buf = dst
 	if f.bad == "" {
 		s.good++
+	} else {
+		s.bad++
 	}
 }
 
@@ -150,9 +153,15 @@ func (f *frame) read(b []byte) {
 	}
 	f.To = bytes(size())
 	f.bad, f.column, f.reason = string(bytes(size())), string(bytes(size())), string(bytes(size()))
+	before := f.Properties
 	f.Properties = f.Properties[:0]
-	for range size() {
-		p := Property{Name: string(bytes(size()))}
+	for i := range size() {
+		p := Property{}
+		if name := bytes(size()); i < len(before) && before[i].Name == string(name) {
+			p.Name = before[i].Name // as that of the message before, mostly
+		} else {
+			p.Name = string(name)
+		}
 		switch kind := vec.Kind(bytes(1)[0]); kind {
 		case vec.String:
 			p.Value = vec.StringValue(string(bytes(size())))

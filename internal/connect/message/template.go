@@ -67,11 +67,10 @@ func (t *template) append(dst []byte, m *Rows, b *vec.Batch, row int) (text []by
 			continue
 		}
 		v := m.value(b, row, p.at, p.column)
-		s, ok := textOf(v)
-		if !ok || s == nil {
+		to, ok := appendText(dst, v)
+		if dst = to; !ok || v.Kind.IsNull() {
 			return dst, p.column, v.Kind
 		}
-		dst = append(dst, s...)
 	}
 	return dst, "", 0
 }

@@ -11,6 +11,7 @@ import (
 
 	"weir/internal/codec"
 	"weir/internal/connect"
+	"weir/internal/connect/text"
 	"weir/internal/disk"
 	"weir/internal/vec"
 )
@@ -21,9 +22,9 @@ const maxTurn = 8 << 20
 // reader reads all files of a source.
 type reader struct {
 	s     *source
-	pos   position
-	texts map[int64]*text // that are open
-	turn  int64           // bytes read of the first spot's file in a row
+	pos   text.Position
+	texts map[int64]*opened // that are open
+	turn  int64             // bytes read of the first spot's file in a row
 	began time.Time
 	last  int64 // file that the chunk before is of; 0 if there is none
 	grown map[int64]time.Time
@@ -41,7 +42,7 @@ func (r *reader) Close() error {
 		r.watched.end()
 	}
 	for _, t := range r.texts {
-		t.close()
+		t.Close()
 	}
 	r.texts = nil
 	return nil
@@ -73,16 +74,16 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 		}
 	}
 	r.turn = 0
-	return connect.Chunk{Next: r.pos.text(), End: !r.s.s.follow}, nil
+	return connect.Chunk{Next: r.pos.Text(), End: !r.s.s.follow}, nil
 }
 
 // order are the files in the order in which they have their turn: the one at hand, the
 // others that were begun, new ones.
 func (r *reader) order() []int64 {
 	var list []int64
-	for _, o := range r.pos.open {
-		if !o.ended {
-			list = append(list, o.n)
+	for _, o := range r.pos.Open {
+		if !o.Ended {
+			list = append(list, o.N)
 		}
 	}
 	if r.turn >= maxTurn && len(list) > 1 {
@@ -92,7 +93,7 @@ func (r *reader) order() []int64 {
 	if !r.s.s.follow {
 		slices.Sort(list) // one after the other
 	}
-	from, _ := slices.BinarySearchFunc(r.s.files.files, r.pos.started+1, func(k *known, n int64) int { return int(k.N - n) })
+	from, _ := slices.BinarySearchFunc(r.s.files.files, r.pos.Started+1, func(k *known, n int64) int { return int(k.N - n) })
 	for _, k := range r.s.files.files[from:] {
 		list = append(list, k.N)
 	}
@@ -111,7 +112,7 @@ func (r *reader) file(n int64, max int) (connect.Chunk, bool, error) {
 		r.finish(n) // it is another one by now
 		return connect.Chunk{}, false, nil
 	}
-	at, _ := r.pos.spot(n)
+	at, _ := r.pos.Spot(n)
 	last := !r.s.s.follow || r.over(k)
 	t, err := r.open(k, at)
 	if errors.Is(err, connect.ErrGone) || errors.Is(err, fs.ErrNotExist) {
@@ -127,7 +128,7 @@ func (r *reader) file(n int64, max int) (connect.Chunk, bool, error) {
 		return connect.Chunk{}, false, err
 	}
 	r.enter(t)
-	c, ok, err := t.chunk(max, last)
+	c, ok, err := t.Chunk(max, last)
 	var bad *codec.InputError
 	if err != nil && !errors.As(err, &bad) {
 		return connect.Chunk{}, false, err
@@ -141,7 +142,7 @@ func (r *reader) file(n int64, max int) (connect.Chunk, bool, error) {
 		return r.complete(t, c), true, nil
 	}
 	if last {
-		if t.cut {
+		if t.CutOff() {
 			r.warn(n, k.Name, "the packed data is cut off; its last events may be missing")
 		}
 		r.finish(n)
@@ -150,10 +151,9 @@ func (r *reader) file(n int64, max int) (connect.Chunk, bool, error) {
 }
 
 // enter readies a text for a decoder that has seen another one before.
-func (r *reader) enter(t *text) {
+func (r *reader) enter(t *opened) {
 	if r.last != t.k.N {
-		t.fresh = true
-		t.anew = t.anew || r.last != 0
+		t.Enter(r.last != 0)
 	}
 }
 
@@ -171,20 +171,20 @@ func (r *reader) over(k *known) bool {
 }
 
 // open opens a file at a spot, if it is not open there.
-func (r *reader) open(k *known, at spot) (*text, error) {
+func (r *reader) open(k *known, at text.Spot) (*opened, error) {
 	t := r.texts[k.N]
-	if t != nil && t.spot == at {
+	if t != nil && t.Spot == at {
 		return t, nil
 	}
 	if t != nil {
-		t.close()
+		t.Close()
 		delete(r.texts, k.N)
 	}
 	name, err := r.s.locate(k)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = openText(r.s.d, k, name, r.s.env.Format, r.s.isCSV(k.Name), at); err != nil {
+	if t, err = r.s.text(k, name, at); err != nil {
 		return nil, err
 	}
 	info, err := t.f.Stat()
@@ -192,7 +192,7 @@ func (r *reader) open(k *known, at spot) (*text, error) {
 		err = fs.ErrNotExist // replaced a moment ago
 	}
 	if err != nil {
-		t.close()
+		t.Close()
 		return nil, err
 	}
 	r.texts[k.N] = t
@@ -207,7 +207,7 @@ func (r *reader) crowd(keep int64) {
 	for len(r.texts) > r.s.s.open {
 		oldest := int64(0)
 		for n := range r.texts {
-			if n != keep && r.texts[n].eof && (oldest == 0 || r.grown[n].Before(r.grown[oldest]) || r.grown[n].Equal(r.grown[oldest]) && n < oldest) {
+			if _, end := r.texts[n].Behind(); n != keep && end && (oldest == 0 || r.grown[n].Before(r.grown[oldest]) || r.grown[n].Equal(r.grown[oldest]) && n < oldest) {
 				oldest = n
 			}
 		}
@@ -215,7 +215,7 @@ func (r *reader) crowd(keep int64) {
 			return
 		}
 		t := r.texts[oldest]
-		if len(t.buf) > 0 {
+		if rest, _ := t.Behind(); rest > 0 {
 			r.warn(oldest, t.k.Name, "more files are open than max_open allows: it is read no further, though its last line has no end")
 		}
 		r.finish(oldest)
@@ -224,15 +224,15 @@ func (r *reader) crowd(keep int64) {
 
 // truncated notices that a file was emptied, to be written anew: it ends for us, and comes
 // again as a new one.
-func (r *reader) truncated(t *text) (bool, error) {
-	if !t.plain || !r.s.s.follow {
+func (r *reader) truncated(t *opened) (bool, error) {
+	if !r.s.s.follow {
 		return false, nil
 	}
 	info, err := t.f.Stat()
 	if err != nil {
 		return false, err
 	}
-	if info.Size >= t.skip+t.off {
+	if !t.Truncated(info.Size) {
 		return false, nil
 	}
 	if r.s.files.byID[t.k.ID] == t.k {
@@ -245,9 +245,9 @@ func (r *reader) truncated(t *text) (bool, error) {
 
 // finish says that a file will not be read any more.
 func (r *reader) finish(n int64) {
-	r.pos = r.pos.end(n)
+	r.pos = r.pos.End(n)
 	if t := r.texts[n]; t != nil {
-		t.close()
+		t.Close()
 		delete(r.texts, n)
 	}
 	r.changed()
@@ -255,7 +255,7 @@ func (r *reader) finish(n int64) {
 
 // give gives a file up. It is worth a warning if some of it was read, or could have been.
 func (r *reader) give(n int64, name, why string) {
-	if at, _ := r.pos.spot(n); at.off > 0 || !r.s.moved[n].IsZero() {
+	if at, _ := r.pos.Spot(n); at.Off > 0 || !r.s.moved[n].IsZero() {
 		r.warn(n, name, why)
 	}
 	r.finish(n)
@@ -270,9 +270,9 @@ func (r *reader) warn(n int64, name, what string) {
 }
 
 // complete says what a chunk is, and moves on.
-func (r *reader) complete(t *text, c connect.Chunk) connect.Chunk {
-	r.pos = r.pos.touch(t.spot)
-	c.Next = r.pos.text()
+func (r *reader) complete(t *opened, c connect.Chunk) connect.Chunk {
+	r.pos = r.pos.Touch(t.Spot)
+	c.Next = r.pos.Text()
 	r.last = t.k.N
 	r.grown[t.k.N] = r.s.env.Now()
 	modified := timeOf(time.Unix(0, t.k.Modified))
@@ -281,8 +281,8 @@ func (r *reader) complete(t *text, c connect.Chunk) connect.Chunk {
 		c.Arrival = modified
 	}
 	c.Properties = map[string]vec.Value{"BlobName": vec.StringValue(t.k.Name), "BlobLastModifiedUtcTime": vec.TimeValue(modified)}
-	if t.spot.ended {
-		t.close()
+	if t.Ended {
+		t.Close()
 		delete(r.texts, t.k.N)
 		r.changed()
 	}
@@ -291,22 +291,22 @@ func (r *reader) complete(t *text, c connect.Chunk) connect.Chunk {
 
 // again reads what was read before, up to a position.
 func (r *reader) again(until connect.Position) (connect.Chunk, error) {
-	end, err := parsePosition(until)
+	end, err := text.ParsePosition(until)
 	if err != nil {
 		return connect.Chunk{}, connect.Permanent(err)
 	}
-	if until == r.pos.text() || len(end.open) == 0 {
+	if until == r.pos.Text() || len(end.Open) == 0 {
 		r.pos = end
 		return connect.Chunk{Next: until}, nil
 	}
-	to := end.open[0]
-	from, ok := r.pos.spot(to.n)
-	k := r.s.files.find(to.n)
+	to := end.Open[0]
+	from, ok := r.pos.Spot(to.N)
+	k := r.s.files.find(to.N)
 	if k == nil {
-		return connect.Chunk{}, fmt.Errorf("file %d of the registry is gone: %w", to.n, connect.ErrGone)
+		return connect.Chunk{}, fmt.Errorf("file %d of the registry is gone: %w", to.N, connect.ErrGone)
 	}
-	if !ok || to.off < from.off {
-		return connect.Chunk{}, connect.Permanent(fmt.Errorf("position %q does not come behind %q", string(until), string(r.pos.text())))
+	if !ok || to.Off < from.Off {
+		return connect.Chunk{}, connect.Permanent(fmt.Errorf("position %q does not come behind %q", string(until), string(r.pos.Text())))
 	}
 	if to == from {
 		r.pos = end
@@ -320,17 +320,17 @@ func (r *reader) again(until connect.Position) (connect.Chunk, error) {
 		return connect.Chunk{}, err
 	}
 	r.enter(t)
-	c, err := t.upTo(to)
+	c, err := t.UpTo(to)
 	if err != nil {
-		t.close()
+		t.Close()
 		delete(r.texts, k.N)
 		return connect.Chunk{}, err
 	}
 	c = r.complete(t, c)
 	r.pos, c.Next = end, until
 	for n := range r.texts {
-		if _, ok := end.spot(n); !ok {
-			r.texts[n].close()
+		if _, ok := end.Spot(n); !ok {
+			r.texts[n].Close()
 			delete(r.texts, n)
 		}
 	}

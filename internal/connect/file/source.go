@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"weir/internal/codec"
 	"weir/internal/connect"
+	"weir/internal/connect/text"
 	"weir/internal/disk"
 	"weir/internal/vec"
 )
@@ -58,13 +58,33 @@ func (s *source) Close() error { return s.files.log.Close() }
 
 // Done implements connect.Source.
 func (s *source) Done(_ context.Context, _ string, upTo connect.Position) error {
-	p, err := parsePosition(upTo)
+	p, err := text.ParsePosition(upTo)
 	if err != nil {
 		return err
 	}
-	return s.files.forget(p.started, func(n int64) bool {
-		return slices.ContainsFunc(p.open, func(o spot) bool { return o.n == n })
+	return s.files.forget(p.Started, func(n int64) bool {
+		return slices.ContainsFunc(p.Open, func(o text.Spot) bool { return o.N == n })
 	})
+}
+
+// opened is a file that is being read.
+type opened struct {
+	*text.Text
+	k *known
+	f disk.File
+}
+
+// text opens a file at a spot.
+func (s *source) text(k *known, name string, at text.Spot) (*opened, error) {
+	f, err := s.d.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	t, err := text.Open(f, k.Name, s.env.Format, s.isCSV(k.Name), at)
+	if err != nil {
+		return nil, err
+	}
+	return &opened{t, k, f}, nil
 }
 
 // isCSV tells by the format, else by the name of the file.
@@ -192,7 +212,7 @@ func (s *source) Seek(ctx context.Context, _ string, arrived vec.Time) (connect.
 	if err := s.scan(); err != nil {
 		return "", err
 	}
-	p := position{started: s.files.last}
+	p := text.Position{Started: s.files.last}
 	for _, k := range s.files.files {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -200,7 +220,7 @@ func (s *source) Seek(ctx context.Context, _ string, arrived vec.Time) (connect.
 		if k.name == "" {
 			continue
 		}
-		at := spot{n: k.N, line: 1, place: codec.PlaceStart}
+		at := text.StartOf(k.N)
 		if timeOf(k.seen.Modified) < arrived {
 			end, err := s.end(ctx, k)
 			if err != nil {
@@ -208,38 +228,38 @@ func (s *source) Seek(ctx context.Context, _ string, arrived vec.Time) (connect.
 			}
 			at = end
 		}
-		if !at.ended {
-			p.open = append(p.open, at)
+		if !at.Ended {
+			p.Open = append(p.Open, at)
 		}
 	}
-	if len(p.open) > maxSpots {
-		return "", connect.Permanent(fmt.Errorf("%d files are to be read from here on, and a position holds %d: start at the beginning", len(p.open), maxSpots))
+	if len(p.Open) > maxSpots {
+		return "", connect.Permanent(fmt.Errorf("%d files are to be read from here on, and a position holds %d: start at the beginning", len(p.Open), maxSpots))
 	}
-	return p.text(), nil
+	return p.Text(), nil
 }
 
 // maxSpots bounds a position that Seek finds.
 const maxSpots = 4096
 
 // end is the spot behind all whole events of a file as it is now.
-func (s *source) end(ctx context.Context, k *known) (spot, error) {
-	at := spot{n: k.N, line: 1, place: codec.PlaceStart}
+func (s *source) end(ctx context.Context, k *known) (text.Spot, error) {
+	at := text.StartOf(k.N)
 	if !s.s.follow {
-		at.ended = true
+		at.Ended = true
 		return at, nil
 	}
-	t, err := openText(s.d, k, k.name, s.env.Format, s.isCSV(k.Name), at)
+	t, err := s.text(k, k.name, at)
 	if err != nil {
 		return at, err
 	}
-	defer t.close()
+	defer t.Close()
 	for {
 		if err := ctx.Err(); err != nil {
 			return at, err
 		}
-		_, ok, err := t.chunk(1<<20, false)
+		_, ok, err := t.Chunk(1<<20, false)
 		if err != nil || !ok {
-			return t.spot, err
+			return t.Spot, err
 		}
 	}
 }
@@ -257,20 +277,20 @@ func timeOf(t time.Time) vec.Time {
 
 // Open implements connect.Source.
 func (s *source) Open(_ context.Context, name string, after connect.Position) (connect.Reader, error) {
-	p, err := parsePosition(after)
+	p, err := text.ParsePosition(after)
 	if err != nil {
 		return nil, connect.Permanent(err)
 	}
 	if name != partition {
 		return nil, fmt.Errorf("a file input has no partition %q", name)
 	}
-	if p.started > s.files.last {
+	if p.Started > s.files.last {
 		return nil, fmt.Errorf("position %q is of another state: %w", string(after), connect.ErrGone)
 	}
 	if err := s.scan(); err != nil {
 		return nil, err
 	}
-	r := &reader{s: s, pos: p, texts: map[int64]*text{}, grown: map[int64]time.Time{}, began: s.env.Now()}
+	r := &reader{s: s, pos: p, texts: map[int64]*opened{}, grown: map[int64]time.Time{}, began: s.env.Now()}
 	if s.s.follow {
 		r.watch()
 	}

@@ -1,4 +1,4 @@
-package file
+package text
 
 import (
 	"bytes"
@@ -76,30 +76,41 @@ func (d *decodeChunks) chunk(c *connect.Chunk) error {
 	return err
 }
 
-// hold makes a file of a text.
-func hold(t testing.TB, text []byte) (disk.FS, *known) {
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hold makes a file of a text. It is opened at a spot.
+func hold(t testing.TB, text []byte) func(at Spot, format connect.Format, csv bool) (*Text, error) {
 	t.Helper()
 	m := disk.NewMem(1)
 	f, err := m.Create("f")
 	ok(t, err)
 	_, err = f.Write(text)
 	ok(t, err)
-	return m, &known{N: 1, Name: "f", name: "f"}
+	return func(at Spot, format connect.Format, csv bool) (*Text, error) {
+		f, err := m.Open("f")
+		ok(t, err)
+		return Open(f, "f", format, csv, at)
+	}
 }
 
 // cut reads a text in chunks, and each chunk again from its start to its end.
 func cut(t testing.TB, text []byte, csv bool, max int) *decodeChunks {
 	t.Helper()
 	format := connect.Format{Compression: "none"}
-	d, k := hold(t, text)
-	at := spot{n: 1, line: 1, place: codec.PlaceStart}
-	x, err := openText(d, k, "f", format, csv, at)
+	open := hold(t, text)
+	at := StartOf(1)
+	x, err := open(at, format, csv)
 	ok(t, err)
-	defer x.close()
+	defer x.Close()
 	got := &decodeChunks{csv: csv}
 	for {
-		at = x.spot
-		c, more, err := x.chunk(max, true)
+		at = x.Spot
+		c, more, err := x.Chunk(max, true)
 		ok(t, err)
 		if !more {
 			return got
@@ -108,23 +119,23 @@ func cut(t testing.TB, text []byte, csv bool, max int) *decodeChunks {
 		if err := got.chunk(&c); err != nil {
 			return got
 		}
-		once, err := openText(d, k, "f", format, csv, at)
+		once, err := open(at, format, csv)
 		ok(t, err)
-		again, err := once.upTo(x.spot)
+		again, err := once.UpTo(x.Spot)
 		if err != nil {
-			t.Fatalf("%.200q in chunks of %d: from %+v to %+v: %v", text, max, at, x.spot, err)
+			t.Fatalf("%.200q in chunks of %d: from %+v to %+v: %v", text, max, at, x.Spot, err)
 		}
 		one, two := &decodeChunks{csv: csv}, &decodeChunks{csv: csv}
 		first := c
-		if len(first.Head) == 0 && at.off > 0 && !first.Fresh {
+		if len(first.Head) == 0 && at.Off > 0 && !first.Fresh {
 			first.Head = again.Head // the first decoder has it from before
 		}
 		ok(t, one.chunk(&first))
 		ok(t, two.chunk(&again))
 		if !slices.Equal(one.events, two.events) || one.bad != two.bad || c.Offset != again.Offset || c.Line != again.Line || c.Last != again.Last {
-			t.Fatalf("%.200q in chunks of %d: from %+v to %+v:\n%q %d\n%q %d", text, max, at, x.spot, one.events, one.bad, two.events, two.bad)
+			t.Fatalf("%.200q in chunks of %d: from %+v to %+v:\n%q %d\n%q %d", text, max, at, x.Spot, one.events, one.bad, two.events, two.bad)
 		}
-		once.close()
+		once.Close()
 	}
 }
 
@@ -206,9 +217,9 @@ func FuzzPosition(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, err := parsePosition(connect.Position(s))
-		if err == nil && string(p.text()) != s {
-			t.Errorf("%q comes out as %q", s, p.text())
+		p, err := ParsePosition(connect.Position(s))
+		if err == nil && string(p.Text()) != s {
+			t.Errorf("%q comes out as %q", s, p.Text())
 		}
 	})
 }
@@ -217,7 +228,7 @@ func FuzzPosition(f *testing.F) {
 func TestBadPositions(t *testing.T) {
 	for _, s := range []string{"0", "x", "1 ", "1 1", "1 2:0:1:l", "1 0:0:1:l", "1 1:0:0:l", "1 1:-1:1:l", "1 1:0:1:?", "1 1:0:1:", "1 1:0:1:ll",
 		"2 1:0:1:l 1:0:1:l", "3 1:0:1:l 2:0:1:l.", "3 1:0:1:l 3:0:1:l 2:0:1:l", "01", "1 1:01:1:l", "+1", "1  1:0:1:l"} {
-		if p, err := parsePosition(connect.Position(s)); err == nil {
+		if p, err := ParsePosition(connect.Position(s)); err == nil {
 			t.Errorf("%q is %+v", s, p)
 		}
 	}

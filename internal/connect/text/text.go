@@ -1,4 +1,4 @@
-package file
+package text
 
 import (
 	"bytes"
@@ -19,10 +19,19 @@ const (
 	moreThanEvent = codec.MaxEventBytes + 4<<10
 )
 
-// text is an open file, unpacked and in UTF-8, and how far it has been read.
-type text struct {
-	k      *known
-	f      disk.File
+// File is a file as it lies on a disk, or an object in its store.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Stat tells the size and time of a change: if both stay, so does the content.
+	Stat() (disk.Info, error)
+}
+
+// Text is an open file, unpacked and in UTF-8, and how far it has been read. One goroutine
+// uses it.
+type Text struct {
+	Name   string // for people
+	f      File
 	format connect.Format
 	csv    codec.CSVOptions
 	isCSV  bool
@@ -34,7 +43,7 @@ type text struct {
 	at    disk.Info // when rd came to its end
 	cut   bool      // it came to an end in the midst of a packed file
 
-	spot
+	Spot
 	cutter *codec.Cutter
 	buf    []byte // text behind off
 	eof    bool   // nothing is behind buf for now
@@ -44,13 +53,9 @@ type text struct {
 	tried  int64  // no line end was found up to here
 }
 
-// openText opens a file at a spot.
-func openText(d disk.Viewer, k *known, name string, format connect.Format, isCSV bool, at spot) (*text, error) {
-	f, err := d.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	t := &text{k: k, f: f, format: format, isCSV: isCSV, spot: at, fresh: true, anew: at.off == 0,
+// Open reads a file from a spot on. The Text owns the file, also if there is an error.
+func Open(f File, name string, format connect.Format, isCSV bool, at Spot) (*Text, error) {
+	t := &Text{Name: name, f: f, format: format, isCSV: isCSV, Spot: at, fresh: true, anew: at.Off == 0,
 		csv: codec.CSVOptions{Delimiter: format.Delimiter, Detect: format.Delimiter == 0, NoHeader: format.NoHeader}}
 	if err := t.open(); err != nil {
 		f.Close()
@@ -59,38 +64,53 @@ func openText(d disk.Viewer, k *known, name string, format connect.Format, isCSV
 	return t, nil
 }
 
-func (t *text) close() {
+// Close closes the file.
+func (t *Text) Close() {
 	if t.rd != nil {
 		t.rd.Close()
 	}
 	t.f.Close()
 }
 
+// Enter readies the text for a decoder that has had a chunk of another one, or, with anew, of
+// none.
+func (t *Text) Enter(anew bool) { t.fresh, t.anew = true, t.anew || anew }
+
+// Behind are the bytes of text that are there behind the spot and are no whole event. It is
+// false if there may be more.
+func (t *Text) Behind() (bytes int, ok bool) { return len(t.buf), t.eof }
+
+// Truncated reports whether a file of a size has less than was read of it.
+func (t *Text) Truncated(size int64) bool { return t.plain && size < t.skip+t.Off }
+
+// CutOff reports whether the file came to its end in the midst of packed data.
+func (t *Text) CutOff() bool { return t.cut }
+
 // open finds out how the text lies in the file, and goes to the spot.
-func (t *text) open() error {
+func (t *Text) open() error {
 	first, err := t.first()
 	if err != nil {
 		return err
 	}
 	switch {
 	case !t.isCSV:
-		t.cutter = codec.NewJSONCutter(t.place)
-	case t.place == codec.PlaceRow && t.format.NoHeader:
-		t.cutter = codec.NewCSVCutter(t.place, t.csv, first)
-	case t.place == codec.PlaceRow:
+		t.cutter = codec.NewJSONCutter(t.Place)
+	case t.Place == codec.PlaceRow && t.format.NoHeader:
+		t.cutter = codec.NewCSVCutter(t.Place, t.csv, first)
+	case t.Place == codec.PlaceRow:
 		t.cutter = codec.NewCSVCutter(codec.PlaceStart, t.csv, first)
 		p := t.cutter.Cut(first, true, 1)
 		t.head = bytes.Clone(first[:p.End])
 		t.cutter = codec.NewCSVCutter(codec.PlaceRow, t.csv, first)
 	default:
-		t.cutter = codec.NewCSVCutter(t.place, t.csv, first)
+		t.cutter = codec.NewCSVCutter(t.Place, t.csv, first)
 	}
 	return nil
 }
 
 // first looks at the start of the file, and gives the start of the text if it is CSV: its
 // first lines.
-func (t *text) first() ([]byte, error) {
+func (t *Text) first() ([]byte, error) {
 	var b [4]byte
 	n, err := t.f.ReadAt(b[:], 0)
 	if err != nil && err != io.EOF {
@@ -108,10 +128,10 @@ func (t *text) first() ([]byte, error) {
 	if !t.isCSV {
 		return nil, nil
 	}
-	from := t.off
-	t.off = 0
+	from := t.Off
+	t.Off = 0
 	var head []byte
-	for bytes.IndexByte(head, '\n') < 0 || t.place == codec.PlaceRow && len(head) < 64<<10 {
+	for bytes.IndexByte(head, '\n') < 0 || t.Place == codec.PlaceRow && len(head) < 64<<10 {
 		t.buf = head
 		if err := t.fill(len(head) + readBytes); err != nil {
 			return nil, err
@@ -124,30 +144,30 @@ func (t *text) first() ([]byte, error) {
 	if from == 0 {
 		return head, nil // it stays in the buffer
 	}
-	t.off, t.buf, t.eof = from, nil, false
+	t.Off, t.buf, t.eof = from, nil, false
 	return head, nil
 }
 
 // fill reads until the buffer has n bytes, or nothing more is there.
-func (t *text) fill(n int) error {
+func (t *Text) fill(n int) error {
 	for len(t.buf) < n {
 		at := len(t.buf)
 		t.buf = slices.Grow(t.buf, max(n-at, readBytes))
 		t.buf = t.buf[:cap(t.buf)]
-		got, err := t.read(t.buf[at:], t.off+int64(at))
+		got, err := t.read(t.buf[at:], t.Off+int64(at))
 		t.buf = t.buf[:at+got]
 		if t.eof = err == io.EOF; t.eof {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", t.k.Name, err)
+			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
 	return nil
 }
 
 // read reads text from an offset on.
-func (t *text) read(p []byte, off int64) (int, error) {
+func (t *Text) read(p []byte, off int64) (int, error) {
 	if t.plain {
 		n, err := t.f.ReadAt(p, t.skip+off)
 		if n > 0 {
@@ -182,7 +202,7 @@ func (t *text) read(p []byte, off int64) (int, error) {
 }
 
 // ended closes the unpacker: if the file grows it is unpacked again from its start.
-func (t *text) ended(err error, info disk.Info) error {
+func (t *Text) ended(err error, info disk.Info) error {
 	var bad *codec.InputError
 	t.cut = errors.As(err, &bad)
 	if err != nil && err != io.EOF && !t.cut {
@@ -196,16 +216,16 @@ func (t *text) ended(err error, info disk.Info) error {
 	return io.EOF
 }
 
-// chunk gives the next events, about max bytes of them. With last set the text ends where
+// Chunk gives the next events, about max bytes of them. With last set the text ends where
 // the file does. It is false if there is none for now.
-func (t *text) chunk(max int, last bool) (connect.Chunk, bool, error) {
+func (t *Text) Chunk(max int, last bool) (connect.Chunk, bool, error) {
 	if err := t.fill(max); err != nil {
 		return connect.Chunk{}, false, err
 	}
 	if ok, err := t.find(last); !ok {
 		return connect.Chunk{}, false, err
 	}
-	if t.isCSV && t.place == codec.PlaceStart {
+	if t.isCSV && t.Place == codec.PlaceStart {
 		if !last && bytes.IndexByte(t.buf, '\n') < 0 {
 			return connect.Chunk{}, false, nil // of the header nothing can be told yet
 		}
@@ -224,26 +244,26 @@ func (t *text) chunk(max int, last bool) (connect.Chunk, bool, error) {
 	return t.take(p, last)
 }
 
-// upTo gives the events from here to a spot that chunk once came to.
-func (t *text) upTo(end spot) (connect.Chunk, error) {
-	changed := fmt.Errorf("%s is not what it was: the text up to byte %d cannot be read again: %w", t.k.Name, end.off, connect.ErrGone)
-	if t.place == codec.PlaceStart && !t.isCSV {
+// UpTo gives the events from here to a spot that Chunk once came to.
+func (t *Text) UpTo(end Spot) (connect.Chunk, error) {
+	changed := fmt.Errorf("%s is not what it was: the text up to byte %d cannot be read again: %w", t.Name, end.Off, connect.ErrGone)
+	if t.Place == codec.PlaceStart && !t.isCSV {
 		// The form of the text was found out by more of it than may be there now.
 		start := codec.PlaceStream
-		if end.place == codec.PlaceLine {
+		if end.Place == codec.PlaceLine {
 			start = codec.PlaceLine
 		}
-		if end.place != codec.PlaceStart {
+		if end.Place != codec.PlaceStart {
 			t.cutter = codec.NewJSONCutter(start)
 		}
 	}
-	if err := t.fill(int(min(end.off-t.off+1, moreThanEvent))); err != nil {
+	if err := t.fill(int(min(end.Off-t.Off+1, moreThanEvent))); err != nil {
 		return connect.Chunk{}, err
 	}
 	if ok, err := t.find(true); !ok {
 		return connect.Chunk{}, errors.Join(changed, err)
 	}
-	size := int(end.off - t.off)
+	size := int(end.Off - t.Off)
 	if size < 0 {
 		return connect.Chunk{}, changed
 	}
@@ -259,10 +279,10 @@ func (t *text) upTo(end spot) (connect.Chunk, error) {
 			return connect.Chunk{}, changed
 		}
 		more := 1
-		if end.ended || len(t.buf) == size {
+		if end.Ended || len(t.buf) == size {
 			more = 0
 		}
-		p = t.cutter.Cut(t.buf[:size+more], end.ended, size)
+		p = t.cutter.Cut(t.buf[:size+more], end.Ended, size)
 		if p.End != size && !p.Long {
 			// That a quote is not closed shows in much more of the text.
 			if err := t.fill(size + moreThanEvent); err != nil {
@@ -274,9 +294,9 @@ func (t *text) upTo(end spot) (connect.Chunk, error) {
 			return connect.Chunk{}, changed
 		}
 	}
-	c, ok, err := t.take(p, end.ended)
-	t.spot.ended, c.Last = end.ended, c.Last || end.ended
-	if err == nil && (!ok || t.off != end.off || t.place != end.place) {
+	c, ok, err := t.take(p, end.Ended)
+	t.Ended, c.Last = end.Ended, c.Last || end.Ended
+	if err == nil && (!ok || t.Off != end.Off || t.Place != end.Place) {
 		err = changed
 	}
 	return c, err
@@ -284,7 +304,7 @@ func (t *text) upTo(end spot) (connect.Chunk, error) {
 
 // find goes on behind something that was no event. It is false if there is nothing to go
 // on with.
-func (t *text) find(last bool) (bool, error) {
+func (t *Text) find(last bool) (bool, error) {
 	for t.cutter.Place() == codec.PlaceLost || t.cutter.Place() == codec.PlaceLostIn {
 		drop := t.cutter.Find(t.buf)
 		if drop < 0 {
@@ -307,17 +327,17 @@ func (t *text) find(last bool) (bool, error) {
 }
 
 // drop leaves out the first n bytes of the buffer.
-func (t *text) drop(n int) {
-	t.line += int64(bytes.Count(t.buf[:n], []byte{'\n'}))
-	t.off += int64(n)
+func (t *Text) drop(n int) {
+	t.Line += int64(bytes.Count(t.buf[:n], []byte{'\n'}))
+	t.Off += int64(n)
 	t.buf = t.buf[n:]
 }
 
 // take makes a chunk of a piece of the buffer.
-func (t *text) take(p codec.Piece, last bool) (connect.Chunk, bool, error) {
-	c := connect.Chunk{Object: t.k.Name, Offset: t.off, Line: t.line, Fresh: t.anew, Last: p.Broken}
+func (t *Text) take(p codec.Piece, last bool) (connect.Chunk, bool, error) {
+	c := connect.Chunk{Object: t.Name, Offset: t.Off, Line: t.Line, Fresh: t.anew, Last: p.Broken}
 	if t.fresh {
-		c.Head = t.header(t.place)
+		c.Head = t.header(t.Place)
 	}
 	if p.Long {
 		c.Data = append(bytes.Clone(t.buf[:p.End]), '\n')
@@ -326,14 +346,14 @@ func (t *text) take(p codec.Piece, last bool) (connect.Chunk, bool, error) {
 		}
 	} else {
 		c.Data = t.buf[: p.End+p.Extra : p.End+p.Extra]
-		if t.isCSV && t.place == codec.PlaceStart && !t.format.NoHeader && t.cutter.Place() == codec.PlaceRow {
+		if t.isCSV && t.Place == codec.PlaceStart && !t.format.NoHeader && t.cutter.Place() == codec.PlaceRow {
 			one := codec.NewCSVCutter(codec.PlaceStart, t.csv, t.buf)
 			t.head = bytes.Clone(t.buf[:one.Cut(t.buf[:p.End], true, 1).End])
 		}
 		t.drop(p.End)
 	}
-	was := t.place
-	t.place = t.cutter.Place()
+	was := t.Place
+	t.Place = t.cutter.Place()
 	if c.Fresh && len(c.Head) == 0 && was == codec.PlaceStart {
 		if c.Head = t.start(); len(c.Head) > 0 && !t.isCSV && bytes.HasPrefix(bytes.TrimLeft(c.Data, " \t\r\n"), []byte("[")) {
 			c.Head = []byte(codec.PlaceStream.Head())
@@ -346,15 +366,15 @@ func (t *text) take(p codec.Piece, last bool) (connect.Chunk, bool, error) {
 		}
 	}
 	if last && t.eof && len(t.buf) == 0 {
-		t.spot.ended, c.Last = true, true
+		t.Ended, c.Last = true, true
 	}
 	return c, true, nil
 }
 
 // start is the head of a text that begins: a decoder may find another form in the first
 // events than there is in the whole.
-func (t *text) start() []byte {
-	switch t.place {
+func (t *Text) start() []byte {
+	switch t.Place {
 	case codec.PlaceLine:
 		return []byte(codec.PlaceLine.Head())
 	case codec.PlaceStream, codec.PlaceArray, codec.PlaceLost, codec.PlaceLostIn:
@@ -364,7 +384,7 @@ func (t *text) start() []byte {
 }
 
 // header is what a decoder needs to go on at a place.
-func (t *text) header(at codec.Place) []byte {
+func (t *Text) header(at codec.Place) []byte {
 	if t.isCSV {
 		if at == codec.PlaceRow {
 			return t.head
@@ -376,7 +396,7 @@ func (t *text) header(at codec.Place) []byte {
 
 // restOfLine drops the buffer up to the end of the line that begins in it and is not over
 // behind n bytes. It is false, and nothing is dropped, if the line does not end yet.
-func (t *text) restOfLine(n int, last bool) (bool, error) {
+func (t *Text) restOfLine(n int, last bool) (bool, error) {
 	at := n
 	for {
 		if i := bytes.IndexByte(t.buf[at:], '\n'); i >= 0 {
@@ -400,14 +420,14 @@ func (t *text) restOfLine(n int, last bool) (bool, error) {
 }
 
 // longLine is restOfLine for a line that is not to be held in memory.
-func (t *text) longLine(last bool) (bool, error) {
+func (t *Text) longLine(last bool) (bool, error) {
 	b := make([]byte, readBytes)
-	t.tried = max(t.tried, t.off+int64(len(t.buf)))
+	t.tried = max(t.tried, t.Off+int64(len(t.buf)))
 	for {
 		n, err := t.read(b, t.tried)
 		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
 			t.drop(len(t.buf))
-			t.off, t.line = t.tried+int64(i)+1, t.line+1
+			t.Off, t.Line = t.tried+int64(i)+1, t.Line+1
 			return true, nil
 		}
 		t.tried += int64(n)
@@ -415,7 +435,7 @@ func (t *text) longLine(last bool) (bool, error) {
 			t.eof = true
 			if last {
 				t.drop(len(t.buf))
-				t.off = t.tried
+				t.Off = t.tried
 			}
 			return last, nil
 		}

@@ -1,4 +1,4 @@
-package blob
+package files
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"weir/internal/codec"
@@ -22,14 +23,15 @@ import (
 
 // settings are those of an output.
 type settings struct {
-	template *template
-	manifest string // "" for none
-	replace  bool   // finished files that are in the way
-	maxRows  int64  // of a file; 0 is no limit
-	maxSize  int64  // bytes
-	maxAge   time.Duration
-	maxFiles int // that are not finished
-	maxOpen  int // that are open
+	template  *template
+	manifest  string // "" for none
+	replace   bool   // finished files that are in the way
+	maxRows   int64  // of a file; 0 is no limit
+	maxSize   int64  // bytes
+	maxAge    time.Duration
+	maxFiles  int   // that are not finished
+	maxOpen   int   // that are open
+	maxStaged int64 // bytes of complete files that wait for a store
 }
 
 // maxHeld is how many bytes of an epoch are held in memory. Beyond it they are written to
@@ -38,10 +40,15 @@ const maxHeld = 64 << 20
 
 // sink writes finished files. See the package comment.
 type sink struct {
-	d   disk.FS // the directory
-	own disk.FS // for files that are not finished
+	d   disk.FS  // the directory; nil with a store
+	up  *uploads // to a store; nil with a directory
+	own disk.FS  // for files that are not finished
 	s   settings
+	p   packing
 	env connect.SinkEnv
+
+	// mu guards all that follows: methods hold it, and uploads do when they note what they did.
+	mu sync.Mutex
 
 	lock    io.Closer
 	journal *disk.Log
@@ -50,6 +57,7 @@ type sink struct {
 	csv     bool
 
 	files    map[int64]*file
+	queued   int              // of them, those that wait for the store
 	byStem   map[string]*file // the one that rows go to
 	open     []*file          // with an open file, the one used last at the end
 	newNames bool             // our directory has names that are not durable
@@ -81,24 +89,24 @@ type file struct {
 	from, to vec.Time
 	head     []string
 	sel      []int32
+	queued   bool // it waits for the store
 }
 
-// openSink opens the output in the directory d.
-func openSink(d disk.FS, cfg settings, env connect.SinkEnv) (_ connect.Sink, err error) {
-	s := &sink{d: d, s: cfg, env: env, csv: env.Format.Type == "csv", mark: vec.MinTime,
+// openSink opens the output in the directory d, or over the store of up.
+func openSink(d disk.FS, up *uploads, cfg settings, env connect.SinkEnv) (_ connect.Sink, err error) {
+	s := &sink{d: d, up: up, s: cfg, env: env, csv: env.Format.Type == "csv", mark: vec.MinTime,
 		files: map[int64]*file{}, byStem: map[string]*file{}}
-	switch env.Format.Compression {
-	case "", "none", "gzip", "zstd":
-	default:
-		return nil, connect.Permanent(fmt.Errorf("there is no compression %q for files: gzip or zstd", env.Format.Compression))
+	if s.p, err = packingOf(env.Format); err != nil {
+		return nil, connect.Permanent(err)
 	}
-	kind := codec.JSONLines
-	if s.csv {
-		kind = codec.CSV
-	}
-	s.enc = codec.NewEncoder(kind, env.Columns.Names, env.Columns.Row)
+	s.enc = codec.NewEncoder(s.p.staged, env.Columns.Names, env.Columns.Row)
 	if env.Format.Delimiter != 0 {
 		s.enc.Delimiter(env.Format.Delimiter)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if up != nil {
+		up.begin(s)
 	}
 	if err := s.recover(); err != nil {
 		s.free()
@@ -106,6 +114,9 @@ func openSink(d disk.FS, cfg settings, env connect.SinkEnv) (_ connect.Sink, err
 	}
 	return s, nil
 }
+
+// stagedName is the directory in the state for files that are to go to a store.
+const stagedName = "staged"
 
 // ownName is the directory for what an output has not finished. Its name does not depend on
 // the instance: what another one left is found there.
@@ -117,7 +128,12 @@ func ownName(job, output string) string {
 // recover finds out what there is, and finishes what was being finished.
 func (s *sink) recover() error {
 	var err error
-	if s.own, err = s.d.Sub(ownName(s.env.Job, s.env.Output)); err != nil {
+	if s.up != nil {
+		s.own, err = s.env.State.Sub(stagedName)
+	} else {
+		s.own, err = s.d.Sub(ownName(s.env.Job, s.env.Output))
+	}
+	if err != nil {
 		return err
 	}
 	if s.lock, err = s.own.Lock("lock"); errors.Is(err, disk.ErrLocked) {
@@ -155,9 +171,12 @@ func (s *sink) recover() error {
 
 // begin is the start of an instance. What another one left unfinished is put aside.
 func (s *sink) begin() error {
-	size, err := s.manifestSize()
-	if err != nil {
-		return err
+	size := int64(0)
+	var err error
+	if s.up == nil {
+		if size, err = s.manifestSize(); err != nil {
+			return err
+		}
 	}
 	list, err := s.own.ReadDir(".")
 	if err != nil {
@@ -227,7 +246,7 @@ func (s *sink) resume() error {
 			return err
 		}
 		if err := f.tail.Sync(); err != nil {
-			return s.lost(f, err)
+			return s.lost(f.fileState, err)
 		}
 	}
 	s.synced = s.ledger.Epoch
@@ -238,7 +257,7 @@ func (s *sink) resume() error {
 func (s *sink) sorted() []int64 { return slices.Sorted(maps.Keys(s.ledger.files)) }
 
 // lost says what it means that a file of ours is not as we left it.
-func (s *sink) lost(f *file, err error) error {
+func (s *sink) lost(f *fileState, err error) error {
 	if errors.Is(err, disk.ErrChanged) || errors.Is(err, fs.ErrNotExist) {
 		return connect.Permanent(fmt.Errorf("%s: %w. The rows of %s are in it: put it back, or begin anew with --discard-state",
 			s.own.Path(partName(f.ID)), err, f.Name))
@@ -261,7 +280,7 @@ func (s *sink) use(f *file) error {
 	name := partName(f.ID)
 	if f.tail == nil && f.Size > 0 {
 		if _, err := s.own.Stat(name); err != nil {
-			return s.lost(f, err)
+			return s.lost(f.fileState, err)
 		}
 	}
 	h, err := s.own.Edit(name)
@@ -274,13 +293,13 @@ func (s *sink) use(f *file) error {
 		}
 		if f.tail, err = disk.NewTail(h, f.Size); err != nil {
 			h.Close()
-			return s.lost(f, err)
+			return s.lost(f.fileState, err)
 		}
 		f.mark = f.tail.Mark()
 		f.early = f.mark
 	} else if err := f.tail.Unpark(h); err != nil {
 		f.tail.Park()
-		return s.lost(f, err)
+		return s.lost(f.fileState, err)
 	}
 	s.open = append(s.open, f)
 	return nil
@@ -295,10 +314,16 @@ func (s *sink) shut(f *file) {
 }
 
 // Committed implements connect.Sink.
-func (s *sink) Committed(context.Context) (int64, error) { return s.ledger.Epoch, nil }
+func (s *sink) Committed(context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.Epoch, nil
+}
 
 // Prepare implements connect.Sink.
 func (s *sink) Prepare(_ context.Context, epoch int64, watermark vec.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.mark = max(s.mark, watermark)
 	if epoch != s.epoch {
 		return nil
@@ -314,7 +339,9 @@ func (s *sink) Prepare(_ context.Context, epoch int64, watermark vec.Time) error
 
 // Commit implements connect.Sink. Files are finished after the rows have been written, so
 // that a repeated Commit of the epoch goes on with that.
-func (s *sink) Commit(_ context.Context, epoch int64) error {
+func (s *sink) Commit(ctx context.Context, epoch int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if epoch > s.ledger.Epoch && epoch == s.epoch {
 		if err := s.append(epoch); err != nil {
 			return err
@@ -323,7 +350,10 @@ func (s *sink) Commit(_ context.Context, epoch int64) error {
 	if epoch < s.ledger.Epoch {
 		return nil
 	}
-	return s.finish(s.due())
+	if err := s.finish(s.due()); err != nil || s.up == nil {
+		return err
+	}
+	return s.room(ctx)
 }
 
 // append writes the rows of the epoch to their files.
@@ -372,11 +402,11 @@ func (s *sink) flush(f *file) error {
 	}
 	if f.tail.Size() != f.early.Size() {
 		if err := f.tail.Cut(f.early); err != nil {
-			return s.lost(f, err)
+			return s.lost(f.fileState, err)
 		}
 	}
 	if err := f.tail.Append(f.buf); err != nil {
-		return s.lost(f, err)
+		return s.lost(f.fileState, err)
 	}
 	f.spill = crc32.Update(f.spill, disk.Castagnoli, f.buf)
 	f.early = f.tail.Mark()
@@ -413,6 +443,12 @@ func (s *sink) clear() error {
 
 // Sync implements connect.Sink.
 func (s *sink) Sync(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sync()
+}
+
+func (s *sink) sync() error {
 	if s.synced == s.ledger.Epoch && !s.newNames {
 		return nil
 	}
@@ -441,7 +477,7 @@ func (s *sink) syncFiles() error {
 			return err
 		}
 		if err := f.tail.Sync(); err != nil {
-			return s.lost(f, err)
+			return s.lost(f.fileState, err)
 		}
 	}
 	if s.newNames {
@@ -455,14 +491,22 @@ func (s *sink) syncFiles() error {
 
 // Close implements connect.Sink.
 func (s *sink) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	err := s.clear()
 	if err == nil {
-		err = s.Sync(context.Background())
+		err = s.sync()
+	}
+	if err == nil && s.up != nil {
+		s.linger()
 	}
 	return errors.Join(err, s.free())
 }
 
 func (s *sink) free() error {
+	if s.up != nil {
+		s.stop()
+	}
 	var errs []error
 	for _, f := range s.open {
 		errs = append(errs, f.tail.Park())

@@ -1,4 +1,4 @@
-package blob
+package files
 
 import (
 	"fmt"
@@ -206,7 +206,7 @@ func TestBadTemplates(t *testing.T) {
 		for i := 0; i+1 < len(more); i += 2 {
 			c.Values[more[i].(string)] = more[i+1]
 		}
-		got := fmt.Sprint(check(c, false))
+		got := fmt.Sprint(Check(c))
 		if say == "" && got != "[]" || !strings.Contains(got, say) {
 			t.Errorf("%s: %s, and must say %q", text, got, say)
 		}
@@ -220,7 +220,7 @@ func TestBadTemplates(t *testing.T) {
 	f("{}", "is no token")
 	f("{datetime:}", "needs a format")
 	f("{datetime:yyyy-qq}", "has \"q\"")
-	f("{window.start:yyyy}", "not known for a row")
+	f("{window.start:yyyy}", "the length of the window")
 	f("{time}", "come again")
 	f("{datetime:yyyy}/{datetime:dd}", "come again")
 	f("../{date}", "below the directory")

@@ -1,9 +1,7 @@
-package blob
+package files
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,12 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"weir/internal/connect"
 	"weir/internal/disk"
-	"weir/internal/vec"
 )
 
 // Line is a line of the manifest: a finished file.
@@ -33,74 +27,16 @@ type Line struct {
 	Finished string `json:"finished"`
 }
 
-// due are the files that are complete: no row can come to them any more, or they are as
-// full as they may get.
-func (s *sink) due() []int64 {
-	if s.mark < s.next && len(s.ledger.files) <= s.s.maxFiles {
-		return nil
-	}
-	var ids []int64
-	s.next = vec.MaxTime
-	for _, id := range s.sorted() {
-		if at := s.dueAt(s.ledger.files[id]); s.mark >= at {
-			ids = append(ids, id)
-		} else {
-			s.next = min(s.next, at)
-		}
-	}
-	if over := len(s.ledger.files) - len(ids) - s.s.maxFiles; over > 0 && s.s.template.sequence {
-		var rest []int64
-		for _, id := range s.sorted() {
-			if !slices.Contains(ids, id) {
-				rest = append(rest, id)
-			}
-		}
-		slices.SortFunc(rest, func(a, b int64) int {
-			x, y := s.ledger.files[a], s.ledger.files[b]
-			if x.Epoch != y.Epoch {
-				return int(x.Epoch - y.Epoch)
-			}
-			return int(a - b)
-		})
-		ids = append(ids, rest[:over]...)
-		slices.Sort(ids)
-	}
-	return ids
-}
-
-// dueAt is the watermark at which a file is complete.
-func (s *sink) dueAt(f *fileState) vec.Time {
-	switch {
-	case f.Full:
-		return vec.MinTime
-	case s.s.maxAge > 0:
-		return min(f.Last, f.From+vec.Time(s.s.maxAge/100))
-	}
-	return f.Last
-}
-
-// finish gives files their final names, after what was begun before. Each step can be done
-// again: the record Finish is durable before the first, Finished comes after the last.
-func (s *sink) finish(ids []int64) error {
+// finishHere gives files their final names in the directory, after what was begun before. Each
+// step can be done again: the record Finish is durable before the first, Finished comes after
+// the last.
+func (s *sink) finishHere(ids []int64) error {
 	if len(s.ledger.Finish) == 0 {
 		if len(ids) == 0 {
 			return nil
 		}
-		if err := s.syncFiles(); err != nil {
+		if err := s.begun(&record{Finish: ids, Manifest: s.ledger.Manifest}, ids); err != nil {
 			return err
-		}
-		r := &record{Finish: ids, Manifest: s.ledger.Manifest}
-		if err := s.put(r, true); err != nil {
-			return err
-		}
-		s.ledger.apply(r)
-		s.synced = s.ledger.Epoch
-		for _, id := range ids {
-			f := s.files[id]
-			s.shut(f)
-			if s.byStem[f.Stem] == f {
-				delete(s.byStem, f.Stem)
-			}
 		}
 		ids = nil
 	}
@@ -140,7 +76,7 @@ func (s *sink) finish(ids []int64) error {
 		delete(s.files, id)
 	}
 	ids = slices.DeleteFunc(ids, func(id int64) bool { return s.ledger.files[id] == nil })
-	return s.finish(ids)
+	return s.finishHere(ids)
 }
 
 // finishFile closes a file, packs it and gives it its name. What was done before is not
@@ -186,89 +122,6 @@ func (s *sink) rename(from, to string) error {
 		return connect.Permanent(fmt.Errorf("%s has come while its rows were collected, and finished files are not overwritten: move it away, or set exists: replace", s.d.Path(to)))
 	}
 	return s.d.Remove(from)
-}
-
-// closed is the name of the file in our own directory that is to get the final name, ended
-// and packed and durable; "" if it has it already.
-func (s *sink) closed(f *fileState) (string, error) {
-	part, packed := partName(f.ID), packedName(f.ID)
-	_, err := s.own.Stat(part)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := s.own.Stat(packed); errors.Is(err, fs.ErrNotExist) {
-			return "", nil
-		} else if err != nil {
-			return "", err
-		}
-		return packed, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	h, err := s.own.Edit(part)
-	if err != nil {
-		return "", err
-	}
-	defer h.Close()
-	t, err := disk.NewTail(h, f.Size)
-	if err != nil {
-		return "", s.lost(&file{fileState: f}, err)
-	}
-	if s.env.Format.Array && !s.csv {
-		if err := t.Append([]byte("]\n")); err != nil {
-			return "", err
-		}
-	}
-	if err := h.Sync(); err != nil {
-		return "", err
-	}
-	if c := s.env.Format.Compression; c == "" || c == "none" {
-		return part, nil
-	}
-	if err := s.pack(packed, io.NewSectionReader(h, 0, t.Size())); err != nil {
-		return "", err
-	}
-	if err := s.own.Remove(part); err != nil {
-		return "", err
-	}
-	return packed, s.own.SyncDir(".")
-}
-
-// pack writes a packed file and makes it durable, with its name.
-func (s *sink) pack(name string, from io.Reader) error {
-	out, err := s.own.Create(name)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	var w io.WriteCloser
-	if s.env.Format.Compression == "gzip" {
-		w = gzip.NewWriter(out)
-	} else if w, err = zstd.NewWriter(out, zstd.WithEncoderConcurrency(1)); err != nil {
-		return err
-	}
-	if _, err := io.Copy(w, from); err != nil {
-		w.Close()
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if err := out.Sync(); err != nil {
-		return err
-	}
-	return s.own.SyncDir(".")
-}
-
-// digest is the size and checksum of a file.
-func digest(d disk.FS, name string) (int64, string, error) {
-	f, err := d.Open(name)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return n, hex.EncodeToString(h.Sum(nil)), err
 }
 
 // manifestSize is the length of the manifest, 0 if there is none.

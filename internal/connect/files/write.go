@@ -1,4 +1,4 @@
-package blob
+package files
 
 import (
 	"bytes"
@@ -16,6 +16,8 @@ import (
 
 // Write implements connect.Sink.
 func (s *sink) Write(_ context.Context, epoch int64, b *vec.Batch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if epoch <= s.ledger.Epoch || b.N == 0 {
 		return nil
 	}
@@ -140,17 +142,17 @@ func (s *sink) fileOf(stem string, at vec.Time) (*file, error) {
 	if f != nil && !s.fullWith(f) {
 		return f, nil
 	}
-	if len(s.files) >= s.s.maxFiles && !s.s.template.sequence {
-		return nil, &nameError{fmt.Errorf("%d files are not finished, and max_files allows no more: use a column with fewer values, or put {n} in the path so that the oldest are finished early", len(s.files))}
+	if n := s.unfinished(); n >= s.s.maxFiles && !s.s.template.sequence {
+		return nil, &nameError{fmt.Errorf("%d files are not finished, and max_files allows no more: use a column with fewer values, or put {n} in the path so that the oldest are finished early", n)}
 	}
 	st := fileState{ID: s.ledger.NextID, Stem: stem, Last: vec.MaxTime, From: at}
-	if s.s.template.unit != noTime {
-		_, st.Last = s.s.template.unit.span(at)
+	if s.s.template.timed() {
+		st.Last = s.s.template.last(at)
 	}
 	if f != nil {
 		st.N = f.N + 1
-	} else if n, ok := s.ledger.Numbers[stem]; ok {
-		st.N = n
+	} else {
+		st.N = s.ledger.number(stem)
 	}
 	for _, o := range s.files { // one that is full and not finished yet
 		if o.Stem == stem {
@@ -175,7 +177,7 @@ func (s *sink) freeName(st *fileState) error {
 			return &nameError{err}
 		}
 		st.Name = text
-		if s.s.replace {
+		if s.s.replace || s.up != nil { // a store is asked when the file is complete
 			return nil
 		}
 		_, err = s.d.Stat(text)

@@ -1,4 +1,4 @@
-package blob
+package files
 
 import (
 	"bytes"
@@ -60,7 +60,7 @@ func (o *output) open() error {
 	if o.change != nil {
 		o.change(&cfg)
 	}
-	o.sink, err = openSink(d, cfg, connect.SinkEnv{Job: "job", Output: "out", Instance: o.inst, Columns: o.cols, Format: o.format, State: o.state,
+	o.sink, err = openSink(d, nil, cfg, connect.SinkEnv{Job: "job", Output: "out", Instance: o.inst, Columns: o.cols, Format: o.format, State: o.state,
 		Reject: func(e connect.RowError) error { o.rejected = append(o.rejected, e); return nil },
 		Log:    slog.New(slog.NewTextHandler(&o.log, nil)), Now: func() time.Time { return time.Unix(0, 0) }})
 	return err
@@ -412,11 +412,11 @@ func TestTwo(t *testing.T) {
 	first := o.sink
 	state, err := o.m.Boot().Sub("other")
 	ok(t, err)
-	_, err = openSink(o.m.Boot(), config(t, o.text, o.format, o.cols), connect.SinkEnv{Job: "job", Output: "out", State: state, Columns: o.cols})
+	_, err = openSink(o.m.Boot(), nil, config(t, o.text, o.format, o.cols), connect.SinkEnv{Job: "job", Output: "out", State: state, Columns: o.cols})
 	if !connect.IsPermanent(err) || !strings.Contains(err.Error(), "another process") {
 		t.Error(err)
 	}
-	second, err := openSink(o.m.Boot(), config(t, "b/{date}", o.format, o.cols), connect.SinkEnv{Job: "job", Output: "out2", State: state, Columns: o.cols,
+	second, err := openSink(o.m.Boot(), nil, config(t, "b/{date}", o.format, o.cols), connect.SinkEnv{Job: "job", Output: "out2", State: state, Columns: o.cols,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	ok(t, err)
 	ctx := context.Background()

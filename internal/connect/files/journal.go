@@ -1,15 +1,15 @@
-package blob
+package files
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
-
-	"errors"
 
 	"weir/internal/connect"
 	"weir/internal/disk"
@@ -58,6 +58,23 @@ type record struct {
 	Manifest int64   `json:"manifest,omitempty"`
 	// Finished: they are, and the manifest has Manifest bytes.
 	Finished bool `json:"finished,omitempty"`
+	// Queue: the files are complete and wait for the store. Everything up to here is durable.
+	Queue []int64 `json:"queue,omitempty"`
+	// Named: a file that waits gets another number, because its name is taken.
+	Named *named `json:"named,omitempty"`
+	// Placed: the file is in the store.
+	Placed int64 `json:"placed,omitempty"`
+}
+
+type named struct {
+	ID   int64  `json:"id"`
+	N    int64  `json:"n"`
+	Name string `json:"name"`
+}
+
+// sure reports whether everything up to the record is durable.
+func (r *record) sure() bool {
+	return r.Synced || r.Finish != nil || r.Queue != nil || r.Base != nil
 }
 
 type change struct {
@@ -72,9 +89,16 @@ type base struct {
 	NextID   int64            `json:"next_id"`
 	Files    []fileState      `json:"files"`
 	Numbers  map[string]int64 `json:"numbers"` // the next {n} by stem, for names without time
-	Finish   []int64          `json:"finish,omitempty"`
-	Manifest int64            `json:"manifest"`
-	Mark     vec.Time         `json:"mark"`
+	// Spans has them for names with times, until the watermark has passed those.
+	Spans    map[string]spanNumber `json:"spans,omitempty"`
+	Finish   []int64               `json:"finish,omitempty"`
+	Manifest int64                 `json:"manifest"`
+	Mark     vec.Time              `json:"mark"`
+}
+
+type spanNumber struct {
+	N    int64    `json:"n"`
+	Last vec.Time `json:"span"` // as of fileState
 }
 
 // ledger is what the journal says.
@@ -83,12 +107,20 @@ type ledger struct {
 	files map[int64]*fileState
 	// durable are the sizes of files that are known to be so.
 	durable map[int64]int64
+	// first is the least Last of Spans.
+	first vec.Time
 }
 
 func newLedger(b base) *ledger {
-	l := &ledger{base: b, files: map[int64]*fileState{}, durable: map[int64]int64{}}
+	l := &ledger{base: b, files: map[int64]*fileState{}, durable: map[int64]int64{}, first: vec.MaxTime}
 	if l.Numbers == nil {
 		l.Numbers = map[string]int64{}
+	}
+	if l.Spans == nil {
+		l.Spans = map[string]spanNumber{}
+	}
+	for _, n := range l.Spans {
+		l.first = min(l.first, n.Last)
 	}
 	for i := range b.Files {
 		f := b.Files[i]
@@ -115,28 +147,61 @@ func (l *ledger) apply(r *record) {
 			l.forget(id)
 		}
 		l.Finish, l.Manifest = nil, r.Manifest
+	case r.Named != nil:
+		if f := l.files[r.Named.ID]; f != nil {
+			other := *f
+			other.N, other.Name = r.Named.N, r.Named.Name
+			l.files[r.Named.ID] = &other
+		}
+	case r.Placed != 0:
+		l.forget(r.Placed)
+		l.Finish = slices.DeleteFunc(slices.Clone(l.Finish), func(id int64) bool { return id == r.Placed })
 	}
+	l.Finish = append(l.Finish, r.Queue...)
 	if r.Finish != nil {
 		l.Finish, l.Manifest = r.Finish, r.Manifest
 	}
-	if r.Synced || r.Finish != nil {
+	if r.sure() {
 		for id, f := range l.files {
 			l.durable[id] = f.Size
 		}
 	}
 }
 
-// forget drops a file that is finished. A name without time has a next one.
+// forget drops a file that is finished. A name with a number has a next one.
 func (l *ledger) forget(id int64) {
 	f := l.files[id]
 	if f == nil {
 		return
 	}
-	if strings.ContainsRune(f.Stem, hole) && f.Last == vec.MaxTime {
+	switch {
+	case !strings.ContainsRune(f.Stem, hole):
+	case f.Last == vec.MaxTime:
 		l.Numbers[f.Stem] = max(l.Numbers[f.Stem], f.N+1)
+	default:
+		l.Spans[f.Stem] = spanNumber{max(l.Spans[f.Stem].N, f.N+1), f.Last}
+		l.first = min(l.first, f.Last)
 	}
 	delete(l.files, id)
 	delete(l.durable, id)
+}
+
+// number is the next {n} of a stem, for all that is known of finished files.
+func (l *ledger) number(stem string) int64 { return max(l.Numbers[stem], l.Spans[stem].N) }
+
+// passed forgets the numbers of names whose times the watermark has passed.
+func (l *ledger) passed(mark vec.Time) {
+	if mark < l.first {
+		return
+	}
+	l.first = vec.MaxTime
+	for stem, n := range l.Spans {
+		if n.Last <= mark {
+			delete(l.Spans, stem)
+		} else {
+			l.first = min(l.first, n.Last)
+		}
+	}
 }
 
 // readJournal opens the journal of an instance and says what of it is true: epochs behind
@@ -162,13 +227,17 @@ func readJournal(state, own disk.FS, instance string) (*disk.Log, *ledger, error
 	}
 	sure := 0
 	for i, r := range records {
-		if r.Synced || r.Finish != nil || r.Base != nil {
+		if r.sure() {
 			sure = i
 		}
 	}
 	l := newLedger(base{})
+	torn := false // what came of epochs is not all there
 	for i := range records {
 		r := &records[i]
+		if torn && r.Epoch != 0 {
+			continue
+		}
 		if i > sure {
 			whole, err := present(own, r.Put)
 			if err != nil {
@@ -176,7 +245,8 @@ func readJournal(state, own disk.FS, instance string) (*disk.Log, *ledger, error
 				return nil, nil, err
 			}
 			if !whole {
-				break
+				torn = true
+				continue
 			}
 		}
 		l.apply(r)

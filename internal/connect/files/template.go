@@ -1,6 +1,7 @@
-package blob
+package files
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -36,23 +37,43 @@ const (
 
 // token is a piece of a template.
 type token struct {
-	kind tokenKind
-	text string
-	col  int // of the output; -1: a field of the row itself
+	kind  tokenKind
+	text  string
+	col   int  // of the output; -1: a field of the row itself
+	start bool // the time is the window's start, not the row's
 }
 
 // template is the pattern of names.
 type template struct {
 	tokens   []token
-	unit     unit
+	unit     unit // of the row's times
+	start    unit // of the window's starts
+	window   vec.Time
 	sequence bool
 	columns  bool
+}
+
+// timed reports whether names have times.
+func (t *template) timed() bool { return t.unit != noTime || t.start != noTime }
+
+// last is the last tick of the span of time whose rows share the names of a row of a time.
+func (t *template) last(at vec.Time) vec.Time {
+	last := vec.MaxTime
+	if t.unit != noTime {
+		_, last = t.unit.span(at)
+	}
+	if t.start != noTime {
+		_, l := t.start.span(at - t.window)
+		last = min(last, l+t.window)
+	}
+	return last
 }
 
 // names are what a template needs to know of the output.
 type names struct {
 	output, job, ext       string
 	dateFormat, timeFormat string
+	window                 vec.Time // its length; 0 if it is not known
 	// column finds a column without case; nil takes any.
 	column func(name string) (int, bool)
 }
@@ -66,8 +87,8 @@ var timeParts = []struct {
 
 // parseTemplate reads a template. Its errors are for people.
 func parseTemplate(text string, n names) (*template, error) {
-	t := &template{}
-	units := map[unit]bool{}
+	t := &template{window: n.window}
+	units := spans{{}, {}}
 	rest := text
 	for rest != "" {
 		i := strings.IndexByte(rest, '{')
@@ -90,16 +111,21 @@ func parseTemplate(text string, n names) (*template, error) {
 	if err := t.checkLiterals(text); err != nil {
 		return nil, err
 	}
-	for u := range units {
-		t.unit = max(t.unit, u)
-	}
-	for u := years; u < t.unit; u++ {
-		if !units[u] {
-			return nil, fmt.Errorf("the times in %q come again: put the whole date before them, as {date} does", text)
+	for i, out := range []*unit{&t.unit, &t.start} {
+		for u := range units[i] {
+			*out = max(*out, u)
+		}
+		for u := years; u < *out; u++ {
+			if !units[i][u] {
+				return nil, fmt.Errorf("the times in %q come again: put the whole date before them, as {date} does", text)
+			}
 		}
 	}
 	return t, nil
 }
+
+// spans are the units that a template has, of the times of rows and of starts of windows.
+type spans [2]map[unit]bool
 
 func (t *template) add(k token) {
 	if k.kind == literal && k.text == "" {
@@ -109,20 +135,25 @@ func (t *template) add(k token) {
 }
 
 // token adds what stands in braces.
-func (t *template) token(name string, n names, units map[unit]bool) error {
+func (t *template) token(name string, n names, units spans) error {
 	word, layout, has := strings.Cut(name, ":")
 	switch strings.ToLower(word) {
 	case "date":
-		return t.layout(n.dateFormat, units)
+		return t.layout(n.dateFormat, units[0], false)
 	case "time":
-		return t.layout(n.timeFormat, units)
-	case "datetime", "event_time", "window.end":
+		return t.layout(n.timeFormat, units[0], false)
+	case "datetime", "event_time":
 		if !has || layout == "" {
 			return fmt.Errorf("{%s} needs a format: {%s:yyyy-MM-dd}", name, word)
 		}
-		return t.layout(layout, units)
+		return t.layout(layout, units[0], false)
+	case "window.end":
+		return t.layout(cmp.Or(layout, windowFormat), units[0], false)
 	case "window.start":
-		return fmt.Errorf("{window.start} is not known for a row: use {window.end:...}, or a column of the query")
+		if n.window == 0 {
+			return fmt.Errorf("{window.start} needs the length of the window: add window: 5m, for example")
+		}
+		return t.layout(cmp.Or(layout, windowFormat), units[1], true)
 	case "partition":
 		t.add(token{kind: literal, text: "0"})
 	case "output":
@@ -136,7 +167,7 @@ func (t *template) token(name string, n names, units map[unit]bool) error {
 		t.add(token{kind: sequence})
 	default:
 		if has || name == "" {
-			return fmt.Errorf("{%s} is no token: there are {date}, {time}, {datetime:...}, {event_time:...}, {window.end:...}, {partition}, {output}, {job}, {n}, {ext} and {a column}", name)
+			return fmt.Errorf("{%s} is no token: there are {date}, {time}, {datetime:...}, {event_time:...}, {window.start:...}, {window.end:...}, {partition}, {output}, {job}, {n}, {ext} and {a column}", name)
 		}
 		col := -1
 		if n.column != nil {
@@ -151,8 +182,12 @@ func (t *template) token(name string, n names, units map[unit]bool) error {
 	return nil
 }
 
-// layout adds the parts of a time format. What is no part stands for itself.
-func (t *template) layout(layout string, units map[unit]bool) error {
+// windowFormat is that of {window.start} and {window.end} without one.
+const windowFormat = "yyyy-MM-dd_HH-mm-ss"
+
+// layout adds the parts of a time format, and notes their units. What is no part stands for
+// itself. start says that the time is the window's start.
+func (t *template) layout(layout string, units map[unit]bool, start bool) error {
 	for rest := layout; rest != ""; {
 		i := slices.IndexFunc(timeParts, func(p struct {
 			text string
@@ -163,7 +198,7 @@ func (t *template) layout(layout string, units map[unit]bool) error {
 		if i >= 0 {
 			p := timeParts[i]
 			units[p.unit] = true
-			t.add(token{kind: timePart, text: p.text})
+			t.add(token{kind: timePart, text: p.text, start: start})
 			rest = rest[len(p.text):]
 			continue
 		}
@@ -322,7 +357,11 @@ func (t *template) stem(dst []byte, at vec.Time, get func(k *token) vec.Value) (
 		case literal:
 			dst = append(dst, k.text...)
 		case timePart:
-			dst = timePartText(dst, k.text, at)
+			when := at
+			if k.start {
+				when -= t.window
+			}
+			dst = timePartText(dst, k.text, when)
 		case sequence:
 			dst = append(dst, hole)
 		case column:

@@ -1,4 +1,4 @@
-package blob
+package files
 
 import (
 	"bytes"
@@ -168,7 +168,9 @@ func rowsOf(d disk.FS, format connect.Format) (rows []connecttest.Row, err error
 // config is a template of the suite with few files open at a time.
 func config(t testing.TB, text string, format connect.Format, columns connect.Columns) settings {
 	t.Helper()
-	tpl, err := parseTemplate(text, names{output: "out", job: "job", ext: extension(format), dateFormat: "yyyy/MM/dd", timeFormat: "HH-mm",
+	p, err := packingOf(format)
+	ok(t, err)
+	tpl, err := parseTemplate(text, names{output: "out", job: "job", ext: p.ext, dateFormat: "yyyy/MM/dd", timeFormat: "HH-mm",
 		column: func(name string) (int, bool) { return findColumn(columns, name) }})
 	ok(t, err)
 	return settings{template: tpl, manifest: "_manifest.jsonl", maxFiles: 100, maxOpen: 2}
@@ -186,7 +188,7 @@ func TestSuite(t *testing.T) {
 					change(&cfg)
 				}
 				return &connecttest.Target{Disk: m,
-					Open: func(env connect.SinkEnv) (connect.Sink, error) { return openSink(m.Boot(), cfg, env) },
+					Open: func(env connect.SinkEnv) (connect.Sink, error) { return openSink(m.Boot(), nil, cfg, env) },
 					Rows: func() ([]connecttest.Row, error) { return rowsOf(m, format) },
 				}
 			}}.Run(t)

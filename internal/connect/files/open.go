@@ -1,0 +1,34 @@
+package files
+
+import (
+	"context"
+	"path/filepath"
+
+	"weir/internal/connect"
+	"weir/internal/connect/objects"
+	"weir/internal/disk"
+)
+
+// OpenDirectory opens an output over a directory, which is made if it is not there. The
+// configuration has the settings of Fields, and manifest.
+func OpenDirectory(directory string, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
+	s, err := settingsOf(c, env)
+	if err != nil {
+		return nil, err
+	}
+	d, err := disk.Shared(filepath.Clean(directory))
+	if err != nil {
+		return nil, err
+	}
+	return openSink(d, nil, s, env)
+}
+
+// OpenStore opens an output over a store. The configuration has the settings of StoreFields.
+// It asks nothing of the store yet; the store is used until the sink is closed.
+func OpenStore(_ context.Context, store objects.Store, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
+	s, err := settingsOf(c, env)
+	if err != nil {
+		return nil, err
+	}
+	return openSink(nil, newUploads(store), s, env)
+}

@@ -132,6 +132,13 @@ type Sink interface {
 	Close() error
 }
 
+// Ailing is a Sink that works in the background on what was committed. Ailing is the error of
+// what does not work there now and is tried again, nil if there is none; it answers at once.
+// The job shows it, and goes on.
+type Ailing interface {
+	Ailing() error
+}
+
 // RowError is a row that a target does not take.
 type RowError struct {
 	Row    []byte // as a JSON object

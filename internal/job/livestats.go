@@ -116,6 +116,7 @@ func (l *Live) publish(now bool) {
 	var outputs []OutputStats
 	for _, out := range l.outputs {
 		outputs = append(outputs, out.stats())
+		l.look(out)
 	}
 	steps := l.stepStats(nodes)
 	l.still = l.spec.Late < 0 || still(steps)
@@ -124,6 +125,20 @@ func (l *Live) publish(now bool) {
 	defer b.mu.Unlock()
 	b.stats.Version, b.stats.Epoch = l.spec.Version, l.epoch
 	b.stats.Inputs, b.stats.Steps, b.stats.Outputs = inputs, steps, outputs
+}
+
+// look shows what does not work in the background of a sink.
+func (l *Live) look(out *liveOutput) {
+	sink, ok := out.sink.(connect.Ailing)
+	if !ok {
+		return
+	}
+	what := out.what + " in the background"
+	if err := sink.Ailing(); err != nil {
+		l.board.degrade(what, err)
+	} else {
+		l.board.heal(what)
+	}
 }
 
 func (l *Live) inputStats(index int, in *liveInput, now time.Time) InputStats {

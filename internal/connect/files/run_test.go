@@ -39,6 +39,8 @@ type output struct {
 	log      bytes.Buffer
 	sink     connect.Sink
 	n        int64
+	store    *shelf // instead of d
+	up       *uploads
 }
 
 func newOutput(t *testing.T, text string, change func(*settings)) *output {
@@ -60,7 +62,13 @@ func (o *output) open() error {
 	if o.change != nil {
 		o.change(&cfg)
 	}
-	o.sink, err = openSink(d, nil, cfg, connect.SinkEnv{Job: "job", Output: "out", Instance: o.inst, Columns: o.cols, Format: o.format, State: o.state,
+	if o.store != nil {
+		if d = nil; o.up != nil {
+			o.up.stop()
+		}
+		o.up = newUploads(o.store)
+	}
+	o.sink, err = openSink(d, o.up, cfg, connect.SinkEnv{Job: "job", Output: "out", Instance: o.inst, Columns: o.cols, Format: o.format, State: o.state,
 		Reject: func(e connect.RowError) error { o.rejected = append(o.rejected, e); return nil },
 		Log:    slog.New(slog.NewTextHandler(&o.log, nil)), Now: func() time.Time { return time.Unix(0, 0) }})
 	return err

@@ -106,7 +106,7 @@ func openSink(d disk.FS, up *uploads, cfg settings, env connect.SinkEnv) (_ conn
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if up != nil {
-		up.begin(s)
+		up.changed = sync.NewCond(&s.mu)
 	}
 	if err := s.recover(); err != nil {
 		s.free()

@@ -43,17 +43,15 @@ type uploads struct {
 	busy    map[string]bool // stems that workers have
 	bytes   int64           // of files that the store does not have
 	trouble map[int64]error // of files that are being tried again, their last errors
+	tries   int             // that failed
 	failed  error           // that no retry heals: nothing more is sent
 	changed *sync.Cond      // of anything above
 }
 
 func newUploads(store objects.Store) *uploads {
-	return &uploads{store: store, busy: map[string]bool{}, trouble: map[int64]error{}}
-}
-
-func (u *uploads) begin(s *sink) {
+	u := &uploads{store: store, busy: map[string]bool{}, trouble: map[int64]error{}}
 	u.ctx, u.stop = context.WithCancel(context.Background())
-	u.changed = sync.NewCond(&s.mu)
+	return u
 }
 
 // Ailing implements connect.Ailing: what does not work at the store now.
@@ -161,6 +159,7 @@ func (s *sink) insist(f *fileState) error {
 		}
 		s.mu.Lock()
 		u.trouble[f.ID] = err
+		u.tries++
 		u.changed.Broadcast()
 		s.mu.Unlock()
 		pause := time.NewTimer(min(firstPause<<min(failures-1, 20), longestPause))
@@ -174,9 +173,10 @@ func (s *sink) insist(f *fileState) error {
 }
 
 // room waits until the uploads hold no more than they may, or nothing when all inputs have
-// ended. It does not wait for a store that fails: that is its error.
+// ended. When a try fails meanwhile it gives that error.
 func (s *sink) room(ctx context.Context) error {
 	u := s.up
+	tries := u.tries
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -190,9 +190,10 @@ func (s *sink) room(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case u.ailing() != nil && over:
+		case u.tries == tries || u.ailing() == nil:
+		case over:
 			return fmt.Errorf("%d files with %d MiB wait for %s, and no more may (max_staged, max_files): %w", s.queued, u.bytes>>20, u.store.Where(), u.ailing())
-		case u.ailing() != nil:
+		default:
 			return u.ailing()
 		}
 		u.changed.Wait()

@@ -16,20 +16,7 @@ import (
 	"weir/internal/vec"
 )
 
-// unixTicks is 1970-01-01 as a vec.Time.
-const unixTicks vec.Time = 621_355_968_000_000_000
-
-func toTime(t time.Time) vec.Time { return unixTicks + vec.Time(t.UnixMicro())*vec.Microsecond }
-
-// fromTime is the first microsecond at or after t.
-func fromTime(t vec.Time) time.Time {
-	d := t - unixTicks
-	micros := d / vec.Microsecond
-	if d%vec.Microsecond > 0 {
-		micros++
-	}
-	return time.UnixMicro(int64(micros))
-}
+func toTime(t time.Time) vec.Time { return message.ToTime(t) }
 
 func isMissing(err error) bool { return errors.Is(err, hub.ErrNoHub) }
 
@@ -40,7 +27,7 @@ type source struct {
 	group  string
 	format connect.Format
 	unwrap string
-	wants  wants
+	wants  message.Wants
 	log    *slog.Logger
 }
 
@@ -67,7 +54,7 @@ func openSource(ctx context.Context, c connect.Config, env connect.SourceEnv) (c
 		logger = slog.New(slog.DiscardHandler)
 	}
 	return &source{broker: b, name: h.Name(), group: c.Text("consumer_group"), format: env.Format, unwrap: c.Text("unwrap"),
-		wants: wantsOf(env.Metadata), log: logger}, nil
+		wants: message.WantsOf(env.Metadata), log: logger}, nil
 }
 
 // Partitions are those of the hub: "0", "1" ...
@@ -123,7 +110,7 @@ func (s *source) Seek(_ context.Context, partition string, arrived vec.Time) (co
 	case arrived > vec.MaxDatetime:
 		return position(rg.Next), nil
 	}
-	seq, err := p.SeekTime(fromTime(arrived))
+	seq, err := p.SeekTime(message.FromTime(arrived))
 	return position(seq), err
 }
 
@@ -141,7 +128,8 @@ func (s *source) Open(_ context.Context, partition string, after connect.Positio
 	if err != nil {
 		return nil, gone(err)
 	}
-	return &reader{r: r, cut: message.NewCutter(s.format, s.unwrap), meta: newMeta(s.wants, p.ID())}, nil
+	m := meta{message.NewMeta(s.wants, p.ID())}
+	return &reader{r: r, cut: message.NewCutter(s.format, s.unwrap), meta: m, chunk: m.Chunk()}, nil
 }
 
 // gone makes the contract's error of the log's.
@@ -192,8 +180,9 @@ type reader struct {
 	r      *log.Reader
 	cut    *message.Cutter
 	meta   meta
-	batch  *log.Batch // the last one
-	given  int        // events of it that were given
+	chunk  map[string]vec.Value // properties of all
+	batch  *log.Batch           // the last one
+	given  int                  // events of it that were given
 	buf    []byte
 	marks  []connect.Mark
 	closed bool
@@ -227,7 +216,7 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 		r.buf = nil
 	}
 	r.buf, r.marks = r.buf[:0], r.marks[:0]
-	c := connect.Chunk{Line: r.seq() + 1, Offset: -1, Properties: r.meta.chunk}
+	c := connect.Chunk{Line: r.seq() + 1, Offset: -1, Properties: r.chunk}
 	r.cut.Begin(&c)
 	for stop < 0 && len(r.buf) < max || stop >= 0 && r.seq() < stop {
 		// What has no text at all must not keep the job from being stopped.

@@ -188,6 +188,9 @@ type SourceEnv struct {
 	// Aside: it is read by someone beside the job, who wants to see some events. The source takes
 	// nothing from the job and leaves nothing behind: another client id, no commits, no session.
 	Aside bool
+	// Known are the versions of reference data that the job has, oldest first: it will not ask for
+	// their rows again. There are none when the job begins.
+	Known []Version
 	// Metadata are the names of what the query reads of events beside their text, as
 	// vec.Field.Meta and the columns that inputs add have them (saql.md 7.9): "User.tenant",
 	// "PartitionId". A source need not give others. nil: it is not known, so all.

@@ -126,6 +126,7 @@ type Graph struct {
 	leaves map[*plan.Node]int
 
 	references []*refInput // per input
+	uses       int64       // counts what look-ups ask for, so that what was not asked for long is known
 	// inReference says that the graph computes reference data (reference.go).
 	inReference bool
 }

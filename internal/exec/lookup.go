@@ -29,8 +29,8 @@ type lookup struct {
 // refTable is the right side of a look-up as it is from a time on.
 type refTable struct {
 	effective vec.Time
-	of        []*vec.Batch // what is in force then of each input
-	index     *refIndex    // nil: no row has asked for it
+	of        []*refVersion // what is in force then of each input
+	index     *refIndex     // nil: no row has asked for it
 }
 
 // finder finds the rows of reference data that may satisfy a plan.Spatial: an index of
@@ -107,6 +107,12 @@ func (o *lookup) version(t vec.Time) (i int, next vec.Time) {
 // index is the index of a version, computed when it is asked for.
 func (o *lookup) index(i int) (*refIndex, error) {
 	v := &o.versions[i]
+	o.g.uses++
+	for _, of := range v.of {
+		if of != nil {
+			of.used = o.g.uses
+		}
+	}
 	if v.index != nil {
 		return v.index, nil
 	}
@@ -119,6 +125,15 @@ func (o *lookup) index(i int) (*refIndex, error) {
 		v.index.finder = newFinder(o.g, s, &rows.Cols[s.Right])
 	}
 	return v.index, nil
+}
+
+// forget drops what was made of a version of an input whose rows are dropped.
+func (o *lookup) forget(of *refVersion) {
+	for i := range o.versions {
+		if slices.Contains(o.versions[i].of, of) {
+			o.versions[i].index = nil
+		}
+	}
 }
 
 func (o *lookup) Push(_ int, b *vec.Batch, emit Emit) error {

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"sort"
 
@@ -17,13 +18,19 @@ import (
 // pushes rows.
 
 // refInput is the versions of an input of reference data, by effective time.
-type refInput struct{ versions []refVersion }
+type refInput struct{ versions []*refVersion }
 
 // refVersion is the rows that are in force from a time on.
 type refVersion struct {
 	effective vec.Time
-	rows      *vec.Batch
+	rows      *vec.Batch                 // nil: they have to be loaded
+	load      func() (*vec.Batch, error) // nil: they are kept as long as the version is
+	used      int64                      // when a row last asked for it, by Graph.uses
 }
+
+// loadedTables is how many versions of an input that can be loaded again are kept in memory at
+// once: the one in force, and the one before it or behind it.
+const loadedTables = 2
 
 // ReferenceRows gathers the rows of a version of reference data.
 type ReferenceRows struct {
@@ -90,18 +97,121 @@ func shrunk[T any](s []T) []T {
 // version. The graph keeps b, which is what ReferenceRows.Table gives or the like: nobody may
 // change it any more, and its strings must own their memory.
 func (g *Graph) SetReference(input int, effective vec.Time, b *vec.Batch) {
+	g.setReference(input, &refVersion{effective: effective, rows: b})
+}
+
+// LoadReference is SetReference for a version whose rows are loaded when a row first asks for
+// them, and perhaps again: a few versions of an input are in memory at a time. load gives the
+// same rows each time; an error of it is one of the Push that needed them. b is its rows if they
+// are there already, else nil.
+func (g *Graph) LoadReference(input int, effective vec.Time, b *vec.Batch, load func() (*vec.Batch, error)) {
+	g.uses++
+	v := &refVersion{effective: effective, rows: b, load: load, used: g.uses}
+	g.setReference(input, v)
+	g.unload(input, loadedTables, v)
+}
+
+func (g *Graph) setReference(input int, version *refVersion) {
 	in := g.references[input]
-	at, found := slices.BinarySearchFunc(in.versions, effective, func(v refVersion, t vec.Time) int {
+	at, found := slices.BinarySearchFunc(in.versions, version.effective, func(v *refVersion, t vec.Time) int {
 		return compareTimes(v.effective, t)
 	})
 	if found {
-		in.versions[at].rows = b
+		in.versions[at] = version
 	} else {
-		in.versions = slices.Insert(in.versions, at, refVersion{effective, b})
+		in.versions = slices.Insert(in.versions, at, version)
 	}
-	for _, v := range g.nodes {
-		if l, ok := v.op.(*lookup); ok {
-			l.stale = true // it looks when it needs them: versions often come one behind the other
+	g.staleLookups()
+}
+
+// staleLookups tells the look-ups that there are other versions. They look when they need them:
+// versions often come one behind the other.
+func (g *Graph) staleLookups() {
+	for l := range g.lookups() {
+		l.stale = true
+	}
+}
+
+// ClearReference drops all versions of an input: others follow, of another source.
+func (g *Graph) ClearReference(input int) {
+	g.references[input].versions = nil
+	g.staleLookups()
+}
+
+// DropReferences drops the versions of an input that are in force before a time only, whether
+// rows need them or not: rows of their time meet the first that is left.
+func (g *Graph) DropReferences(input int, before vec.Time) {
+	in := g.references[input]
+	in.versions = slices.DeleteFunc(in.versions, func(v *refVersion) bool { return v.effective < before })
+	g.staleLookups()
+}
+
+// References are the times of the versions of an input that rows to come may need.
+func (g *Graph) References(input int) []vec.Time {
+	var times []vec.Time
+	for _, v := range g.references[input].versions {
+		times = append(times, v.effective)
+	}
+	return times
+}
+
+// LoadedReferences is how many versions of an input have their rows in memory.
+func (g *Graph) LoadedReferences(input int) int {
+	n := 0
+	for _, v := range g.references[input].versions {
+		if v.rows != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// lookups are the look-ups of the graph.
+func (g *Graph) lookups() iter.Seq[*lookup] {
+	return func(yield func(*lookup) bool) {
+		for _, v := range g.nodes {
+			if l, ok := v.op.(*lookup); ok && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// rowsOf are the rows of a version, loaded if need be.
+func (g *Graph) rowsOf(input int, v *refVersion) (*vec.Batch, error) {
+	if v.rows != nil {
+		return v.rows, nil
+	}
+	g.unload(input, loadedTables-1, nil) // before there is one more
+	rows, err := v.load()
+	if err != nil {
+		return nil, err
+	}
+	v.rows = rows
+	return rows, nil
+}
+
+// unload drops rows of versions of an input that can be loaded again, those first that no row
+// has asked for in a while and never those of newest, until so many versions have theirs.
+func (g *Graph) unload(input, most int, newest *refVersion) {
+	for {
+		var oldest *refVersion
+		n := 0
+		for _, v := range g.references[input].versions {
+			if v.rows == nil || v.load == nil {
+				continue
+			}
+			n++
+			if v != newest && (oldest == nil || v.used < oldest.used) {
+				oldest = v
+			}
+		}
+		if n <= most || oldest == nil {
+			return
+		}
+		oldest.rows = nil
+		for l := range g.lookups() {
+			l.forget(oldest)
 		}
 	}
 }
@@ -116,14 +226,14 @@ func compareTimes(a, b vec.Time) int {
 	return 0
 }
 
-// at is the rows in force at t: those of the latest version up to then, before the first
-// version those of the first. There are none if there is no version.
-func (in *refInput) at(t vec.Time) *vec.Batch {
+// at is the version in force at t: the latest one up to then, before the first version the
+// first. It is nil if there is none.
+func (in *refInput) at(t vec.Time) *refVersion {
 	if len(in.versions) == 0 {
 		return nil
 	}
 	later := sort.Search(len(in.versions), func(i int) bool { return in.versions[i].effective > t })
-	return in.versions[max(later-1, 0)].rows
+	return in.versions[max(later-1, 0)]
 }
 
 // forgetReferences drops the versions that no look-up needs any more.
@@ -132,10 +242,8 @@ func (g *Graph) forgetReferences() {
 		return // the data is that of the running graph
 	}
 	low := vec.MaxTime
-	for _, v := range g.nodes {
-		if l, ok := v.op.(*lookup); ok {
-			low = min(low, l.mark)
-		}
+	for l := range g.lookups() {
+		low = min(low, l.mark)
 	}
 	for _, in := range g.references {
 		n := 0
@@ -208,9 +316,13 @@ func (g *Graph) referenceRows(root *plan.Node, at vec.Time) (*vec.Batch, error) 
 		if len(sources) == 0 {
 			continue
 		}
-		b := g.references[input].at(at)
-		if b == nil {
+		version := g.references[input].at(at)
+		if version == nil {
 			return nil, fmt.Errorf("exec: no rows for reference data %q", g.plan.Inputs[input].Name)
+		}
+		b, err := g.rowsOf(input, version)
+		if err != nil {
+			return nil, err
 		}
 		timed := *b
 		timed.Time = make([]vec.Time, b.N)

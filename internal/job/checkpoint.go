@@ -25,8 +25,10 @@ const (
 	checkpointExt     = ".ckpt"
 	checkpointMagic   = "weir checkpoint"
 	checkpointEnd     = "weir checkpoint end"
-	checkpointVersion = 1
-	checkpointBlock   = 1 << 20
+	checkpointVersion = 2
+	// firstCheckpoint is the version before there were versions of reference data.
+	firstCheckpoint = 1
+	checkpointBlock = 1 << 20
 	// keptCheckpoints is how many files are kept.
 	keptCheckpoints = 2
 )
@@ -36,19 +38,20 @@ const EngineVersion = "weir 0.4"
 
 // snapshot is what a checkpoint holds.
 type snapshot struct {
-	Engine   string
-	Job      string // its name when the state was begun
-	Version  int
-	Query    string // the text of the plan's query: a change needs a look at what can be kept
-	Epoch    int64
-	Clock    vec.Time // of the epoch
-	Start    vec.Time // results before it are not wanted (saql.md 4.9)
-	Began    vec.Time // when the job was first started: arrival of partitions without events
-	ReadFrom vec.Time // where reading began
-	Shards   int
-	Inputs   []inputSnapshot  // in the order of the plan: epochs behind the checkpoint number them so
-	Outputs  []outputSnapshot // likewise
-	Image    []byte           // of the graph
+	Engine     string
+	Job        string // its name when the state was begun
+	Version    int
+	Query      string // the text of the plan's query: a change needs a look at what can be kept
+	Epoch      int64
+	Clock      vec.Time // of the epoch
+	Start      vec.Time // results before it are not wanted (saql.md 4.9)
+	Began      vec.Time // when the job was first started: arrival of partitions without events
+	ReadFrom   vec.Time // where reading began
+	Shards     int
+	Inputs     []inputSnapshot  // in the order of the plan: epochs behind the checkpoint number them so
+	Outputs    []outputSnapshot // likewise
+	References []referenceSnapshot
+	Image      []byte // of the graph
 }
 
 type inputSnapshot struct {
@@ -115,11 +118,20 @@ func (s *snapshot) encode() []byte {
 		saveCounts(w, out.Rejected)
 		w.Int(int64(out.LastTime))
 	}
+	w.Uint(uint64(len(s.References)))
+	for _, r := range s.References {
+		w.String(r.Name)
+		w.String(r.ID)
+		w.Uint(uint64(len(r.Versions)))
+		for i := range r.Versions {
+			r.Versions[i].save(w)
+		}
+	}
 	w.Uint(uint64(len(s.Image)))
 	return w.Bytes() // the image stands behind it
 }
 
-func decodeSnapshot(b []byte) (*snapshot, error) {
+func decodeSnapshot(version uint64, b []byte) (*snapshot, error) {
 	r := state.NewReader(b)
 	s := &snapshot{Engine: r.String(), Job: r.String(), Version: int(r.Int()), Query: r.String(), Epoch: r.Int(),
 		Clock: vec.Time(r.Int()), Start: vec.Time(r.Int()), Began: vec.Time(r.Int()), ReadFrom: vec.Time(r.Int()), Shards: int(r.Int())}
@@ -133,6 +145,15 @@ func decodeSnapshot(b []byte) (*snapshot, error) {
 	}
 	for range r.Count() {
 		s.Outputs = append(s.Outputs, outputSnapshot{r.String(), r.Int(), r.Int(), loadCounts(r), vec.Time(r.Int())})
+	}
+	if version > firstCheckpoint {
+		for range r.Count() {
+			ref := referenceSnapshot{Name: r.String(), ID: r.String()}
+			for range r.Count() {
+				ref.Versions = append(ref.Versions, loadReferenceVersion(r))
+			}
+			s.References = append(s.References, ref)
+		}
 	}
 	n := r.Count()
 	if r.Err() == nil && r.Rest() != n {
@@ -223,8 +244,8 @@ func (c *checkpoints) decode(name string, data []byte) (*snapshot, error) {
 	switch {
 	case r.Err() != nil || magic != checkpointMagic:
 		return nil, damage(0, "its head is no checkpoint of Weir")
-	case version != checkpointVersion:
-		return nil, damage(0, fmt.Sprintf("it has version %d of the format, and this program knows version %d", version, checkpointVersion))
+	case version < firstCheckpoint || version > checkpointVersion:
+		return nil, damage(0, fmt.Sprintf("it has version %d of the format, and this program knows versions up to %d", version, checkpointVersion))
 	case instance != c.instance:
 		return nil, errForeign
 	}
@@ -235,20 +256,20 @@ func (c *checkpoints) decode(name string, data []byte) (*snapshot, error) {
 			return nil, damage(pos, "a block does not have its checksum, or the file is cut off")
 		}
 		if next == len(data) {
-			return decodeBody(body, block, func(why string) error { return damage(pos, why) })
+			return decodeBody(version, body, block, func(why string) error { return damage(pos, why) })
 		}
 		body = append(body, block...)
 		pos = next
 	}
 }
 
-func decodeBody(body, commit []byte, damage func(string) error) (*snapshot, error) {
+func decodeBody(version uint64, body, commit []byte, damage func(string) error) (*snapshot, error) {
 	r := state.NewReader(commit)
 	magic, size, sum := r.String(), r.Uint(), r.Uint()
 	if r.Err() != nil || magic != checkpointEnd || size != uint64(len(body)) || sum != uint64(crc32.Checksum(body, castagnoli)) {
 		return nil, damage("the end of the checkpoint is not there")
 	}
-	s, err := decodeSnapshot(body)
+	s, err := decodeSnapshot(version, body)
 	if err != nil {
 		return nil, damage(err.Error())
 	}

@@ -48,7 +48,7 @@ const (
 	StartBeginning StartMode = "beginning" // all events that are kept
 )
 
-// LiveInput is an input of a live job. Of reference data there is one, read whole.
+// LiveInput is an input of a live job. Reference data is read whole, a version at a time.
 type LiveInput struct {
 	Name   string
 	Open   func(env connect.SourceEnv) (connect.Source, error)
@@ -57,6 +57,9 @@ type LiveInput struct {
 	ID string
 	// EventArrival takes the event's own time as its arrival: nothing is late or early.
 	EventArrival bool
+	// MaxVersions is how many versions of reference data are known at a time; 0 is
+	// DefaultMaxVersions. Rows of the time of older ones are joined with the oldest.
+	MaxVersions int
 	// MetaColumns: SELECT * shows the columns that an input adds to its events, such as
 	// PartitionId (saql.md 7.9). Queries can name them in any case.
 	MetaColumns bool
@@ -125,7 +128,19 @@ type InputStats struct {
 	Errors     map[string]int64 // that did not become events, by name
 	Late       Moved
 	OutOfOrder Moved
-	Early      int64 // dropped
+	Early      int64           // dropped
+	Reference  *ReferenceStats // nil: it is a stream
+}
+
+// ReferenceStats are about reference data.
+type ReferenceStats struct {
+	Version   string   // in force now: its name, "" if the source has no versions
+	Effective vec.Time // from when on it is in force; vec.MinTime is always
+	Rows      int64    // -1: it has not been read yet
+	Versions  int      // that rows may still need, or that are to come
+	// Age is how long ago the source last said what it has.
+	Age     time.Duration
+	Failure string // of the last look for versions; "" if it went well
 }
 
 // Moved counts events beyond a policy's limit.

@@ -53,6 +53,9 @@ func (l *Live) step() (worked bool, err error) {
 		}
 	}
 	rec.Added = added
+	for _, a := range l.takeArrived(rec) {
+		l.enforce(l.references[a.Input], &a)
+	}
 	intended, done := l.careful > 0 && len(reads) > 0, func() error { return nil }
 	if intended {
 		l.careful--
@@ -95,7 +98,7 @@ func (l *Live) begin(clock vec.Time) *epochRecord {
 // counts reports whether the epoch has to be kept. One that has only let time pass, and no row
 // come out, is no epoch: its ticks become part of the next one.
 func (l *Live) counts(rec *epochRecord, read bool) bool {
-	if read || len(rec.Added) > 0 || len(rec.Redriven) > 0 || l.wrote || len(l.letters) > 0 {
+	if read || len(rec.Added) > 0 || len(rec.References) > 0 || len(rec.Redriven) > 0 || l.wrote || len(l.letters) > 0 {
 		return true
 	}
 	if l.now().Sub(l.committed) < timeEvery {
@@ -503,7 +506,7 @@ func (l *Live) replay() error {
 	l.log.Info("epochs behind the checkpoint are made again", "job", l.spec.Name, "first", l.pending[0].N, "last", l.pending[len(l.pending)-1].N)
 	l.board.replaying(true)
 	defer l.board.replaying(false)
-	from := l.restored.inputsOf(l)
+	from, refs := l.restored.inputsOf(l), l.restored.referencesOf(l)
 	poisoned := l.poisoned(l.pending[len(l.pending)-1])
 	for _, rec := range l.pending {
 		if l.ctx.Err() != nil {
@@ -516,7 +519,7 @@ func (l *Live) replay() error {
 				return err
 			}
 		}
-		if err := l.again(rec, from); err != nil {
+		if err := l.again(rec, from, refs); err != nil {
 			return fmt.Errorf("epoch %d, made again: %w", rec.N, err)
 		}
 		if err := done(); err != nil {
@@ -531,9 +534,9 @@ func (l *Live) replay() error {
 	return nil
 }
 
-// again makes an epoch of the manifest again. from are the inputs by the numbers that it uses;
-// those that the job no longer has are nil.
-func (l *Live) again(rec *epochRecord, from []*liveInput) error {
+// again makes an epoch of the manifest again. from and refs are the inputs by the numbers that it
+// uses; those that the job no longer has are nil.
+func (l *Live) again(rec *epochRecord, from []*liveInput, refs []*liveReference) error {
 	if begun := l.begin(rec.Clock); begun.N != rec.N {
 		panic(fmt.Sprintf("job: epoch %d is made again as %d", rec.N, begun.N))
 	}
@@ -556,6 +559,11 @@ func (l *Live) again(rec *epochRecord, from []*liveInput) error {
 			if err := l.addPart(in, a.Name); err != nil {
 				return err
 			}
+		}
+	}
+	for _, r := range rec.References {
+		if r.Input >= 0 && r.Input < len(refs) && refs[r.Input] != nil {
+			l.enforce(refs[r.Input], &arrivedVersion{referenceRecord: r})
 		}
 	}
 	for _, r := range rec.Ranges {

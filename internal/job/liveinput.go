@@ -34,6 +34,7 @@ type liveInput struct {
 	spec     LiveInput
 	index    int // in the plan
 	plan     plan.Input
+	level    plan.Level // of the query that reads it
 	chosen   []int
 	source   connect.Source
 	parts    []*livePart

@@ -1,220 +1,505 @@
 package job
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"weir/internal/connect"
 	"weir/internal/exec"
-	"weir/internal/state"
 	"weir/internal/vec"
 )
 
-// Reference data is read whole when the job starts. What was read is kept in the state
-// directory: epochs that are made again after a crash must see what they saw. Once they are
-// made, the data is read anew.
+// Reference data is read whole, a version at a time. What was read is kept in the state
+// directory before a row sees it (livereferencecopy.go). Which version comes into force with
+// which epoch stands in the record of the epoch, and the versions that rows may still need stand
+// in the checkpoint. So an epoch that is made again sees what it saw.
+//
+// A source with versions is asked for new ones while the job runs, on a goroutine of its own
+// (livereferencewatch.go). A version that is found when rows of its time have passed already is
+// for the rows behind them: nothing is taken back. A source without versions has one for as long
+// as the job runs, and is read anew when the job starts or is reloaded.
 
-const (
-	referenceDir = "reference"
-	referenceExt = ".copy"
-)
+// DefaultMaxVersions is LiveInput.MaxVersions unless it is set.
+const DefaultMaxVersions = 10_000
 
-// loadReference gives a graph the rows of reference data: from the copy if epochs are to be
-// made again, else from the source.
-func (l *Live) loadReference(spec *LiveSpec, g *exec.Graph, index int) error {
-	decl := spec.input(spec.Plan.Inputs[index].Name)
-	return l.insist(l.ctx, fmt.Sprintf("reference data %q", decl.Name), nil, func(ctx context.Context) error {
-		t := newReferenceTable(l, spec, index)
-		name := referenceDir + "/" + dirName(decl.Name) + referenceExt
-		if len(l.pending) > 0 {
-			err := t.readCopy(name)
-			if err == nil {
-				l.copied = append(l.copied, index)
-				t.use(g)
-			}
-			if err == nil || !isNotExist(err) {
-				return err
-			}
-			t = newReferenceTable(l, spec, index)
+// startPatience is how long a job that goes on waits for a source of reference data to tell of
+// new versions. Then it goes on with those that it has.
+const startPatience = 30 * time.Second
+
+// referenceVersion is a version of reference data that a job knows.
+type referenceVersion struct {
+	Serial    int64  // of its copy
+	Name      string // partition of the source; "" is all that a source without versions has
+	Effective vec.Time
+	Since     vec.Time // clock of the epoch that put it in force
+	Rows      int64    // -1: it has not been read yet
+	Sum       string   // digest of what was read; "" if that was not yet, or long ago
+}
+
+// referenceRecord is a version that an epoch puts in force.
+type referenceRecord struct {
+	Input int
+	Reset bool // all versions before it are gone: they are of another source
+	referenceVersion
+}
+
+// referenceSnapshot is what a checkpoint knows of an input of reference data.
+type referenceSnapshot struct {
+	Name     string
+	ID       string // of its configuration
+	Versions []referenceVersion
+}
+
+// liveReference is an input of reference data of a live job.
+type liveReference struct {
+	spec     LiveInput
+	of       *LiveSpec // that it belongs to
+	index    int       // in the plan
+	versions []referenceVersion
+	changed  bool       // the versions are of another source than the job reads now
+	first    *vec.Batch // rows of the version that the job begins with, until the graph has them
+	firstOf  vec.Time
+
+	reading sync.Mutex     // held while the source is used
+	source  connect.Source // nil until it is needed
+
+	stop   func()       // ends the goroutine that looks for versions; nil if there is none
+	oldest atomic.Int64 // time of the first version that rows may need
+	loaded atomic.Int32 // versions that are in memory
+
+	mu      sync.Mutex
+	arrived []arrivedVersion // found and not in force yet
+	checked time.Time        // when the source last said what versions it has; guarded by mu
+	failure string           // of the last look; guarded by mu
+}
+
+// arrivedVersion is a version that was found. rows is nil if it was not decoded.
+type arrivedVersion struct {
+	referenceRecord
+	rows *vec.Batch
+}
+
+func (r *liveReference) what() string { return fmt.Sprintf("reference data %q", r.spec.Name) }
+
+// newReferences are the inputs of reference data of a plan; nil for streams.
+func newReferences(spec *LiveSpec) []*liveReference {
+	refs, of := make([]*liveReference, len(spec.Plan.Inputs)), *spec // what it points to is not the job's to change
+	for i, in := range spec.Plan.Inputs {
+		if in.Reference {
+			refs[i] = &liveReference{spec: *spec.input(in.Name), of: &of, index: i}
 		}
-		if err := l.fs.MkdirAll(referenceDir); err != nil {
+	}
+	return refs
+}
+
+// openReferences finds the versions of all reference data of a job that begins or goes on.
+func (l *Live) openReferences() error {
+	l.references = newReferences(&l.spec)
+	for _, r := range l.references {
+		if r == nil {
+			continue
+		}
+		if l.restored != nil && l.resumeReference(r) {
+			continue
+		}
+		from := l.readFrom
+		if l.restored != nil {
+			from = l.readFromNow(&l.spec) // the query has come to read it
+		}
+		if err := l.beginReference(r, from); err != nil {
 			return err
 		}
-		_, err := writeWhole(l.fs, referenceDir, dirName(decl.Name)+referenceExt, func(w io.Writer) error { return t.readSource(ctx, w) })
-		if err == nil {
-			t.use(g)
+	}
+	return nil
+}
+
+// resumeReference takes the versions of the checkpoint. It reports false if there are none.
+func (l *Live) resumeReference(r *liveReference) bool {
+	for _, s := range l.restored.References {
+		if strings.EqualFold(s.Name, r.spec.Name) && len(s.Versions) > 0 {
+			r.versions, r.changed = slices.Clone(s.Versions), s.ID != r.spec.ID
+			return true
 		}
+	}
+	// Before there were versions, a job had one copy, and used it for epochs to be made again.
+	if _, err := l.fs.Stat(copyName(r.spec.Name, 0)); err != nil || len(l.pending) == 0 {
+		return false
+	}
+	r.versions = []referenceVersion{{Effective: vec.MinTime, Since: l.clock, Rows: -1}}
+	return true
+}
+
+// beginReference finds the first versions of reference data, and reads the one that is in force
+// first: what is wrong with it shows at once.
+func (l *Live) beginReference(r *liveReference, from vec.Time) error {
+	return l.insist(l.ctx, r.what(), nil, func(ctx context.Context) error { return l.tryReference(ctx, r, from) })
+}
+
+func (l *Live) tryReference(ctx context.Context, r *liveReference, from vec.Time) error {
+	list, err := l.listVersions(ctx, r, from)
+	if err != nil {
 		return err
+	}
+	start := max(l.start, from)
+	if l.spec.Start == StartBeginning && l.restored == nil {
+		start = l.clock
+	}
+	if len(list) == 0 || list[0].Effective > start {
+		return connect.Permanent(noVersion(list, start))
+	}
+	r.versions = nil
+	for i, v := range list {
+		if i > 0 && v.Effective > l.clock {
+			break // the goroutine that looks for versions reads them before their time
+		}
+		r.versions = append(r.versions, referenceVersion{Serial: l.shelf.next(r.spec.Name), Name: v.Name, Effective: v.Effective, Since: l.clock, Rows: -1})
+	}
+	first := &r.versions[0]
+	for i := range r.versions {
+		if r.versions[i].Effective <= start && l.spec.Start != StartBeginning {
+			first = &r.versions[i]
+		}
+	}
+	r.first, err = l.fetch(ctx, r, first, true)
+	r.firstOf = first.Effective
+	return err
+}
+
+// noVersion says that there is nothing to begin with (jobmodel.md 4).
+func noVersion(list []connect.Version, start vec.Time) error {
+	if len(list) == 0 {
+		return fmt.Errorf("there is no version at or before %s, when the job starts: put one there, or check the settings that say where the versions are", start)
+	}
+	return fmt.Errorf("there is no version at or before %s, when the job starts: the first one is %q, of %s; put an older one there, or start the job at a later time",
+		start, list[0].Name, list[0].Effective)
+}
+
+// listVersions asks a source for its versions; it is opened if it is not. A source that knows of
+// none has one, for ever.
+func (l *Live) listVersions(ctx context.Context, r *liveReference, from vec.Time) ([]connect.Version, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if err := l.openReference(r); err != nil {
+		return nil, err
+	}
+	list := []connect.Version{{Effective: vec.MinTime}}
+	if src, ok := r.source.(connect.Versions); ok {
+		var err error
+		if list, err = src.Versions(ctx, from); err != nil {
+			return nil, err
+		}
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b connect.Version) int { return cmp.Compare(a.Effective, b.Effective) })
+	if over := len(list) - r.maxVersions(); over > 0 {
+		l.log.Warn("reference data has more versions than are kept; rows of the time of the oldest ones are joined with the oldest that is kept",
+			"input", r.spec.Name, "versions", len(list), "kept", r.maxVersions())
+		list = list[over:]
+	}
+	r.mu.Lock()
+	r.checked = l.now()
+	r.mu.Unlock()
+	return list, nil
+}
+
+func (r *liveReference) maxVersions() int {
+	if r.spec.MaxVersions > 0 {
+		return r.spec.MaxVersions
+	}
+	return DefaultMaxVersions
+}
+
+// openReference opens the source, unless it is open. The caller has r.reading.
+func (l *Live) openReference(r *liveReference) error {
+	if r.source != nil {
+		return nil
+	}
+	env := l.sourceEnv(r.of, &r.spec, true)
+	if !r.changed {
+		for _, v := range r.versions {
+			env.Known = append(env.Known, connect.Version{Name: v.Name, Effective: v.Effective})
+		}
+	}
+	src, err := r.spec.Open(env)
+	if err == nil {
+		r.source = src
+	}
+	return err
+}
+
+// versioned reports whether the source knows versions. It is open.
+func (r *liveReference) versioned() bool {
+	_, ok := r.source.(connect.Versions)
+	return ok
+}
+
+// enforceAll gives a new graph the versions of its reference data.
+func (l *Live) enforceAll(g *exec.Graph, refs []*liveReference) {
+	for _, r := range refs {
+		if r == nil {
+			continue
+		}
+		for i := range r.versions {
+			v := r.versions[i]
+			var rows *vec.Batch
+			if r.first != nil && v.Effective == r.firstOf {
+				rows, r.first = r.first, nil
+				l.peeks.table(r.spec.Name, rows)
+			}
+			g.LoadReference(r.index, v.Effective, rows, l.loader(r, v))
+			l.shelf.shelve(r.spec.Name, v.Serial)
+		}
+		r.publish(g)
+	}
+}
+
+// loader loads the rows of a version when a row needs them: from the copy, or if it was never
+// read from the source.
+func (l *Live) loader(r *liveReference, v referenceVersion) func() (*vec.Batch, error) {
+	return func() (rows *vec.Batch, err error) {
+		err = l.insist(l.ctx, r.what(), nil, func(ctx context.Context) (err error) {
+			rows, err = l.table(ctx, r, v)
+			return err
+		})
+		if err == nil {
+			r.loaded.Add(1)
+			l.peeks.table(r.spec.Name, rows)
+		}
+		return rows, err
+	}
+}
+
+// enforce puts a version in force, from the epoch at hand on.
+func (l *Live) enforce(r *liveReference, a *arrivedVersion) {
+	if a.Reset {
+		r.versions, r.changed = nil, false
+		l.graph.ClearReference(r.index)
+	}
+	at, found := slices.BinarySearchFunc(r.versions, a.Effective, func(v referenceVersion, t vec.Time) int { return cmp.Compare(v.Effective, t) })
+	if found {
+		r.versions[at] = a.referenceVersion
+	} else {
+		r.versions = slices.Insert(r.versions, at, a.referenceVersion)
+	}
+	l.shelf.shelve(r.spec.Name, a.Serial)
+	l.graph.LoadReference(r.index, a.Effective, a.rows, l.loader(r, a.referenceVersion))
+	if over := len(r.versions) - r.maxVersions(); over > 0 {
+		r.versions = slices.Delete(r.versions, 0, over)
+		l.graph.DropReferences(r.index, r.versions[0].Effective)
+	}
+	if a.rows != nil {
+		l.peeks.table(r.spec.Name, a.rows)
+	}
+	r.publish(l.graph)
+}
+
+// takeArrived puts the versions in force that were found since the last epoch, and notes them in
+// the record.
+func (l *Live) takeArrived(rec *epochRecord) (list []arrivedVersion) {
+	for _, r := range l.references {
+		if r == nil {
+			continue
+		}
+		r.mu.Lock()
+		list = append(list, r.arrived...)
+		r.arrived = nil
+		r.mu.Unlock()
+	}
+	for i := range list {
+		list[i].Since = l.clock
+		rec.References = append(rec.References, list[i].referenceRecord)
+	}
+	return list
+}
+
+// publish shows the goroutine that looks for versions what the graph has.
+func (r *liveReference) publish(g *exec.Graph) {
+	oldest := vec.MinTime
+	if times := g.References(r.index); len(times) > 0 {
+		oldest = times[0]
+	}
+	r.oldest.Store(int64(oldest))
+	r.loaded.Store(int32(g.LoadedReferences(r.index)))
+}
+
+// trim forgets the versions that no row to come needs.
+func (r *liveReference) trim(g *exec.Graph) {
+	needed := g.References(r.index)
+	r.versions = slices.DeleteFunc(r.versions, func(v referenceVersion) bool {
+		_, found := slices.BinarySearch(needed, v.Effective)
+		return !found
+	})
+	r.publish(g)
+}
+
+// referenceSnapshots are the versions for a checkpoint.
+func (l *Live) referenceSnapshots() []referenceSnapshot {
+	var list []referenceSnapshot
+	for _, r := range l.references {
+		if r == nil {
+			continue
+		}
+		r.trim(l.graph)
+		id := r.spec.ID
+		if r.changed {
+			id = ""
+		}
+		list = append(list, referenceSnapshot{r.spec.Name, id, slices.Clone(r.versions)})
+	}
+	return list
+}
+
+// referencesOf are the inputs of reference data by the numbers that epochs behind the checkpoint
+// use.
+func (s *snapshot) referencesOf(l *Live) []*liveReference {
+	out := make([]*liveReference, len(s.Inputs))
+	for i, x := range s.Inputs {
+		for _, r := range l.references {
+			if r != nil && strings.EqualFold(r.spec.Name, x.Name) {
+				out[i] = r
+			}
+		}
+	}
+	return out
+}
+
+// renewReferences brings the reference data of a job that goes on to where its sources are.
+func (l *Live) renewReferences() error {
+	if l.restored == nil {
+		return nil
+	}
+	for _, r := range l.references {
+		if r == nil || r.source != nil { // the query has just come to read it
+			continue
+		}
+		if err := l.renewReference(r); err != nil {
+			return err
+		}
+		if err := l.warm(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warm loads the version in force before the first row asks for it, unless another one comes.
+func (l *Live) warm(r *liveReference) error {
+	r.mu.Lock()
+	wait := len(r.arrived) > 0
+	r.mu.Unlock()
+	if wait || l.graph.LoadedReferences(r.index) > 0 || len(r.versions) == 0 {
+		return nil
+	}
+	v := r.versions[0]
+	for _, x := range r.versions {
+		if x.Effective <= l.clock {
+			v = x
+		}
+	}
+	load := l.loader(r, v)
+	rows, err := load()
+	if err == nil {
+		l.graph.LoadReference(r.index, v.Effective, rows, load)
+		r.publish(l.graph)
+	}
+	return err
+}
+
+// renewReference reads a source without versions anew. One with versions tells of new ones; if
+// it does not answer, the job goes on with those that it has.
+func (l *Live) renewReference(r *liveReference) error {
+	open := func(context.Context) error {
+		r.reading.Lock()
+		defer r.reading.Unlock()
+		return l.openReference(r)
+	}
+	if err := l.insist(l.ctx, r.what(), nil, open); err != nil {
+		return err
+	}
+	if r.versioned() && !r.changed {
+		ctx, cancel := context.WithTimeout(l.work, startPatience)
+		defer cancel()
+		l.looked(r, guarded(func() error { return l.seekVersions(ctx, r, newFinder(r)) }))
+		return nil
+	}
+	return l.insist(l.ctx, r.what(), nil, func(ctx context.Context) error {
+		list, err := l.listVersions(ctx, r, l.readFromNow(&l.spec))
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return connect.Permanent(noVersion(nil, l.clock))
+		}
+		var found []arrivedVersion
+		for i, v := range list {
+			a := arrivedVersion{referenceRecord: referenceRecord{r.index, i == 0, referenceVersion{Serial: l.shelf.next(r.spec.Name), Name: v.Name, Effective: v.Effective, Rows: -1}}}
+			if i == 0 {
+				if a.rows, err = l.fetch(ctx, r, &a.referenceVersion, true); err != nil {
+					return err
+				}
+			}
+			found = append(found, a)
+		}
+		if len(found) == 1 && len(r.versions) == 1 && r.versions[0].Sum == found[0].Sum && r.versions[0].Effective == found[0].Effective && !r.changed {
+			l.shelf.drop(r.spec.Name, found[0].Serial)
+			return nil
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.arrived = found
+		return nil
 	})
 }
 
-// renewReferences reads the reference data anew that copies were used of. The epochs that
-// needed the copies are in a checkpoint then.
-func (l *Live) renewReferences() error {
-	if len(l.copied) == 0 {
-		return nil
-	}
-	if err := l.first(); err != nil {
-		return err
-	}
-	for _, index := range l.copied {
-		if err := l.loadReference(&l.spec, l.graph, index); err != nil {
-			return err
+// stats are what people see of it.
+func (r *liveReference) stats(clock vec.Time, now time.Time) *ReferenceStats {
+	s := &ReferenceStats{Versions: len(r.versions)}
+	for i := range r.versions {
+		if v := &r.versions[i]; i == 0 || v.Effective <= clock {
+			s.Version, s.Effective, s.Rows = v.Name, v.Effective, v.Rows
 		}
 	}
-	l.copied = nil
-	return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.Failure = r.failure
+	if !r.checked.IsZero() {
+		s.Age = max(now.Sub(r.checked), 0)
+	}
+	return s
 }
 
-// referenceTable gathers the rows of reference data.
-type referenceTable struct {
-	l    *Live
-	spec *LiveSpec
-	in   *liveInput
-	rows *exec.ReferenceRows
-	part *livePart
-}
-
-func newReferenceTable(l *Live, spec *LiveSpec, index int) *referenceTable {
-	decl := *spec.input(spec.Plan.Inputs[index].Name)
-	return &referenceTable{l: l, spec: spec, in: &liveInput{spec: decl, index: index, plan: spec.Plan.Inputs[index], chosen: usedFields(spec.Plan, index), errors: map[string]int64{}}}
-}
-
-// use gives the rows to a graph.
-func (t *referenceTable) use(g *exec.Graph) {
-	t.begin("")
-	table := t.rows.Table()
-	g.SetReference(t.in.index, vec.MinTime, table)
-	t.l.peeks.table(t.in.spec.Name, table)
-}
-
-// begin starts a partition.
-func (t *referenceTable) begin(name string) {
-	t.part = newPart(name, 0, t.l.began)
-	if t.rows == nil {
-		t.rows = exec.NewReferenceRows(t.spec.Plan, t.in.index, isCSV(t.in.spec.Format, name), nil)
+// close ends looking for versions, and frees the source.
+func (r *liveReference) close() {
+	if r.stop != nil {
+		r.stop()
+		r.stop = nil
+	}
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if r.source != nil {
+		r.source.Close() // it was only read
+		r.source = nil
 	}
 }
 
-// readSource reads the source to its end and writes what it reads to a copy.
-func (t *referenceTable) readSource(ctx context.Context, copied io.Writer) error {
-	src, err := t.in.spec.Open(t.l.sourceEnv(t.spec, &t.in.spec, true))
-	if err != nil {
-		return err
+// abandon closes it, and gives up the versions that no epoch has put in force.
+func (l *Live) abandon(refs []*liveReference) {
+	for _, r := range refs {
+		if r == nil {
+			continue
+		}
+		r.close()
+		r.mu.Lock()
+		for _, a := range r.arrived {
+			l.shelf.drop(r.spec.Name, a.Serial)
+		}
+		r.arrived = nil
+		r.mu.Unlock()
 	}
-	defer src.Close()
-	parts, err := src.Partitions(ctx)
-	if err != nil {
-		return err
-	}
-	for _, name := range parts {
-		t.begin(name)
-		if err := t.readPart(ctx, src, copied); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *referenceTable) readPart(ctx context.Context, src connect.Source, copied io.Writer) error {
-	r, err := src.Open(ctx, t.part.name, "")
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		c, err := r.Read(ctx, maxChunk, "")
-		if err != nil {
-			return err
-		}
-		if len(c.Data) > maxFrame/2 {
-			return connect.Permanent(fmt.Errorf("%d bytes of reference data come in one piece, and the limit is %d", len(c.Data), maxFrame/2))
-		}
-		if err := writeFrame(copied, encodeChunk(t.part.name, &c)); err != nil {
-			return err
-		}
-		if err := t.add(&c); err != nil {
-			return err
-		}
-		if c.End || len(c.Data) == 0 && c.Next == t.part.pos {
-			return nil
-		}
-		t.part.pos = c.Next
-	}
-}
-
-// add decodes a chunk.
-func (t *referenceTable) add(c *connect.Chunk) error {
-	text := &t.part.text
-	if err := t.l.enter(t.in, t.part, c); err != nil {
-		return connect.Permanent(err)
-	}
-	for pos := 0; pos < len(c.Data) && text.d != nil; {
-		n, err := text.d.next(c.Data[pos:], c.Last || text.mode != modeStream)
-		if err != nil {
-			return connect.Permanent(err)
-		}
-		if bad := text.d.bads; len(bad) > 0 {
-			t.l.log.Warn("rows of reference data are bad", "input", t.in.spec.Name, "object", c.Object, "line", bad[0].Line, "reason", bad[0].Reason, "rows", len(bad))
-			text.d.bads = bad[:0]
-		}
-		t.rows.Add(&text.d.out)
-		if n == 0 {
-			break
-		}
-		pos += n
-	}
-	if c.Last {
-		text.mode, text.d = modeNone, nil
-	}
-	return nil
-}
-
-// readCopy reads what readSource has written.
-func (t *referenceTable) readCopy(name string) error {
-	data, err := readAll(t.l.fs, name)
-	if err != nil {
-		return err
-	}
-	for pos := 0; pos < len(data); {
-		payload, next, ok := frameAt(data, pos)
-		if !ok {
-			return &DamageError{t.l.fs.Path(name), int64(pos), "a block of the copy of reference data does not have its checksum"}
-		}
-		part, c, err := decodeChunk(payload)
-		if err != nil {
-			return &DamageError{t.l.fs.Path(name), int64(pos), err.Error()}
-		}
-		if t.part == nil || t.part.name != part {
-			t.begin(part)
-		}
-		if err := t.add(c); err != nil {
-			return err
-		}
-		pos = next
-	}
-	return nil
-}
-
-func encodeChunk(part string, c *connect.Chunk) []byte {
-	w := state.NewWriter()
-	w.String(part)
-	w.String(string(c.Data))
-	w.String(string(c.Head))
-	w.String(c.Object)
-	w.Bool(c.Fresh)
-	w.Bool(c.Last)
-	return w.Bytes()
-}
-
-func decodeChunk(b []byte) (part string, c *connect.Chunk, err error) {
-	r := state.NewReader(b)
-	part = r.String()
-	c = &connect.Chunk{Data: []byte(r.String()), Head: []byte(r.String()), Object: r.String(), Fresh: r.Bool(), Last: r.Bool()}
-	if r.Err() == nil && r.Rest() != 0 {
-		err = errors.New("a block of the copy of reference data is too long")
-	}
-	return part, c, errors.Join(r.Err(), err)
 }

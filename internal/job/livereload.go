@@ -69,6 +69,7 @@ type successor struct {
 	inputs  []*liveInput
 	outputs []*liveOutput
 	graph   *exec.Graph
+	refs    []*liveReference
 	opened  []*liveInput // whose sources are its own
 	fresh   []*liveOutput
 }
@@ -88,17 +89,21 @@ func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
 	next := &successor{spec: spec}
 	if err := l.succeed(next, &report, o); err != nil {
 		next.discard()
+		l.abandon(next.refs)
 		return report, errors.Join(err, l.reopenInputs())
 	}
 	before := l.spec
-	old := &successor{spec: &before, inputs: l.inputs, outputs: l.outputs, graph: l.graph}
+	old := &successor{spec: &before, inputs: l.inputs, outputs: l.outputs, graph: l.graph, refs: l.references}
 	l.use(next)
 	if err := l.settle(old, next); err != nil {
 		next.discard()
+		l.abandon(next.refs)
 		l.use(old)
 		return report, errors.Join(err, l.undo(), l.reopenInputs(), l.reopen(old))
 	}
 	old.retire(next)
+	l.abandon(old.refs)
+	l.watchReferences()
 	l.done = nil
 	l.retarget()
 	l.log.Info("another version of the job runs", "job", spec.Name, "version", spec.Version, "epoch", l.epoch)
@@ -108,7 +113,7 @@ func (l *Live) reload(spec *LiveSpec, o ReloadOptions) (ReloadReport, error) {
 
 // use makes a version the one that runs.
 func (l *Live) use(v *successor) {
-	l.spec, l.inputs, l.outputs, l.graph, l.steps = *v.spec, v.inputs, v.outputs, v.graph, nil
+	l.spec, l.inputs, l.outputs, l.graph, l.references, l.steps = *v.spec, v.inputs, v.outputs, v.graph, v.refs, nil
 	for i, out := range v.outputs { // one that stays may have another place
 		out.index, out.spec = i, v.spec.Outputs[i]
 	}
@@ -161,7 +166,16 @@ func (l *Live) succeed(next *successor, report *ReloadReport, o ReloadOptions) e
 			return err
 		}
 	}
-	g, err := l.build(next.spec, next.inputs)
+	next.refs = newReferences(next.spec)
+	for _, r := range next.refs {
+		if r == nil {
+			continue
+		}
+		if err := l.succeedReference(r); err != nil {
+			return fmt.Errorf("input %q: %w", r.spec.Name, err)
+		}
+	}
+	g, err := l.build(next.spec, next.inputs, next.refs)
 	if err != nil {
 		return err
 	}
@@ -218,6 +232,24 @@ func (l *Live) succeedInput(next *successor, index int) (in *liveInput, began bo
 		in.parts = append(in.parts, p)
 	}
 	return in, false, nil
+}
+
+// succeedReference gives reference data of the next version the versions that the old one has, if
+// it is of the same source; else it begins.
+func (l *Live) succeedReference(r *liveReference) error {
+	ctx, cancel := context.WithTimeout(l.work, lookPatience)
+	defer cancel()
+	for _, old := range l.references {
+		if old == nil || !strings.EqualFold(old.spec.Name, r.spec.Name) || old.spec.ID != r.spec.ID || r.spec.ID == "" || old.source == nil || !old.versioned() {
+			continue
+		}
+		old.trim(l.graph)
+		r.versions = slices.Clone(old.versions)
+		r.reading.Lock()
+		defer r.reading.Unlock()
+		return l.openReference(r)
+	}
+	return l.tryReference(ctx, r, l.readFromNow(r.of))
 }
 
 // stays is the output of the old version whose sink serves the next one too; nil if there is

@@ -78,7 +78,8 @@ type Live struct {
 	starts      int // that have ended in this epoch, with this one
 	careful     int // epochs that are still made event by event
 	tried       tries
-	copied      []int         // reference data of which a copy is used
+	references  []*liveReference // by their place in the plan; nil for streams
+	shelf       shelf
 	still       bool          // no row waits for time to pass, as publish has found
 	polled      time.Duration // how long the last idle pass took
 	steps       []StepStats   // what the nodes of the plan are
@@ -143,6 +144,9 @@ func (l *Live) open(ctx context.Context) error {
 	l.checkpoints = &checkpoints{fs: l.fs, instance: l.dir.instance}
 	l.dead = &deadLog{fs: l.fs, instance: l.dir.instance, limit: l.spec.MaxDead, log: l.log}
 	if err := l.dead.load(); err != nil {
+		return err
+	}
+	if err := l.shelf.open(l.fs); err != nil {
 		return err
 	}
 	s, notes, err := l.checkpoints.load(l.log)
@@ -244,6 +248,7 @@ func (l *Live) all() error {
 	if err := l.renewReferences(); err != nil {
 		return err
 	}
+	l.watchReferences()
 	if l.restored != nil && !l.restored.numbers(&l.spec) {
 		if err := l.settled(); err != nil {
 			return err
@@ -312,6 +317,11 @@ func (l *Live) shut() {
 	for _, in := range l.inputs {
 		if in != nil {
 			in.close()
+		}
+	}
+	for _, r := range l.references {
+		if r != nil {
+			r.close()
 		}
 	}
 	for _, out := range l.outputs {

@@ -105,6 +105,7 @@ func (l *Live) saved(s saved) error {
 	if len(l.done) == keptCheckpoints {
 		l.release(l.done[0])
 	}
+	l.sweepReferences()
 	return nil
 }
 
@@ -166,6 +167,7 @@ func (l *Live) snapshot() *snapshot {
 		}
 		s.Outputs = append(s.Outputs, outputSnapshot{out.spec.Name, out.wrote, out.total, counts, out.lastTime})
 	}
+	s.References = l.referenceSnapshots()
 	return s
 }
 

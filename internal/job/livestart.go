@@ -46,7 +46,10 @@ func (l *Live) prepare() error {
 	if err := l.place(); err != nil {
 		return err
 	}
-	g, err := l.build(&l.spec, l.inputs)
+	if err := l.openReferences(); err != nil {
+		return err
+	}
+	g, err := l.build(&l.spec, l.inputs, l.references)
 	if err != nil {
 		return err
 	}
@@ -77,11 +80,10 @@ func (l *Live) prepare() error {
 	return nil
 }
 
-// newInput is an input of the plan that is not open; nil for reference data, which is read by
-// build.
+// newInput is an input of the plan that is not open; nil for reference data.
 func (l *Live) newInput(spec *LiveSpec, index int) *liveInput {
 	p := spec.Plan
-	in := &liveInput{spec: *spec.input(p.Inputs[index].Name), index: index, plan: p.Inputs[index], chosen: usedFields(p, index),
+	in := &liveInput{spec: *spec.input(p.Inputs[index].Name), index: index, plan: p.Inputs[index], level: p.Level, chosen: usedFields(p, index),
 		errors: map[string]int64{}, none: newPart("", 0, l.began)}
 	if in.plan.Reference {
 		return nil
@@ -168,8 +170,8 @@ func (in *liveInput) resume(s *inputSnapshot, began vec.Time) {
 	}
 }
 
-// build makes a graph for inputs that are open, with the reference data.
-func (l *Live) build(spec *LiveSpec, inputs []*liveInput) (*exec.Graph, error) {
+// build makes a graph for inputs that are open, with the versions of reference data.
+func (l *Live) build(spec *LiveSpec, inputs []*liveInput, refs []*liveReference) (*exec.Graph, error) {
 	began := time.Now()
 	o := exec.Options{
 		Late: ticks(spec.Late), OutOfOrder: ticks(spec.OutOfOrder), Drop: spec.Drop, DropErrors: spec.DropErrors,
@@ -192,14 +194,7 @@ func (l *Live) build(spec *LiveSpec, inputs []*liveInput) (*exec.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, in := range spec.Plan.Inputs {
-		if !in.Reference {
-			continue
-		}
-		if err := l.loadReference(spec, g, i); err != nil {
-			return nil, fmt.Errorf("input %q: %w", in.Name, err)
-		}
-	}
+	l.enforceAll(g, refs)
 	return g, nil
 }
 

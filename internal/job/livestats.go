@@ -148,6 +148,7 @@ func (l *Live) inputStats(index int, in *liveInput, now time.Time) InputStats {
 		OutOfOrder: Moved{c.Dropped[exec.OutOfOrder], c.Adjusted[exec.OutOfOrder]},
 		Early:      c.Dropped[exec.Early]}
 	if in == nil {
+		s.Reference = l.references[index].stats(l.clock, now)
 		return s
 	}
 	s.Events, s.Bytes, s.Errors = in.events, in.bytes, maps.Clone(in.errors)

@@ -95,7 +95,7 @@ func (l *Live) newDecoder(in *liveInput, mode textMode) *decoder {
 	f := in.spec.Format
 	return newDecoder(layout{fields: in.plan.Fields, chosen: in.chosen, csv: mode == modeCSV,
 		options: codec.CSVOptions{Delimiter: f.Delimiter, Detect: f.Delimiter == 0, NoHeader: f.NoHeader},
-		json:    codec.JSONOptions{Lines: mode == modeLines, Stream: mode == modeStream, Rules: rulesOf(l.spec.Plan.Level)}})
+		json:    codec.JSONOptions{Lines: mode == modeLines, Stream: mode == modeStream, Rules: rulesOf(in.level)}})
 }
 
 // pushChunk decodes a chunk and pushes its events.

@@ -36,6 +36,8 @@ type epochRecord struct {
 	Ticks []tickedPartition
 	// Added are partitions that the epoch is the first to know.
 	Added []addedPartition
+	// References are the versions of reference data that come into force.
+	References []referenceRecord
 	// Ranges are what is read, one chunk each.
 	Ranges []readRange
 	// Redriven are dead letters that are tried again.
@@ -117,6 +119,16 @@ func (e *epochRecord) encode() []byte {
 		w.Int(n)
 	}
 	w.Bool(e.Careful)
+	if len(e.References) == 0 {
+		return w.Bytes() // as it was before there were versions
+	}
+	w.Uint(uint64(len(e.References)))
+	for i := range e.References {
+		ref := &e.References[i]
+		w.Uint(uint64(ref.Input))
+		w.Bool(ref.Reset)
+		ref.save(w)
+	}
 	return w.Bytes()
 }
 
@@ -139,6 +151,11 @@ func decodeEpoch(b []byte) (*epochRecord, error) {
 		e.Acked = append(e.Acked, r.Int())
 	}
 	e.Careful = r.Bool()
+	if r.Err() == nil && r.Rest() > 0 {
+		for range r.Count() {
+			e.References = append(e.References, referenceRecord{int(r.Uint()), r.Bool(), loadReferenceVersion(r)})
+		}
+	}
 	if r.Err() == nil && r.Rest() != 0 {
 		r.Fail()
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"weir/internal/codec/parquet"
 	"weir/internal/generate"
 )
 
@@ -60,6 +61,10 @@ var grace atomic.Int64
 func init() { grace.Store(int64(3 * time.Second)) }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == parquet.Verb {
+		os.Exit(parquet.Main(os.Args[2:]))
+	}
+	parquet.Program = parquet.Self
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, func() {
 		stop() // a second signal ends the program at once

@@ -1,5 +1,6 @@
 // Package codec turns bytes into batches and batches into bytes: JSON, CSV, compression
-// and text encodings. Arrow, Avro and Parquet come later and live here too.
+// and text encodings. Avro, Parquet and Protobuf have packages of their own below: they become
+// lines of JSON first, so that chunks, positions and dead letters are the same for all.
 //
 // # How JSON is decoded
 //

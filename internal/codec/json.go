@@ -1,6 +1,9 @@
 package codec
 
 import (
+	"strings"
+
+	"weir/internal/codec/jsonline"
 	"weir/internal/vec"
 )
 
@@ -104,7 +107,7 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 		}
 		if reason != "" {
 			if onBad != nil {
-				onBad(d.bad(f.start, f.end, InvalidData, reason))
+				onBad(d.badEvent(data, f, reason))
 			}
 			continue
 		}
@@ -117,6 +120,18 @@ func (d *JSONDecoder) Decode(b *vec.Batch, data []byte, last bool, max int, onBa
 	d.columns.close(b, d.row)
 	d.positions.close(pos, d.row)
 	return pos, nil
+}
+
+// badEvent is the bad event of a frame. A line that says itself why it is none is taken at its
+// word.
+func (d *JSONDecoder) badEvent(data []byte, f frame, reason string) Bad {
+	b := d.bad(f.start, f.end, InvalidData, reason)
+	if f.start < len(data) && data[f.start] == jsonline.Mark {
+		if name, why, text, ok := jsonline.ParseError(data[f.start:f.end]); ok && strings.HasPrefix(name, "InputDeserializerError.") {
+			b.Name, b.Reason, b.Text = name, why, text[:min(len(text), maxBadText)]
+		}
+	}
+	return b
 }
 
 // bet decodes events of known shapes from pos on. It says whether the shape of the next

@@ -2,26 +2,32 @@ package codec
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
+
+	"weir/internal/codec/avro"
+	"weir/internal/codec/parquet"
 )
 
 // Compression is how the bytes of an input are packed.
 type Compression string
 
-// The compressions. Auto finds gzip and zstd by their first bytes.
+// The compressions. Auto finds gzip, zstd and snappy by their first bytes.
 const (
 	CompressAuto    Compression = ""
 	CompressNone    Compression = "none"
 	CompressGzip    Compression = "gzip"
 	CompressDeflate Compression = "deflate" // with or without the frame of zlib
 	CompressZstd    Compression = "zstd"
+	CompressSnappy  Compression = "snappy" // the framed form, as files have it
 )
 
 // maxZstdWindow bounds the memory that a zstd stream may ask for.
@@ -30,6 +36,12 @@ const maxZstdWindow = 64 << 20
 // Format says how to get from the bytes of an input to its text.
 type Format struct {
 	Compression Compression
+	// Type is "avro" or "parquet" for files of these: object container files of Avro, whose
+	// records become lines of JSON, as rows of Parquet do. "" finds out; any other is text.
+	Type string
+	// Growing: somebody may be writing the bytes. A container that ends too early is then an
+	// error that wraps io.ErrUnexpectedEOF, as packed text that does; else it is a bad event.
+	Growing bool
 }
 
 // InputError ends an input: nothing in it can be decoded, or nothing more.
@@ -52,17 +64,21 @@ func (e *InputError) Error() string {
 func (e *InputError) Unwrap() error { return e.Err }
 
 // Open is the text of r: unpacked, without byte order mark, in UTF-8. Text that starts
-// with the byte order mark of UTF-16 is converted. Nothing is read before the first Read.
-// Close frees the unpacker; it does not close r.
+// with the byte order mark of UTF-16 is converted. Files of Avro and Parquet become lines of
+// JSON, always the same for the same bytes; what is wrong in them becomes lines that decoders
+// give as bad events (container.go). Nothing is read before the first Read. Close frees the
+// unpacker; it does not close r.
 func Open(r io.Reader, f Format) io.ReadCloser {
-	return &textReader{src: bufio.NewReaderSize(r, 64<<10), format: f}
+	return &textReader{raw: r, src: bufio.NewReaderSize(r, 64<<10), format: f}
 }
 
 // textReader builds its chain of readers at the first Read.
 type textReader struct {
+	raw    io.Reader
 	src    *bufio.Reader
 	format Format
 	text   io.Reader
+	lines  bool // the text is made of a container, whose errors say what they mean
 	free   func()
 	err    error
 }
@@ -77,7 +93,7 @@ func (t *textReader) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := t.text.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && !t.lines {
 		err = t.explain(err)
 	}
 	t.err = err
@@ -104,6 +120,15 @@ func (t *textReader) explain(err error) error {
 	return &InputError{InvalidData, fmt.Sprintf("the %s data is damaged", t.format.Compression), err}
 }
 
+// IsText reports whether Open gives the bytes as they are, but for a byte order mark of UTF-8.
+// head is their start: four of them, or all.
+func IsText(head []byte, f Format) bool {
+	packed := f.Compression == CompressAuto && (bytes.HasPrefix(head, []byte(magicGzip)) || bytes.HasPrefix(head, []byte(magicZstd)) || bytes.HasPrefix(head, []byte(magicSnappy[:4])))
+	made := f.Type == "" && (bytes.HasPrefix(head, []byte(avro.Magic)) || bytes.HasPrefix(head, []byte(parquet.Magic)))
+	wide := bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff"))
+	return (f.Compression == CompressAuto || f.Compression == CompressNone) && f.Type != "avro" && f.Type != "parquet" && !packed && !made && !wide
+}
+
 // startsWith reports whether the text of r starts with prefix. It reads no byte more than
 // it needs to know: r may be a slow pipe.
 func startsWith(r *bufio.Reader, prefix string) bool {
@@ -119,6 +144,8 @@ func startsWith(r *bufio.Reader, prefix string) bool {
 const (
 	magicGzip = "\x1f\x8b"
 	magicZstd = "\x28\xb5\x2f\xfd"
+	// magicSnappy is the first chunk of the framed form.
+	magicSnappy = "\xff\x06\x00\x00sNaPpY"
 )
 
 // open finds out how the bytes are packed and what the text is written in.
@@ -132,6 +159,8 @@ func (t *textReader) open() error {
 			t.format.Compression = CompressGzip
 		case startsWith(t.src, magicZstd):
 			t.format.Compression = CompressZstd
+		case startsWith(t.src, magicSnappy):
+			t.format.Compression = CompressSnappy
 		default:
 			t.format.Compression = CompressNone
 		}
@@ -140,6 +169,9 @@ func (t *textReader) open() error {
 	if err != nil {
 		reason := fmt.Sprintf("the input is not %s", t.format.Compression)
 		return &InputError{InvalidCompressionType, reason, err}
+	}
+	if made, err := t.container(plain); made || err != nil {
+		return err
 	}
 	switch {
 	case startsWith(plain, "\xef\xbb\xbf"):
@@ -183,6 +215,11 @@ func (t *textReader) unpack() (*bufio.Reader, error) {
 		}
 		t.free = z.Close
 		r = z
+	case CompressSnappy:
+		if !startsWith(t.src, magicSnappy) {
+			return nil, snappy.ErrCorrupt
+		}
+		r = snappy.NewReader(t.src)
 	case CompressNone:
 		return t.src, nil
 	default:

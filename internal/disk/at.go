@@ -237,6 +237,9 @@ func (r *real) Path(name string) string {
 // realFile is a file of the machine.
 type realFile struct{ *os.File }
 
+// OSFile is the file as another process can be given it.
+func (f realFile) OSFile() *os.File { return f.File }
+
 func (f realFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	return n, wrap(err)

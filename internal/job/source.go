@@ -68,6 +68,13 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// OSFile is the file that is read, or nil: formats that are not read from start to end go
+// where they want in it (codec.Filer).
+func (c *counter) OSFile() *os.File {
+	f, _ := c.r.(*os.File)
+	return f
+}
+
 func (s *source) position() int64 {
 	if s.raw == nil {
 		return 0

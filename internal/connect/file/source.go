@@ -93,7 +93,7 @@ func (s *source) isCSV(name string) bool {
 		return strings.EqualFold(s.env.Format.Type, "csv")
 	}
 	name = strings.ToLower(name)
-	for _, packed := range []string{".gz", ".zst", ".deflate"} {
+	for _, packed := range []string{".gz", ".zst", ".deflate", ".sz", ".snappy"} {
 		name = strings.TrimSuffix(name, packed)
 	}
 	e := path.Ext(name)

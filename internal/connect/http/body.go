@@ -57,7 +57,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, b *budget) (t
 	if r.ContentLength > limit {
 		return nil, 0, tooLarge
 	}
-	text0 := codec.Open(http.MaxBytesReader(w, r.Body, limit), codec.Format{Compression: how})
+	text0 := codec.Open(http.MaxBytesReader(w, r.Body, limit), codec.Format{Compression: how, Type: "json"})
 	defer text0.Close()
 	buf := make([]byte, 0, startBytes(r.ContentLength, limit))
 	for {

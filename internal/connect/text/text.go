@@ -35,6 +35,8 @@ type Text struct {
 	format connect.Format
 	csv    codec.CSVOptions
 	isCSV  bool
+	// growing: somebody may be writing the file, until Chunk is told that it ends.
+	growing bool
 
 	plain bool  // the text lies in the file as it is, from skip on
 	skip  int64 // bytes of the byte order mark
@@ -55,7 +57,7 @@ type Text struct {
 
 // Open reads a file from a spot on. The Text owns the file, also if there is an error.
 func Open(f File, name string, format connect.Format, isCSV bool, at Spot) (*Text, error) {
-	t := &Text{Name: name, f: f, format: format, isCSV: isCSV, Spot: at, fresh: true, anew: at.Off == 0,
+	t := &Text{Name: name, f: f, format: format, isCSV: isCSV, growing: true, Spot: at, fresh: true, anew: at.Off == 0,
 		csv: codec.CSVOptions{Delimiter: format.Delimiter, Detect: format.Delimiter == 0, NoHeader: format.NoHeader}}
 	if err := t.open(); err != nil {
 		f.Close()
@@ -116,14 +118,10 @@ func (t *Text) first() ([]byte, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	packed := t.format.Compression
-	t.plain = packed == "none" || packed == "" && !bytes.HasPrefix(b[:n], []byte("\x1f\x8b")) && !bytes.HasPrefix(b[:n], []byte("\x28\xb5\x2f\xfd"))
+	t.plain = codec.IsText(b[:n], t.lies())
 	t.skip = 0
 	if t.plain && bytes.HasPrefix(b[:n], []byte("\xef\xbb\xbf")) {
 		t.skip = 3
-	}
-	if bytes.HasPrefix(b[:n], []byte("\xff\xfe")) || bytes.HasPrefix(b[:n], []byte("\xfe\xff")) {
-		t.plain = false
 	}
 	if !t.isCSV {
 		return nil, nil
@@ -146,6 +144,11 @@ func (t *Text) first() ([]byte, error) {
 	}
 	t.Off, t.buf, t.eof = from, nil, false
 	return head, nil
+}
+
+// lies says how the text lies in the file.
+func (t *Text) lies() codec.Format {
+	return codec.Format{Compression: codec.Compression(t.format.Compression), Type: t.format.Type, Growing: t.growing}
 }
 
 // fill reads until the buffer has n bytes, or nothing more is there.
@@ -188,7 +191,7 @@ func (t *Text) read(p []byte, off int64) (int, error) {
 	}
 	if t.rd == nil {
 		t.at, t.cut = disk.Info{}, false
-		t.rd = codec.Open(io.NewSectionReader(t.f, 0, 1<<62), codec.Format{Compression: codec.Compression(t.format.Compression)})
+		t.rd = codec.Open(io.NewSectionReader(t.f, 0, 1<<62), t.lies())
 		if t.rdEnd, err = io.CopyN(io.Discard, t.rd, off); err != nil {
 			return 0, t.ended(err, info)
 		}
@@ -219,6 +222,9 @@ func (t *Text) ended(err error, info disk.Info) error {
 // Chunk gives the next events, about max bytes of them. With last set the text ends where
 // the file does. It is false if there is none for now.
 func (t *Text) Chunk(max int, last bool) (connect.Chunk, bool, error) {
+	if last && t.growing { // what is missing does not come any more
+		t.growing, t.at = false, disk.Info{}
+	}
 	if err := t.fill(max); err != nil {
 		return connect.Chunk{}, false, err
 	}
@@ -246,6 +252,7 @@ func (t *Text) Chunk(max int, last bool) (connect.Chunk, bool, error) {
 
 // UpTo gives the events from here to a spot that Chunk once came to.
 func (t *Text) UpTo(end Spot) (connect.Chunk, error) {
+	t.growing = t.growing && !end.Ended
 	changed := fmt.Errorf("%s is not what it was: the text up to byte %d cannot be read again: %w", t.Name, end.Off, connect.ErrGone)
 	if t.Place == codec.PlaceStart && !t.isCSV {
 		// The form of the text was found out by more of it than may be there now.

@@ -1,0 +1,2 @@
+// Package protobuf turns messages of Protocol Buffers into JSON text.
+package protobuf

@@ -305,12 +305,12 @@ func (r *reader) again(until connect.Position) (connect.Chunk, error) {
 	if k == nil {
 		return connect.Chunk{}, fmt.Errorf("file %d of the registry is gone: %w", to.N, connect.ErrGone)
 	}
-	if !ok || to.Off < from.Off {
-		return connect.Chunk{}, connect.Permanent(fmt.Errorf("position %q does not come behind %q", string(until), string(r.pos.Text())))
-	}
-	if to == from {
+	if to == from { // others have ended
 		r.pos = end
 		return connect.Chunk{Next: until}, nil
+	}
+	if !ok || to.Off < from.Off {
+		return connect.Chunk{}, connect.Permanent(fmt.Errorf("position %q does not come behind %q", string(until), string(r.pos.Text())))
 	}
 	t, err := r.open(k, from)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -110,9 +110,9 @@ func (p Position) Spot(n int64) (Spot, bool) {
 	return Spot{}, false
 }
 
-// begin is the position with a file started. Those before it that have not been are at their
+// Begin is the position with a file started. Those before it that have not been are at their
 // starts.
-func (p Position) begin(n int64) Position {
+func (p Position) Begin(n int64) Position {
 	next := Position{Started: max(p.Started, n), Open: slices.Clone(p.Open)}
 	for m := p.Started + 1; m <= n; m++ {
 		next.Open = append(next.Open, StartOf(m))
@@ -122,7 +122,7 @@ func (p Position) begin(n int64) Position {
 
 // Touch is the position after a file has been read to a spot.
 func (p Position) Touch(s Spot) Position {
-	p = p.begin(s.N)
+	p = p.Begin(s.N)
 	next := Position{Started: p.Started, Open: []Spot{s}}
 	for _, o := range p.Open {
 		if o.N != s.N && !o.Ended {
@@ -135,7 +135,7 @@ func (p Position) Touch(s Spot) Position {
 
 // End is the position when a file will not be read any more.
 func (p Position) End(n int64) Position {
-	next := p.begin(n)
+	next := p.Begin(n)
 	for i := range next.Open {
 		if next.Open[i].N != n {
 			continue

@@ -1,0 +1,108 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"weir/internal/disk"
+)
+
+// headBytes is how much of the start of an object is kept: how its text lies in it is found
+// out there.
+const headBytes = 64 << 10
+
+// ranged is an object as a file: what the object is has been listed, and its ETag says that it
+// is that one still. Reads that follow each other are one request, from where they begin to
+// the end of the object.
+type ranged struct {
+	ctx   context.Context // of the requests
+	store Viewer
+	obj   Object
+
+	body io.ReadCloser
+	at   int64 // of the next byte of body
+	gave bool  // body has given something
+	head []byte
+}
+
+// Stat implements text.File.
+func (r *ranged) Stat() (disk.Info, error) {
+	return disk.Info{Name: r.obj.Name, Size: r.obj.Size, Modified: r.obj.Modified}, nil
+}
+
+// Close implements text.File.
+func (r *ranged) Close() error {
+	r.rest()
+	r.head = nil
+	return nil
+}
+
+// rest ends the request at hand.
+func (r *ranged) rest() {
+	if r.body != nil {
+		r.body.Close() // what it has not given is not wanted
+		r.body = nil
+	}
+}
+
+// ReadAt implements text.File.
+func (r *ranged) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	if off < headBytes && off < r.obj.Size {
+		if r.head == nil {
+			b := make([]byte, min(headBytes, r.obj.Size))
+			if _, err := r.stream(b, 0); err != nil {
+				return 0, err
+			}
+			r.head = b
+		}
+		n = copy(p, r.head[min(off, int64(len(r.head))):])
+	}
+	left := min(int64(len(p)-n), r.obj.Size-off-int64(n))
+	if left > 0 {
+		got, err := r.stream(p[n:n+int(left)], off+int64(n))
+		if n += got; err != nil {
+			return n, err
+		}
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// stream fills p. A request that breaks after it has given something is made once more: the
+// service need not wait for ever until we read on.
+func (r *ranged) stream(p []byte, off int64) (int, error) {
+	if r.body != nil && r.at != off {
+		r.rest()
+	}
+	n := 0
+	for {
+		if r.body == nil {
+			body, err := r.store.Open(r.ctx, r.obj.Name, off+int64(n), r.obj.ETag)
+			if err != nil {
+				return n, err
+			}
+			r.body, r.at, r.gave = body, off+int64(n), false
+		}
+		got, err := io.ReadFull(r.body, p[n:])
+		n += got
+		r.at += int64(got)
+		if err == nil {
+			r.gave = true
+			return n, nil
+		}
+		again := (r.gave || got > 0) && r.ctx.Err() == nil
+		r.rest()
+		if again {
+			continue
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("%s: the service gave %d bytes less than it had said", r.obj.Name, len(p)-n)
+		}
+		return n, err
+	}
+}

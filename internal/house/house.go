@@ -51,7 +51,7 @@ var Layers = map[string]Layer{
 	"internal/connect/kafka":      {May: []string{"connect", "connect/message", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/azureblob":  {May: []string{"connect", "connect/objects", "connect/files", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/s3":         {May: []string{"connect", "connect/objects", "connect/files", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
-	"internal/connect/cosmos":     {May: []string{"connect", "connect/message", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
+	"internal/connect/cosmos":     {May: []string{"connect", "connect/message", "connect/intake", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/mqtt":       {May: []string{"connect", "connect/message", "connect/intake", "vec", "codec", "disk", "hub/log"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/redis":      {May: []string{"connect", "connect/message", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/servicebus": {May: []string{"connect", "connect/message", "connect/namespace", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},

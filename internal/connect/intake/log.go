@@ -44,6 +44,9 @@ type Options struct {
 	Cutter func() *message.Cutter
 	// Meta is the metadata of a record; it is given away. nil: records have none.
 	Meta func(r *Record) map[string]vec.Value
+	// Arrival is when a record arrived, for services whose own times rise with the numbers; Seek
+	// then is not by it. nil: when it was appended.
+	Arrival func(r *Record) vec.Time
 }
 
 // DefaultMaxLog is what may lie in a log, in bytes.
@@ -217,7 +220,7 @@ func (l *Log) Open(_ context.Context, _ string, after connect.Position) (connect
 	if err != nil {
 		return nil, gone(err)
 	}
-	out := &reader{r: r, meta: l.o.Meta}
+	out := &reader{r: r, meta: l.o.Meta, arrival: l.o.Arrival}
 	if l.o.Cutter != nil {
 		out.cut = l.o.Cutter()
 	}

@@ -16,14 +16,15 @@ const maxKeptChunk = 4 << 20
 
 // reader reads the log.
 type reader struct {
-	r      *log.Reader
-	cut    *message.Cutter // nil: records are lines
-	meta   func(r *Record) map[string]vec.Value
-	batch  *log.Batch // the last one
-	given  int        // records of it that were given
-	buf    []byte
-	marks  []connect.Mark
-	closed bool
+	r       *log.Reader
+	cut     *message.Cutter // nil: records are lines
+	meta    func(r *Record) map[string]vec.Value
+	arrival func(r *Record) vec.Time
+	batch   *log.Batch // the last one
+	given   int        // records of it that were given
+	buf     []byte
+	marks   []connect.Mark
+	closed  bool
 }
 
 // Ready implements connect.Reader.
@@ -114,6 +115,9 @@ func (r *reader) record(c *connect.Chunk, max int, stop int64) (full bool, err e
 		c.Offset = rec.Offset
 	}
 	m := connect.Mark{End: len(text), Offset: r.seq() - 1, Arrival: toTime(r.batch.Enqueued)}
+	if r.arrival != nil {
+		m.Arrival = r.arrival(rec)
+	}
 	if r.meta != nil {
 		m.Properties = r.meta(rec)
 	}

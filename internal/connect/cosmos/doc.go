@@ -1,2 +1,0 @@
-// Package cosmos writes documents of Cosmos DB and reads its change feed.
-package cosmos

@@ -202,6 +202,9 @@ func (r *Reader) Read(ctx context.Context, most int, until connect.Position) (co
 	}
 	clear(r.hand[r.base:r.at])
 	r.base = r.at
+	if stop < 0 {
+		r.next = max(r.next, r.reached())
+	}
 	c.Data, c.Marks, c.Next, c.Offset = r.buf, r.marks, Position(r.next), max(c.Offset, 0)
 	if stop < 0 {
 		c.Clock = r.told()
@@ -235,6 +238,21 @@ func (r *Reader) fill(ctx context.Context, c *connect.Chunk, most int, stop int6
 		full = r.add(c, m, most, stop)
 	}
 	return nil
+}
+
+// reached is a number before which all messages have been given; 0 if some wait. Positions go
+// over numbers that are not used: when what is before them is no longer kept, a position in
+// their midst would not be either.
+func (r *Reader) reached() int64 {
+	if r.at < len(r.hand) {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waiting) > 0 {
+		return 0
+	}
+	return r.end
 }
 
 // told is the time before which all that arrived has been read; 0 if that is not known.

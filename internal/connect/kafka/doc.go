@@ -1,2 +1,0 @@
-// Package kafka reads and writes topics of Kafka.
-package kafka

@@ -43,7 +43,7 @@ var Layers = map[string]Layer{
 	"internal/connect/sql":        {May: []string{"connect", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/table":      {May: []string{"connect", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/http":       {May: []string{"connect", "connect/intake", "vec", "codec", "disk"}, Why: "what is pushed at us lands in the log first"},
-	"internal/connect/message":    {May: []string{"connect", "vec", "codec", "disk"}, Why: "what services of messages share knows none of them"},
+	"internal/connect/message":    {May: []string{"connect", "vec", "codec", "codec/jsonline", "disk"}, Why: "what services of messages share knows none of them"},
 	"internal/connect/objects":    {May: []string{"connect", "connect/text", "vec", "codec", "disk"}, Why: "what stores of objects share knows none of them"},
 	"internal/connect/intake":     {May: []string{"connect", "connect/message", "vec", "codec", "disk", "hub/log"}, Why: "what is pushed at us lands in the log first"},
 	"internal/connect/namespace":  {May: []string{"connect", "hub/sas"}, Why: "how a namespace is reached is the same for Event Hubs and Service Bus"},

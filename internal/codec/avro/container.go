@@ -62,6 +62,12 @@ func NewReader(src *bufio.Reader, limit int, name string) *Reader {
 	return &Reader{src: src, limit: limit, name: name}
 }
 
+// Reset has the reader read another container.
+func (r *Reader) Reset(src *bufio.Reader) {
+	r.src, r.begun, r.err, r.codec = src, false, nil, ""
+	r.rest, r.count, r.out, r.given = nil, 0, r.out[:0], 0
+}
+
 // Read gives text. jsonline.Damage says that the container cannot be read on.
 func (r *Reader) Read(p []byte) (int, error) {
 	for r.given == len(r.out) {
@@ -189,6 +195,9 @@ func (r *Reader) header() error {
 	case "", "null", "deflate", "snappy", "zstandard", "bzip2":
 	default:
 		return jsonline.Damagef("the blocks of the Avro file are packed with %.40q, which is not read here; write it with null, deflate, snappy, zstandard or bzip2", r.codec)
+	}
+	if r.schema != nil && r.schema.text == string(schema) {
+		return nil // as in the container before
 	}
 	var err error
 	if r.schema, err = Parse(string(schema)); err != nil {

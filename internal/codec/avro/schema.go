@@ -4,8 +4,10 @@
 package avro
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	lib "github.com/twmb/avro"
 
@@ -68,22 +70,29 @@ type Schema struct {
 	Fingerprint [8]byte
 }
 
-// Parse reads a schema of Avro in JSON.
-func Parse(text string) (*Schema, error) {
-	if len(text) > MaxSchemaBytes {
-		return nil, fmt.Errorf("the Avro schema is longer than %d MiB", MaxSchemaBytes>>20)
-	}
-	s, err := lib.Parse(text, lib.WithLaxNames(anyName))
-	if err != nil {
-		return nil, fmt.Errorf("the Avro schema is wrong: %w", err)
-	}
+// Parse reads a schema of Avro in JSON. others are schemas whose types it names, in an order in
+// which each knows those that it names itself.
+func Parse(text string, others ...string) (*Schema, error) {
+	var cache lib.SchemaCache
 	c := compiler{named: map[string]*node{}}
-	root, err := c.compile(s.Root(), "", 0)
-	if err != nil {
-		return nil, fmt.Errorf("the Avro schema is wrong: %w", err)
+	var s *lib.Schema
+	var root *node
+	for _, text := range append(slices.Clone(others), text) {
+		var err error
+		if len(text) > MaxSchemaBytes {
+			return nil, fmt.Errorf("the Avro schema is longer than %d MiB", MaxSchemaBytes>>20)
+		}
+		if s, err = cache.Parse(text, lib.WithLaxNames(anyName)); err == nil {
+			root, err = c.compile(s.Root(), "", 0)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the Avro schema is wrong: %w", err)
+		}
 	}
-	out := &Schema{root: root, text: s.String()}
-	copy(out.Fingerprint[:], s.Fingerprint(lib.NewRabin()))
+	out := &Schema{root: root, text: text}
+	sum := lib.NewRabin()
+	sum.Write(s.Canonical())
+	binary.LittleEndian.PutUint64(out.Fingerprint[:], sum.Sum64())
 	return out, nil
 }
 

@@ -223,7 +223,7 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 		if err := ctx.Err(); err != nil && (stop >= 0 || len(r.buf) == 0) {
 			return c, err
 		}
-		full, err := r.message(&c, max, stop)
+		full, err := r.message(ctx, &c, max, stop)
 		if err != nil {
 			return c, err
 		}
@@ -243,7 +243,7 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 
 // message adds the next message to the chunk. full says that the chunk ends before it, or
 // that there is none.
-func (r *reader) message(c *connect.Chunk, max int, stop int64) (full bool, err error) {
+func (r *reader) message(ctx context.Context, c *connect.Chunk, max int, stop int64) (full bool, err error) {
 	rec, err := r.next()
 	if err != nil {
 		return false, gone(err)
@@ -265,6 +265,13 @@ func (r *reader) message(c *connect.Chunk, max int, stop int64) (full bool, err 
 	if stop < 0 && before > 0 && before+len(body) > max {
 		r.given--
 		return true, nil
+	}
+	if err := r.cut.Prepare(ctx, body); err != nil { // a schema that a registry has to give
+		r.given--
+		if before > 0 && stop < 0 {
+			return true, nil
+		}
+		return false, err
 	}
 	text, ends := r.cut.Append(c, r.buf, body)
 	if ends {

@@ -2,11 +2,15 @@ package message
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
+	"sync"
+	"time"
 
 	"weir/internal/codec"
+	"weir/internal/codec/jsonline"
 	"weir/internal/connect"
 )
 
@@ -18,6 +22,12 @@ type Cutter struct {
 	packed codec.Compression
 	csv    *csvRows // nil: JSON
 	plain  []byte
+	// payload, if set, makes lines of a binary format. It is used by whoever holds mu: a Reader
+	// learns schemas on the goroutine that waits for messages.
+	mu      sync.Mutex
+	payload *codec.Payload
+	asked   time.Time // when the registry was asked last for what it did not have
+	failed  error     // the settings of the format are wrong
 }
 
 // NewCutter is a cutter for messages of a format. unwrap, if not "", is the field of each JSON
@@ -27,7 +37,61 @@ func NewCutter(f connect.Format, unwrap string) *Cutter {
 	if f.Type == "csv" {
 		c.csv = &csvRows{options: codec.CSVOptions{Delimiter: f.Delimiter, Detect: f.Delimiter == 0, NoHeader: f.NoHeader}}
 	}
+	if f.Type == "avro" || f.Type == "protobuf" {
+		c.payload, c.failed = newPayload(f)
+	}
 	return c
+}
+
+// Check finds what is wrong with the format of an input of messages: a schema that cannot be
+// read. It is what connectors call before they begin.
+func Check(f connect.Format) error {
+	switch f.Type {
+	case "avro", "protobuf":
+		_, err := newPayload(f)
+		return err
+	case "parquet":
+		return errors.New("Parquet is a format of files, not of messages")
+	}
+	return nil
+}
+
+func newPayload(f connect.Format) (*codec.Payload, error) {
+	o := codec.PayloadFormat{Type: f.Type, Schema: f.Schema, Message: f.Message}
+	if f.Registry != "" {
+		r, err := newRegistry(f.Registry)
+		if err != nil {
+			return nil, err
+		}
+		o.Registry = r
+	}
+	return codec.NewPayload(o)
+}
+
+// forgetEvery is how often a registry is asked again for schemas that it did not have.
+const forgetEvery = time.Minute
+
+// Prepare has what Append needs for a message that names its schema by a number: it asks the
+// registry, the first time that it meets the number. It may be called on another goroutine than
+// Append. The error is one that may pass: no event is to be lost because a registry is down.
+func (c *Cutter) Prepare(ctx context.Context, body []byte) error {
+	if c.failed != nil {
+		return connect.Permanent(c.failed)
+	}
+	if c.payload == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text, ok := c.unpack(body)
+	if !ok {
+		return nil
+	}
+	if now := time.Now(); now.Sub(c.asked) > forgetEvery {
+		c.payload.Forget()
+		c.asked = now
+	}
+	return c.payload.Learn(ctx, text)
 }
 
 // Begin starts a chunk.
@@ -61,6 +125,9 @@ func (c *Cutter) reset(p place) {
 // Append adds the events of a message to the text of a chunk. ends says that the message does
 // not belong to this chunk, which then is not empty.
 func (c *Cutter) Append(chunk *connect.Chunk, dst, body []byte) (text []byte, ends bool) {
+	if c.payload != nil || c.failed != nil {
+		return c.binary(dst, body), false
+	}
 	body, ok := c.unpack(body)
 	switch {
 	case !ok:
@@ -77,6 +144,23 @@ func (c *Cutter) Append(chunk *connect.Chunk, dst, body []byte) (text []byte, en
 	return appendEvents(dst, body), false
 }
 
+// binary adds the events of a message in a binary format.
+func (c *Cutter) binary(dst, body []byte) []byte {
+	if c.failed != nil {
+		return jsonline.AppendError(dst, codec.InvalidData, c.failed.Error(), body)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	text, ok := c.unpack(body)
+	switch {
+	case !ok:
+		return jsonline.AppendError(dst, codec.InvalidCompressionType, "the message cannot be unpacked", body)
+	case len(text) == 0:
+		return dst
+	}
+	return c.payload.Append(dst, text)
+}
+
 // Alone reports whether the chunk must end with the message that was added last.
 func (c *Cutter) Alone(chunk *connect.Chunk) bool { return chunk.Last }
 
@@ -89,11 +173,14 @@ var (
 // unpack is the text of a message. ok is false if it cannot be unpacked; the text is then the
 // start of the message.
 func (c *Cutter) unpack(body []byte) (text []byte, ok bool) {
+	if c.payload != nil && (c.packed == codec.CompressAuto || c.packed == codec.CompressNone) {
+		return body, true // it may begin with any bytes
+	}
 	plain := c.packed == codec.CompressNone || c.packed == codec.CompressAuto && !bytes.HasPrefix(body, magicGzip) && !bytes.HasPrefix(body, magicZstd)
 	if len(body) == 0 || plain && body[0] < 0xfe { // it does not begin as UTF-16 does
 		return bytes.TrimPrefix(body, byteOrderMark), true
 	}
-	r := codec.Open(bytes.NewReader(body), codec.Format{Compression: c.packed})
+	r := codec.Open(bytes.NewReader(body), codec.Format{Compression: c.packed, Type: "text"})
 	defer r.Close()
 	out := bytes.NewBuffer(c.plain[:0])
 	n, err := io.Copy(out, io.LimitReader(r, MaxBody+1))

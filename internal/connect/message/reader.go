@@ -114,7 +114,7 @@ func (r *Reader) fetch(ctx context.Context, from int64, done chan struct{}) {
 		var clock vec.Time
 		var end int64
 		if list, clock, end, err = f.Next(ctx); err == nil {
-			err = r.take(list, clock, end)
+			err = r.learn(ctx, list, clock, end)
 		}
 	}
 	if f != nil {
@@ -124,6 +124,17 @@ func (r *Reader) fetch(ctx context.Context, from int64, done chan struct{}) {
 	r.running, r.failed = false, err
 	r.mu.Unlock()
 	r.signal()
+}
+
+// learn takes messages, once all is known that is needed to read them; those before one of
+// which it is not are taken.
+func (r *Reader) learn(ctx context.Context, list []Incoming, clock vec.Time, end int64) error {
+	for i := range list {
+		if err := r.cut.Prepare(ctx, list[i].Body); err != nil {
+			return errors.Join(r.take(list[:i], 0, 0), err)
+		}
+	}
+	return r.take(list, clock, end)
 }
 
 // take keeps messages for Read, when there is room.

@@ -21,6 +21,8 @@ type Spec struct {
 	Sink   func(ctx context.Context, c Config, env SinkEnv) (Sink, error)
 	// Reference: it can give reference data.
 	Reference bool
+	// ReferenceOnly: its inputs give nothing else.
+	ReferenceOnly bool
 	// In and Out say what is promised, for people: "exactly once", "at least once, with an
 	// idempotency key".
 	In, Out string

@@ -117,6 +117,9 @@ func (r *reader) inputOf(e *entry) Input {
 		r.fail(e.settings.get("reference"), "types that can: "+strings.Join(typeNames(func(s *connect.Spec) bool { return s.Reference }), ", "),
 			"the type %q cannot give reference data", in.Connector.Name)
 	}
+	if in.Connector != nil && in.Connector.ReferenceOnly && !in.Reference {
+		r.fail(e.settings.get("type"), "set reference: true", "the type %q gives reference data and no events", in.Connector.Name)
+	}
 	if in.Sample != "" {
 		in.SampleFormat = sampleFormat(in.Sample, in.Format)
 		if e.sample != nil {

@@ -57,6 +57,12 @@ type dialect struct {
 	null func(c *column) any
 	// fault says what an error of the driver means.
 	fault func(err error) fault
+	// reader is connector for inputs, which make nothing that is not there; nil: connector.
+	reader func(c connect.Config, roots *x509.CertPool) (driver.Connector, error)
+	// readSetup are statements for a connection that reads, and readOnly is the transaction that
+	// it reads in; nil: none.
+	readSetup []string
+	readOnly  *dbsql.TxOptions
 	// sync makes what was committed durable, if COMMIT alone does not.
 	sync func(ctx context.Context, s *Sink) error
 }

@@ -84,7 +84,9 @@ mode: insert_ignore
 		}
 		return text + " ON DUPLICATE KEY UPDATE " + list(set, ", ", func(c *column) string { return w.quoted(c) + " = VALUES(" + w.quoted(c) + ")" })
 	},
-	fault: mysqlFault,
+	fault:     mysqlFault,
+	readSetup: []string{"SET SESSION time_zone = '+00:00'"},
+	readOnly:  &dbsql.TxOptions{Isolation: dbsql.LevelRepeatableRead, ReadOnly: true},
 }
 
 func mysqlConnector(c connect.Config, roots *x509.CertPool) (driver.Connector, error) {

@@ -64,10 +64,12 @@ key: [TeamId, Time]
 	epochs: func(table string) string {
 		return "CREATE TABLE IF NOT EXISTS " + table + ` ("job" text NOT NULL, "output" text NOT NULL, "instance" text NOT NULL, "epoch" bigint NOT NULL, PRIMARY KEY ("job", "output", "instance"))`
 	},
-	write: writePostgres,
-	args:  argsPostgres,
-	bulk:  copyPostgres,
-	fault: postgresFault,
+	write:     writePostgres,
+	args:      argsPostgres,
+	bulk:      copyPostgres,
+	fault:     postgresFault,
+	readSetup: []string{"SET TIME ZONE 'UTC'"},
+	readOnly:  &dbsql.TxOptions{Isolation: dbsql.LevelRepeatableRead, ReadOnly: true},
 }
 
 // numbers are the kinds of a column that has had numbers of an input without declared types.

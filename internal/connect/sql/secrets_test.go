@@ -40,7 +40,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		env := connect.SinkEnv{Job: "j", Output: "o", Instance: "i", State: disk.NewMem(1).Boot(), Columns: connect.Columns{Names: []string{"n"}},
 			Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 		spec, _ := connect.Find(d.name)
-		for _, p := range spec.Check(c, false) {
+		for _, p := range append(spec.Check(c, false), spec.Check(c, true)...) {
 			hides(t, fmt.Sprint(p))
 		}
 		s, err := spec.Sink(context.Background(), c, env)
@@ -50,6 +50,18 @@ func TestSecretsStayHidden(t *testing.T) {
 		}
 		if err == nil {
 			t.Errorf("%s: %v: no error", d.name, values)
+			return
+		}
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			hides(t, fmt.Sprintf("%v %+v %#v %q", e, e, e, e.Error()))
+		}
+		src, err := spec.Source(context.Background(), c, connect.SourceEnv{Reference: true, Log: env.Log})
+		if err == nil {
+			_, err = src.Open(context.Background(), "2026-03-05T12:00:00.0000000Z", "")
+			src.Close()
+		}
+		if err == nil {
+			t.Errorf("%s: %v: reading gives no error", d.name, values)
 			return
 		}
 		for e := err; e != nil; e = errors.Unwrap(e) {

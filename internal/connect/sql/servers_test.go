@@ -454,3 +454,6 @@ func TestMariaDBTypes(t *testing.T) {
 func TestServersSpeed(t *testing.T) {
 	both(t, func(t *testing.T, b *base) { b.speed(t) })
 }
+
+func TestPostgresReference(t *testing.T) { postgres(t).referenceCases(t) }
+func TestMariaDBReference(t *testing.T)  { mariadb(t).referenceCases(t) }

@@ -3,7 +3,6 @@ package sql
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/x509"
 	"database/sql/driver"
 	"encoding/hex"
 	"errors"
@@ -80,16 +79,9 @@ func open(d *dialect, c connect.Config, env connect.SinkEnv, wrap func(driver.Co
 	if len(bad) > 0 {
 		return nil, connect.Permanent(fmt.Errorf("%s: %s: %s", d.name, bad[0].Field, clean.clean(bad[0].Text)))
 	}
-	var roots *x509.CertPool
-	if file := c.Text("ca"); file != "" {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return nil, connect.Permanent(fmt.Errorf("%s: ca: %w", d.name, err))
-		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, connect.Permanent(fmt.Errorf("%s: ca: %s has no certificate in PEM form", d.name, file))
-		}
+	roots, err := rootsOf(d, c)
+	if err != nil {
+		return nil, err
 	}
 	connector, err := d.connector(c, roots)
 	if err != nil {
@@ -156,23 +148,7 @@ func (s said) Unwrap() error { return s.error }
 
 // fail makes an error for people of what went wrong while something was done.
 func (s *Sink) fail(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var out said
-	if errors.As(err, &out) {
-		return out.error
-	}
-	f := s.dialect.fault(err)
-	text := fmt.Errorf("%s: %s: %w", s.dialect.name, doing, s.clean.wrap(err))
-	if f.hint != "" {
-		text = fmt.Errorf("%w; %s", text, f.hint)
-	}
-	switch f.kind {
-	case permanent, missingTable, missingColumn:
-		return connect.Permanent(text)
-	}
-	return text
+	return failure(s.dialect, s.clean, doing, err)
 }
 
 // stop is a permanent error of ours.

@@ -53,12 +53,17 @@ func specOf(d *dialect) *connect.Spec {
 		Name:    d.name,
 		Aliases: d.aliases,
 		Summary: d.summary,
-		Fields:  append(slices.Clone(d.fields), tableFields(d)...),
+		Fields:  slices.Concat(d.fields, tableFields(d), readFields()),
+		Source: func(_ context.Context, c connect.Config, env connect.SourceEnv) (connect.Source, error) {
+			return openSource(d, c, env, nil)
+		},
+		Reference: true, ReferenceOnly: true,
+		In: "as reference data: a snapshot, read anew every so often, kept with the state of the job",
 		Sink: func(ctx context.Context, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
 			return open(d, c, env, nil)
 		},
 		Out:     "exactly once: the number of the epoch is part of the transaction",
-		Check:   func(c connect.Config, _ bool) []connect.Problem { return check(d, c) },
+		Check:   func(c connect.Config, input bool) []connect.Problem { return check(d, c, input) },
 		Example: d.example,
 	}
 }
@@ -94,16 +99,16 @@ func tableFields(d *dialect) []connect.Field {
 // serverFields are the settings of databases behind a network.
 func serverFields(port, form string) []connect.Field {
 	return []connect.Field{
-		{Name: "dsn", Type: connect.Secret, Output: true,
+		{Name: "dsn", Type: connect.Secret,
 			Doc: "The connection string, " + form + ". It takes the place of `host`, `port`, `database`, `user`, `password`, `tls` and `ca`."},
-		{Name: "host", Type: connect.Text, Output: true, Doc: "The name or address of the server."},
-		{Name: "port", Type: connect.Int, Default: port, Output: true, Doc: "Its port."},
-		{Name: "database", Type: connect.Text, Output: true, Doc: "The database."},
-		{Name: "user", Type: connect.Text, Output: true, Doc: "Who we are for the database."},
-		{Name: "password", Type: connect.Secret, Output: true, Doc: "The password of `user`."},
-		{Name: "tls", Type: connect.Enum, Values: []string{tlsVerify, tlsRequire, tlsDisable}, Output: true,
+		{Name: "host", Type: connect.Text, Doc: "The name or address of the server."},
+		{Name: "port", Type: connect.Int, Default: port, Doc: "Its port."},
+		{Name: "database", Type: connect.Text, Doc: "The database."},
+		{Name: "user", Type: connect.Text, Doc: "Who we are for the database."},
+		{Name: "password", Type: connect.Secret, Doc: "The password of `user`."},
+		{Name: "tls", Type: connect.Enum, Values: []string{tlsVerify, tlsRequire, tlsDisable},
 			Doc: "`verify` encrypts and checks who the server is; `require` encrypts; `disable` does not. If it is not set: `disable` for this machine (`localhost`, `127.0.0.1`, `::1`), else `verify`."},
-		{Name: "ca", Type: connect.Path, Output: true,
+		{Name: "ca", Type: connect.Path,
 			Doc: "A PEM file of the authorities that `verify` trusts, if they are not those of the system."},
 	}
 }
@@ -181,9 +186,13 @@ func or(a, b string) string {
 	return a
 }
 
-// check finds what is wrong with the settings of an output without opening anything.
-func check(d *dialect, c connect.Config) []connect.Problem {
-	_, bad := read(d, c)
+// check finds what is wrong with settings without opening anything.
+func check(d *dialect, c connect.Config, input bool) (bad []connect.Problem) {
+	if input {
+		_, bad = readSource(d, c)
+	} else {
+		_, bad = read(d, c)
+	}
 	if _, err := d.connector(c, nil); err != nil {
 		field := ""
 		if c.Has("dsn") {

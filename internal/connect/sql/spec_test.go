@@ -13,18 +13,24 @@ import (
 func TestSpecs(t *testing.T) {
 	for name, want := range map[string]string{"SQLite": "sqlite", "postgresql": "postgres", "MariaDB": "mysql", "azuresql": "sqlserver", "mssql": "sqlserver"} {
 		s, ok := connect.Find(name)
-		if !ok || s.Name != want || s.Sink == nil || s.Source != nil {
+		if !ok || s.Name != want || s.Sink == nil || s.Source == nil || !s.ReferenceOnly {
 			t.Errorf("%s finds %v", name, s)
 		}
 	}
 	for _, d := range []*dialect{sqliteDialect, postgresDialect, mysqlDialect, sqlserverDialect} {
 		s, _ := connect.Find(d.name)
 		seen := map[string]bool{}
-		for _, f := range s.Fields {
-			if seen[f.Name] || !f.Output || f.Doc == "" {
-				t.Errorf("%s: field %s", d.name, f.Name)
+		for _, input := range []bool{true, false} {
+			once := map[string]bool{}
+			for _, f := range s.Fields {
+				if f.Input != f.Output && f.Input != input {
+					continue
+				}
+				if once[f.Name] || f.Doc == "" {
+					t.Errorf("%s: field %s", d.name, f.Name)
+				}
+				once[f.Name], seen[f.Name] = true, true
 			}
-			seen[f.Name] = true
 		}
 		for line := range strings.Lines(s.Example) {
 			if key, _, ok := strings.Cut(line, ":"); !ok || key != "type" && !seen[key] {

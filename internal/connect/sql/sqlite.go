@@ -24,7 +24,7 @@ var sqliteDialect = &dialect{
 	name:    "sqlite",
 	summary: "Rows into a table of a SQLite database file.",
 	fields: []connect.Field{
-		{Name: "path", Type: connect.Path, Required: true, Output: true, Doc: "The database file. It is made if it is not there, with the directories above it."},
+		{Name: "path", Type: connect.Path, Required: true, Doc: "The database file. For an output it is made if it is not there, with the directories above it."},
 	},
 	example: `type: sqlite
 path: ./results.db
@@ -32,16 +32,8 @@ table: downtime
 mode: upsert
 key: [TeamId, Time]
 `,
-	connector: func(c connect.Config, _ *x509.CertPool) (driver.Connector, error) {
-		path := c.Text("path")
-		if path == "" {
-			return nil, errors.New("path is not set")
-		}
-		// The file is a URI for SQLite, so that no character of it is taken for a setting.
-		path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
-		return sqlite.NewConnector("file:" + path)
-	},
-	secrets: func(connect.Config) []string { return nil },
+	connector: func(c connect.Config, _ *x509.CertPool) (driver.Connector, error) { return sqliteFile(c, "") },
+	secrets:   func(connect.Config) []string { return nil },
 	// The journal comes first: its file is made while synchronous is still full.
 	setup: []string{"PRAGMA busy_timeout = 5000", "PRAGMA journal_mode = WAL", "PRAGMA foreign_keys = ON", "PRAGMA synchronous = NORMAL"},
 	// One that begins to read and then wants to write can be refused for good; this one waits.
@@ -67,9 +59,24 @@ key: [TeamId, Time]
 	epochs: func(table string) string {
 		return "CREATE TABLE IF NOT EXISTS " + table + ` ("job" TEXT NOT NULL, "output" TEXT NOT NULL, "instance" TEXT NOT NULL, "epoch" INTEGER NOT NULL, "synced" INTEGER NOT NULL DEFAULT 0, PRIMARY KEY ("job", "output", "instance"))`
 	},
-	write: func(w *statement, n int) string { return w.into() + " " + w.values(n) + w.onConflict() },
-	fault: sqliteFault,
-	sync:  syncSQLite,
+	write:  func(w *statement, n int) string { return w.into() + " " + w.values(n) + w.onConflict() },
+	fault:  sqliteFault,
+	reader: func(c connect.Config, _ *x509.CertPool) (driver.Connector, error) { return sqliteFile(c, "?mode=rw") },
+	// A read that meets the end of a log waits; nothing is written.
+	readSetup: []string{"PRAGMA busy_timeout = 5000", "PRAGMA query_only = ON"},
+	readOnly:  &dbsql.TxOptions{},
+	sync:      syncSQLite,
+}
+
+// sqliteFile is the way to a database file.
+func sqliteFile(c connect.Config, options string) (driver.Connector, error) {
+	path := c.Text("path")
+	if path == "" {
+		return nil, errors.New("path is not set")
+	}
+	// The file is a URI for SQLite, so that no character of it is taken for a setting.
+	path = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(filepath.ToSlash(path))
+	return sqlite.NewConnector("file:" + path + options)
 }
 
 // describeSQLite reads a table of the main or another attached database.

@@ -39,7 +39,8 @@ type tdsAnswer struct {
 	number   int32 // of an error; 0: none
 	message  string
 	columns  int
-	rows     [][]any // int64, string, bool
+	names    []string // of the columns; nil: each is "c"
+	rows     [][]any  // int64, string, bool
 	affected int64
 	tran     int    // 1: a transaction begins, 2: it ends
 	drop     bool   // the connection ends without an answer
@@ -307,6 +308,11 @@ func (a tdsAnswer) encode() []byte {
 			b = append(b, 0xE7, 0x40, 0x1f, 9, 4, 0xd0, 0, 0x34)
 		}
 		b = append(b, 1)
+		if a.names != nil {
+			b[len(b)-1] = byte(len(a.names[i]))
+			b = append(b, ucs2(a.names[i])...)
+			continue
+		}
 		b = append(b, ucs2("c")...)
 	}
 	for _, row := range a.rows {

@@ -47,7 +47,7 @@ var Layers = map[string]Layer{
 	"internal/connect/objects":    {May: []string{"connect", "connect/text", "vec", "codec", "disk"}, Why: "what stores of objects share knows none of them"},
 	"internal/connect/intake":     {May: []string{"connect", "connect/message", "vec", "codec", "disk", "hub/log"}, Why: "what is pushed at us lands in the log first"},
 	"internal/connect/namespace":  {May: []string{"connect", "hub/sas"}, Why: "how a namespace is reached is the same for Event Hubs and Service Bus"},
-	"internal/connect/eventhubs":  {May: []string{"connect", "connect/message", "connect/namespace", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
+	"internal/connect/eventhubs":  {May: []string{"connect", "connect/message", "connect/namespace", "vec", "codec", "disk", "hub"}, Why: "a connector knows its service and the contract; the hash of partition keys is the broker's"},
 	"internal/connect/kafka":      {May: []string{"connect", "connect/message", "vec", "codec", "disk", "hub/sas"}, Why: "a connector knows its service and the contract; connection strings are read in one place"},
 	"internal/connect/azureblob":  {May: []string{"connect", "connect/objects", "connect/files", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},
 	"internal/connect/s3":         {May: []string{"connect", "connect/objects", "connect/files", "vec", "codec", "disk"}, Why: "a connector knows its service and the contract"},

@@ -39,6 +39,9 @@ type Options struct {
 	PackBytes int    // size at which a packed message is full
 	Limit     int    // of a message in bytes
 	MaxKey    int    // of a key in bytes; 0 is no limit
+	// Repeats is how often the key and the properties of a message stand in what is sent: twice
+	// if an envelope has them too. 0 is once.
+	Repeats int
 }
 
 // Fields are the settings of outputs that Options.Config reads; a connector adds them to its own.
@@ -82,6 +85,7 @@ type Rows struct {
 	key    string   // column of the partition key
 	keyAt  int
 	maxKey int
+	times  int // that key and properties count for the size
 	to     *template
 
 	csv       bool
@@ -116,7 +120,7 @@ func NewRows(o Options) (*Rows, error) {
 	if p := o.Format.Compression; p != "" && p != "none" {
 		return nil, fmt.Errorf("messages are not compressed; remove the compression %q", p)
 	}
-	m := &Rows{row: o.Columns.Row, names: o.Columns.Names, leave: o.Properties, key: o.Key, keyAt: -1, maxKey: o.MaxKey,
+	m := &Rows{row: o.Columns.Row, names: o.Columns.Names, leave: o.Properties, key: o.Key, keyAt: -1, maxKey: o.MaxKey, times: max(o.Repeats, 1),
 		keyText: []byte{}, csv: o.Format.Type == "csv", array: o.Format.Array || o.Pack == PackArray, pack: o.Pack != PackOne && o.Pack != "", limit: o.Limit}
 	m.packBytes = min(o.PackBytes, o.Limit/2)
 	switch {
@@ -283,7 +287,7 @@ func (m *Rows) message(b *vec.Batch, row int, body []byte, to *Spool) {
 		return
 	}
 	m.properties = m.properties[:0]
-	size := len(body) + len(key) + len(to0) + messageOverhead
+	size := len(body) + m.times*len(key) + len(to0) + messageOverhead
 	for i, name := range m.leave {
 		v := m.value(b, row, m.props[i], name)
 		v, ok := propertyOf(v)
@@ -293,7 +297,7 @@ func (m *Rows) message(b *vec.Batch, row int, body []byte, to *Spool) {
 		}
 		if !v.Kind.IsNull() {
 			m.properties = append(m.properties, Property{Name: name, Value: v})
-			size += len(name) + len(v.Str) + messageOverhead
+			size += m.times*(len(name)+len(v.Str)) + messageOverhead
 		}
 	}
 	if size > m.limit {

@@ -2,6 +2,8 @@ package files
 
 import (
 	"context"
+	"errors"
+	"io"
 	"path/filepath"
 
 	"weir/internal/connect"
@@ -24,11 +26,15 @@ func OpenDirectory(directory string, c connect.Config, env connect.SinkEnv) (con
 }
 
 // OpenStore opens an output over a store. The configuration has the settings of StoreFields.
-// It asks nothing of the store yet; the store is used until the sink is closed.
-func OpenStore(_ context.Context, store objects.Store, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
+// It asks nothing of the store, which is the sink's from now on: a store that is an io.Closer is
+// closed with it, or at once after an error.
+func OpenStore(_ context.Context, store objects.Store, c connect.Config, env connect.SinkEnv) (sink connect.Sink, err error) {
 	s, err := settingsOf(c, env)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		sink, err = openSink(nil, newUploads(store), s, env)
 	}
-	return openSink(nil, newUploads(store), s, env)
+	if closer, ok := store.(io.Closer); ok && err != nil {
+		err = errors.Join(err, closer.Close())
+	}
+	return sink, err
 }

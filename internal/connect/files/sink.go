@@ -500,7 +500,13 @@ func (s *sink) Close() error {
 	if err == nil && s.up != nil {
 		s.linger()
 	}
-	return errors.Join(err, s.free())
+	err = errors.Join(err, s.free())
+	if s.up != nil {
+		if c, ok := s.up.store.(io.Closer); ok {
+			err = errors.Join(err, c.Close())
+		}
+	}
+	return err
 }
 
 func (s *sink) free() error {

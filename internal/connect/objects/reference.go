@@ -44,7 +44,7 @@ func (r *reference) Seek(context.Context, string, vec.Time) (connect.Position, e
 func (r *reference) Done(context.Context, string, connect.Position) error { return nil }
 
 // Close implements connect.Source.
-func (r *reference) Close() error { return nil }
+func (r *reference) Close() error { return r.s.Close() }
 
 // Open implements connect.Source.
 func (r *reference) Open(ctx context.Context, _ string, after connect.Position) (connect.Reader, error) {

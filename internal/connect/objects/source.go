@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 
@@ -20,7 +21,8 @@ type source struct {
 	parts []*part
 }
 
-// NewSource opens an input that reads a store. Reference data with a time in its path is a
+// NewSource opens an input that reads a store, which is the source's from now on: a store that is
+// an io.Closer is closed with it. Reference data with a time in its path is a
 // connect.Versions.
 func NewSource(store Viewer, s Settings, env connect.SourceEnv) (connect.Source, error) {
 	p, err := ParsePattern(s.Path, s.DateFormat, s.TimeFormat, env.Reference)
@@ -63,6 +65,9 @@ func (s *source) Close() error {
 	var all error
 	for _, p := range s.parts {
 		all = errors.Join(all, p.files.close())
+	}
+	if c, ok := s.store.(io.Closer); ok {
+		all = errors.Join(all, c.Close())
 	}
 	return all
 }

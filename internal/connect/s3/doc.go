@@ -1,2 +1,5 @@
-// Package s3 reads and writes objects of S3 and of stores that speak its protocol.
+// Package s3 reads and writes buckets of Amazon S3 and of all that speak its protocol.
+//
+// Objects are read by objects.Source and written by package files: here is what a bucket is,
+// as an objects.Store, and how one signs in.
 package s3

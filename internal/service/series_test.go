@@ -105,6 +105,11 @@ func TestScrub(t *testing.T) {
 	f("postgres://u:hunter2%2Fx%20y@h", "postgres://u:***@h")
 	f("q=hunter2%2Fx+y&r", "q=***&r")
 	f("abc is too short to be looked for", "abc is too short to be looked for")
+	// libraries name parts of what they were given
+	s.Learn(config("Endpoint=sb://h/;SharedAccessKeyName=root;SharedAccessKey=c2VjcmV0+key=;EntityPath=e", "mysql://u:pass%2Fword@h/db", "https://h/c?sv=1&sig=ab%2Fcd&se=2"))
+	f("the key c2VjcmV0+key= of root is wrong", "the key *** of root is wrong")
+	f("access denied for u with pass/word", "access denied for u with ***")
+	f("GET https://h/c?se=2&sig=ab%2Fcd: 403", "GET https://h/c?se=2&sig=***: 403")
 	var b bytes.Buffer
 	log := slog.New(scrubbing{slog.NewTextHandler(&b, nil), &s}).With("a", "hunter2").WithGroup("g")
 	log.Error("hunter2", "error", errors.New("hunter2"), "text", "hunter2", slog.Group("more", "x", "hunter2"), "n", 1)

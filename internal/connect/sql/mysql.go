@@ -126,7 +126,7 @@ func mysqlConfig(c connect.Config, roots *x509.CertPool) (*mysql.Config, error) 
 	case strings.HasPrefix(dsn, "mysql://"), strings.HasPrefix(dsn, "mariadb://"):
 		u, err := url.Parse(dsn)
 		if err != nil {
-			return nil, errors.New("dsn is no URL: a character of the user or password may have to be written as %XX")
+			return nil, errDSN
 		}
 		host, port = u.Hostname(), or(u.Port(), "3306")
 		cfg.User, cfg.DBName = u.User.Username(), strings.TrimPrefix(u.Path, "/")

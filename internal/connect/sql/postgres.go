@@ -101,6 +101,9 @@ func postgresConnector(c connect.Config, roots *x509.CertPool) (driver.Connector
 	}
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
+		if c.Secret("dsn").Expose() != "" {
+			return nil, errDSN
+		}
 		return nil, err
 	}
 	if cfg.TLSConfig != nil && roots != nil {

@@ -11,6 +11,10 @@ import (
 	"weir/internal/connect"
 )
 
+// errDSN is all that is said of a connection string that cannot be read: what parsers say of one
+// has parts of it, and where its password ends is just what is not known.
+var errDSN = errors.New("dsn cannot be read: characters of the user or password may have to be written as %XX; or give host, user and password in its place")
+
 // secrets are texts that no message may have: drivers put connection strings into errors.
 type secrets []string
 

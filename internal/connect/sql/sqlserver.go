@@ -107,6 +107,9 @@ func sqlserverConnector(c connect.Config, roots *x509.CertPool) (driver.Connecto
 	}
 	cfg, err := msdsn.Parse(dsn)
 	if err != nil {
+		if c.Secret("dsn").Expose() != "" {
+			return nil, errDSN
+		}
 		return nil, err
 	}
 	if cfg.Host == "" {

@@ -25,6 +25,8 @@ type ranged struct {
 	at   int64 // of the next byte of body
 	gave bool  // body has given something
 	head []byte
+	// failed is the error of a request. What unpacks the bytes may take it for damage of theirs.
+	failed error
 }
 
 // Stat implements text.File.
@@ -73,9 +75,18 @@ func (r *ranged) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// stream fills p. A request that breaks after it has given something is made once more: the
-// service need not wait for ever until we read on.
+// stream fills p.
 func (r *ranged) stream(p []byte, off int64) (int, error) {
+	n, err := r.request(p, off)
+	if err != nil {
+		r.failed = err
+	}
+	return n, err
+}
+
+// request fills p. A request that breaks after it has given something is made once more: the
+// service need not wait for ever until we read on.
+func (r *ranged) request(p []byte, off int64) (int, error) {
 	if r.body != nil && r.at != off {
 		r.rest()
 	}

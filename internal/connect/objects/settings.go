@@ -85,7 +85,7 @@ func isCSV(f connect.Format, name string) bool {
 		return strings.EqualFold(f.Type, "csv")
 	}
 	name = strings.ToLower(name)
-	for _, packed := range []string{".gz", ".zst", ".deflate", ".snappy"} {
+	for _, packed := range []string{".gz", ".zst", ".deflate", ".sz", ".snappy"} {
 		name = strings.TrimSuffix(name, packed)
 	}
 	return strings.HasSuffix(name, ".csv") || strings.HasSuffix(name, ".tsv") || strings.HasSuffix(name, ".psv")

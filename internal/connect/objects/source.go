@@ -161,7 +161,9 @@ func (w *walk) behind(k *known) (text.Spot, error) {
 	t, err := w.open(k, text.StartOf(k.N))
 	for err == nil {
 		var more bool
-		if _, more, err = t.Chunk(1<<20, false); !more && err == nil {
+		if _, more, err = t.Chunk(1<<20, false); t.f.failed != nil {
+			err = t.f.failed
+		} else if !more && err == nil {
 			return t.Spot, nil
 		}
 	}

@@ -170,7 +170,10 @@ func (w *walk) try(k *known, spot text.Spot, max int, last bool) (*opened, conne
 		t.Enter(w.last != 0)
 	}
 	c, ok, err := t.Chunk(max, last)
-	return t, c, ok, err
+	if t.f.failed != nil {
+		err = t.f.failed
+	}
+	return t, c, ok && err == nil, err
 }
 
 // open opens an object at a spot.
@@ -207,7 +210,13 @@ func (w *walk) open(k *known, spot text.Spot) (*opened, error) {
 		return t, nil
 	}
 	x, err := text.Open(f, k.Name, w.p.s.env.Format, isCSV(w.p.s.env.Format, k.Name), spot)
+	if f.failed != nil {
+		err = f.failed
+	}
 	if err != nil {
+		if x != nil {
+			x.Close()
+		}
 		return nil, err
 	}
 	t = &opened{Text: x, k: k, f: f, props: map[string]vec.Value{
@@ -340,6 +349,9 @@ func (w *walk) upTo(k *known, from, to text.Spot) (*opened, connect.Chunk, error
 		t.Enter(w.last != 0)
 	}
 	c, err := t.UpTo(to)
+	if t.f.failed != nil {
+		err = t.f.failed
+	}
 	return t, c, err
 }
 

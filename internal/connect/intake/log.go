@@ -47,6 +47,9 @@ type Options struct {
 	// Arrival is when a record arrived, for services whose own times rise with the numbers; Seek
 	// then is not by it. nil: when it was appended.
 	Arrival func(r *Record) vec.Time
+	// Trouble is why nothing can come now, nil if it can: readers tell it when they have given
+	// all there is. nil: nobody knows.
+	Trouble func() error
 }
 
 // DefaultMaxLog is what may lie in a log, in bytes.
@@ -220,7 +223,7 @@ func (l *Log) Open(_ context.Context, _ string, after connect.Position) (connect
 	if err != nil {
 		return nil, gone(err)
 	}
-	out := &reader{r: r, meta: l.o.Meta, arrival: l.o.Arrival}
+	out := &reader{r: r, meta: l.o.Meta, arrival: l.o.Arrival, trouble: l.o.Trouble}
 	if l.o.Cutter != nil {
 		out.cut = l.o.Cutter()
 	}

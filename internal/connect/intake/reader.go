@@ -20,8 +20,9 @@ type reader struct {
 	cut     *message.Cutter // nil: records are lines
 	meta    func(r *Record) map[string]vec.Value
 	arrival func(r *Record) vec.Time
-	batch   *log.Batch // the last one
-	given   int        // records of it that were given
+	trouble func() error // nil: there is none
+	batch   *log.Batch   // the last one
+	given   int          // records of it that were given
 	buf     []byte
 	marks   []connect.Mark
 	closed  bool
@@ -78,6 +79,9 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 	}
 	if c.Offset < 0 {
 		c.Offset = 0
+	}
+	if stop < 0 && len(r.buf) == 0 && r.trouble != nil {
+		return c, r.trouble()
 	}
 	return c, nil
 }

@@ -34,7 +34,9 @@ type Options struct {
 	Properties []string // columns that leave the payload and become properties
 	// To is where a message goes: text with columns in braces, "teams/{TeamId}". "" leaves
 	// Message.To empty.
-	To        string
+	To string
+	// CheckTo says why a message cannot go to a name that To has made; "" if it can. nil: it can.
+	CheckTo   func(to []byte) string
 	Pack      string // "" is PackOne
 	PackBytes int    // size at which a packed message is full
 	Limit     int    // of a message in bytes
@@ -87,6 +89,7 @@ type Rows struct {
 	maxKey int
 	times  int // that key and properties count for the size
 	to     *template
+	able   func(to []byte) string
 
 	csv       bool
 	array     bool // the payload is a JSON array
@@ -121,7 +124,7 @@ func NewRows(o Options) (*Rows, error) {
 		return nil, fmt.Errorf("messages are not compressed; remove the compression %q", p)
 	}
 	m := &Rows{row: o.Columns.Row, names: o.Columns.Names, leave: o.Properties, key: o.Key, keyAt: -1, maxKey: o.MaxKey, times: max(o.Repeats, 1),
-		keyText: []byte{}, csv: o.Format.Type == "csv", array: o.Format.Array || o.Pack == PackArray, pack: o.Pack != PackOne && o.Pack != "", limit: o.Limit}
+		keyText: []byte{}, csv: o.Format.Type == "csv", array: o.Format.Array || o.Pack == PackArray, pack: o.Pack != PackOne && o.Pack != "", limit: o.Limit, able: o.CheckTo}
 	m.packBytes = min(o.PackBytes, o.Limit/2)
 	switch {
 	case m.csv && m.array:
@@ -285,6 +288,12 @@ func (m *Rows) message(b *vec.Batch, row int, body []byte, to *Spool) {
 	if m.toText = to0; column != "" {
 		bad(errType, column, "a name cannot be %s", kind)
 		return
+	}
+	if m.able != nil && m.to != nil {
+		if why := m.able(to0); why != "" {
+			bad(errType, "", "%s", why)
+			return
+		}
 	}
 	m.properties = m.properties[:0]
 	size := len(body) + m.times*len(key) + len(to0) + messageOverhead

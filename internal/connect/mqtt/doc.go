@@ -1,2 +1,0 @@
-// Package mqtt subscribes to and publishes on topics of an MQTT broker.
-package mqtt

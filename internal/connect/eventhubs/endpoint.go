@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,6 @@ import (
 
 // The limits of what is waited for.
 const (
-	// askTimeout is how long an answer may take: of a question, and of a batch that was sent.
 	askTimeout   = 30 * time.Second
 	closeTimeout = 2 * time.Second
 )
@@ -28,14 +28,15 @@ const (
 // endpoint is the event hub of a configuration.
 type endpoint struct {
 	*namespace.Reach
-	hub   string
-	group string
+	hub    string
+	group  string
+	within time.Duration // how long an answer may take: of a question, and of a batch
 }
 
 // endpointOf reads the settings that inputs and outputs have.
 func endpointOf(c connect.Config) (*endpoint, []connect.Problem) {
 	reach, bad := namespace.Read(c)
-	e := &endpoint{Reach: reach, hub: c.Text("hub"), group: c.Text("consumer_group")}
+	e := &endpoint{Reach: reach, hub: c.Text("hub"), group: c.Text("consumer_group"), within: askTimeout}
 	switch {
 	case reach.Entity != "" && e.hub != "" && !strings.EqualFold(reach.Entity, e.hub):
 		bad = append(bad, connect.Problem{Field: "hub", Text: fmt.Sprintf("the connection string is of the event hub %q, and hub is %q", reach.Entity, e.hub), Hint: "remove hub, or take the connection string of the namespace"})
@@ -234,12 +235,15 @@ func (e *endpoint) failed(starting bool, doing string, err error) error {
 // oneLine is an error on one line: of the protocol, what people can use of it.
 type oneLine struct{ error }
 
+// described finds what the service says in an error of the client.
+var described = regexp.MustCompile(`(?:Description: (.*?), Info: |and description: (.*))`)
+
 func (o oneLine) Error() string {
-	var condition *client.Error
-	if errors.As(o.error, &condition) && condition.Description != "" {
-		return fmt.Sprintf("%s (%s)", condition.Description, condition.Condition)
+	text := strings.Join(strings.Fields(o.error.Error()), " ")
+	if m := described.FindStringSubmatch(text); m != nil && m[1]+m[2] != "" {
+		text = m[1] + m[2]
 	}
-	return strings.Join(strings.Fields(o.error.Error()), " ")
+	return strings.TrimSuffix(text, ".")
 }
 
 func (o oneLine) Unwrap() error { return o.error }

@@ -32,8 +32,9 @@ func probe(ctx context.Context, c connect.Config, env connect.ProbeEnv) []connec
 	if err == nil {
 		return nil
 	}
-	text, hint, _ := strings.Cut(at.failed(false, doing, err).Error(), "; "+hints[kindOf(err)])
-	if hint = hints[kindOf(err)]; hint == "" {
+	hint := hints[kindOf(err)]
+	text := strings.TrimSuffix(at.failed(false, doing, err).Error(), "; "+hint)
+	if hint == "" {
 		hint = "check the namespace, the network on the way to it, and the port"
 	}
 	return []connect.Problem{{Text: text, Hint: hint}}
@@ -63,7 +64,7 @@ func tryInput(ctx context.Context, at *endpoint) error {
 		return err
 	}
 	defer shut(p)
-	within := askTimeout
+	within := at.within
 	if x.first == x.next {
 		within = probeWait
 	}

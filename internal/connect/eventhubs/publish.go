@@ -120,11 +120,11 @@ func (u *publication) send(b *batch) {
 	if u.stopped.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(u.ctx, u.p.within)
+	ctx, cancel := context.WithTimeout(u.ctx, u.p.at.within)
 	defer cancel()
 	err := u.client.SendEventDataBatch(ctx, b.EventDataBatch, nil)
 	if err != nil && u.ctx.Err() == nil && ctx.Err() != nil {
-		err = fmt.Errorf("a batch was not acknowledged in %s: %w", u.p.within, context.DeadlineExceeded)
+		err = fmt.Errorf("a batch was not acknowledged in %s: %w", u.p.at.within, context.DeadlineExceeded)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

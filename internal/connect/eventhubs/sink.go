@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
@@ -29,7 +28,6 @@ type publisher struct {
 	sends       held[*azeventhubs.ProducerClient]
 	sender      string // that ids begin with
 	contentType *string
-	within      time.Duration // that a batch is acknowledged
 	// partitions are those that keys are mapped to; nil leaves it to the service.
 	partitions []string
 
@@ -46,7 +44,7 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 	if _, err := at.TLS(); err != nil {
 		return fail(connect.Permanent(err))
 	}
-	p := &publisher{at: at, sender: message.Sender(env), within: askTimeout}
+	p := &publisher{at: at, sender: message.Sender(env)}
 	p.sends.make = at.producer
 	if kind := c.Text("content_type"); kind != "" {
 		p.contentType = &kind
@@ -72,7 +70,7 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 
 // open opens the link, and gives the largest message that it takes, in bytes.
 func (p *publisher) open(ctx context.Context, route bool) (limit int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.at.within)
 	defer cancel()
 	c, err := p.sends.get()
 	if err != nil {

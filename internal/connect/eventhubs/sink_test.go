@@ -19,7 +19,7 @@ import (
 func TestSinkSuite(t *testing.T) {
 	f := func(name string, partitions int, given map[string]any) {
 		t.Run(name, func(t *testing.T) {
-			connecttest.Sinks{Unknown: true, Unordered: true, Early: true, Stride: 5, Seeds: 1, New: func(t testing.TB) *connecttest.Target {
+			connecttest.Sinks{Unknown: true, Unordered: true, Early: true, Stride: 7, Seeds: 1, New: func(t testing.TB) *connecttest.Target {
 				w := newWorld(t, partitions, hub.Options{})
 				return &connecttest.Target{Disk: disk.NewMem(1), Rows: w.rows,
 					Open: func(env connect.SinkEnv) (connect.Sink, error) {
@@ -126,12 +126,12 @@ func TestKeys(t *testing.T) {
 		t.Helper()
 		w := newWorld(t, 4, hub.Options{})
 		s := w.sink(map[string]any{"partition_key": "text", "routing": routing}, connect.SinkEnv{})
-		write(t, s, 1, keyed(20_000, keys))
+		write(t, s, 1, keyed(6000, keys))
 		if n := commit(t, s, 1); n != 0 {
 			t.Errorf("%d errors", n)
 		}
 		list := w.messages()
-		inOrder(t, list, 20_000, keys, false)
+		inOrder(t, list, 6000, keys, false)
 		for _, m := range list {
 			if (routing == routeService) != (m.key != "") || hub.PartitionOf([]byte("key 0"), 4) != m.partition && strings.Contains(string(m.Body), `"key 0"`) {
 				t.Fatalf("key %q in partition %d", m.key, m.partition)
@@ -139,8 +139,8 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	f(3, routeService)
-	f(3000, routeService)
-	f(3000, routeClient)
+	f(1000, routeService)
+	f(1000, routeClient)
 	f(1, routeClient)
 }
 
@@ -241,11 +241,12 @@ func (c *cutConn) Read(b []byte) (int, error) {
 // TestSinkCut: connections that break while rows are sent. What was acknowledged is not sent
 // again, nothing is missing, and the order of each key stays.
 func TestSinkCut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, 4, hub.Options{})
-	cut := cutter(300_000, 500_000, 40_000, 700_000)
+	cut := cutter(100_000, 150_000, 20_000, 250_000)
 	w.wrap.Store(&cut)
 	s := w.sink(map[string]any{"partition_key": "text"}, connect.SinkEnv{})
-	const n, keys = 30_000, 40
+	const n, keys = 10_000, 40
 	write(t, s, 1, keyed(n, keys))
 	failed := commit(t, s, 1)
 	list := w.messages()

@@ -62,6 +62,9 @@ func openSource(ctx context.Context, c connect.Config, env connect.SourceEnv) (c
 	case env.Format.Type == "csv" && c.Text("unwrap") != "":
 		return fail(connect.Permanent(errors.New("unwrap is for JSON; remove it, or the format csv")))
 	}
+	if err := message.Check(env.Format); err != nil {
+		return fail(connect.Permanent(err))
+	}
 	if _, err := at.TLS(); err != nil {
 		return fail(connect.Permanent(err))
 	}
@@ -116,9 +119,9 @@ func ask[T any](ctx context.Context, s *source, within time.Duration, question f
 
 // list asks for the partitions. New ones come behind those that are known.
 func (s *source) list(ctx context.Context) error {
-	within := askTimeout
+	within := s.at.within
 	if s.parts != nil {
-		within = listWithin
+		within = min(within, listWithin)
 	}
 	s.listed = s.clock()
 	p, err := ask(ctx, s, within, func(ctx context.Context, c *azeventhubs.ProducerClient) (azeventhubs.EventHubProperties, error) {
@@ -164,7 +167,7 @@ type extent struct {
 }
 
 func (s *source) extent(ctx context.Context, partition string) (extent, error) {
-	p, err := ask(ctx, s, askTimeout, func(ctx context.Context, c *azeventhubs.ProducerClient) (azeventhubs.PartitionProperties, error) {
+	p, err := ask(ctx, s, s.at.within, func(ctx context.Context, c *azeventhubs.ProducerClient) (azeventhubs.PartitionProperties, error) {
 		return c.GetPartitionProperties(ctx, partition, nil)
 	})
 	if err != nil {
@@ -221,7 +224,7 @@ func (s *source) firstSince(ctx context.Context, partition string, from time.Tim
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.at.within)
 	defer cancel()
 	p, err := c.NewPartitionClient(partition, &azeventhubs.PartitionClientOptions{Prefetch: 1,
 		StartPosition: azeventhubs.StartPosition{EnqueuedTime: &from, Inclusive: true}})

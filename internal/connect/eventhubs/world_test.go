@@ -49,19 +49,17 @@ func newWorld(t testing.TB, partitions int, o hub.Options) *world {
 	}
 	t.Cleanup(func() { b.Close() })
 	w := &world{t: t, broker: b, key: b.Rules("")[0], addr: "127.0.0.1:0"}
-	w.create("events", partitions)
+	w.create(hub.Config{Name: "events", Partitions: partitions})
 	w.start()
 	t.Cleanup(func() { w.stop() })
 	return w
 }
 
-func (w *world) create(name string, partitions int) *hub.Hub {
+func (w *world) create(c hub.Config) {
 	w.t.Helper()
-	h, err := w.broker.Create(hub.Config{Name: name, Partitions: partitions})
-	if err != nil {
+	if _, err := w.broker.Create(c); err != nil {
 		w.t.Fatal(err)
 	}
-	return h
 }
 
 // start opens the port, the same one after a stop.

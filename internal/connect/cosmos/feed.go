@@ -111,7 +111,7 @@ func (p *part) beginAt(ctx context.Context, since int64, token string) (connect.
 	p.halt()
 	_, next, _ := p.log.Range()
 	p.mu.Lock()
-	p.n.Begun, p.n.Since, p.n.Base, p.n.Next, p.n.Token = true, since, next, next, token
+	p.n.Begun, p.n.Since, p.n.Base, p.n.Next, p.n.Token, p.n.Last = true, since, next, next, token, 0
 	p.clock = 0
 	p.mu.Unlock()
 	if token != "" { // what comes from now on must come, whatever happens

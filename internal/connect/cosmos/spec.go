@@ -58,7 +58,7 @@ const (
 	maxWriters = 256
 	// minLog is the least max_log: a page of the feed, which is at most 4 MiB, is one append, and
 	// an append at most a quarter of the log.
-	minLog = 32 << 20
+	minLog = 20 << 20
 )
 
 var spec = &connect.Spec{
@@ -205,7 +205,7 @@ func check(c connect.Config, input bool) []connect.Problem {
 	}
 	if input {
 		if c.Int("max_log") < minLog {
-			add("max_log", "\"max_log\" is too small", "the least is 32MiB")
+			add("max_log", "\"max_log\" is too small", "the least is 20MiB")
 		}
 		if d := c.Duration("poll"); d < time.Millisecond || d > time.Hour {
 			add("poll", "\"poll\" is not between 1ms and 1h", "write poll: 1s")

@@ -124,7 +124,7 @@ func TestSourceSuite(t *testing.T) {
 		})
 	}
 	f("one", nil, false)
-	f("three", []string{"10", "28"}, false)
+	f("two", []string{"20"}, false)
 	f("split", nil, true)
 }
 

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"weir/internal/connect"
+	"weir/internal/plan"
 )
 
 // azureKind is a kind of input or output of an Azure job (jobmodel.md 4, 6 to 8), and what can
@@ -46,7 +47,8 @@ var azureKinds = []azureKind{
 	{name: "PostgreSQL", types: []string{"microsoftdbforpostgresqlserversdatabases"}, projects: []string{"postgresql", "azuredatabaseforpostgresql"},
 		properties: []string{"PostgreSQLProperties"}, where: []string{"table", "database", "server"}, secret: "Password", connect: connectPostgres, output: []string{"postgres", "sqlite"}},
 	{name: "Cosmos DB", types: []string{"microsoftstoragedocumentdb"}, projects: []string{"documentdb", "cosmosdb"},
-		properties: []string{"DocumentDbProperties", "CosmosDbProperties"}, where: []string{"collectionNamePattern", "database", "accountId"}, secret: "AccountKey", output: []string{"table", "blob"}},
+		properties: []string{"DocumentDbProperties", "CosmosDbProperties"}, where: []string{"collectionNamePattern", "database", "accountId"}, secret: "AccountKey",
+		connect: connectCosmos, input: []string{"cosmos", "table"}, output: []string{"cosmos", "table", "blob"}},
 	{name: "Table Storage", types: []string{"microsoftstoragetable"}, projects: []string{"tablestorage", "azuretable"},
 		properties: []string{"TableStorageProperties"}, where: []string{"table", "accountName"}, secret: "AccountKey", output: []string{"table", "blob"}},
 	{name: "Service Bus queue", types: []string{"microsoftservicebusqueue"}, projects: []string{"servicebusqueue"},
@@ -201,6 +203,55 @@ func connectHub(_ *reader, e *entry, p *node) {
 	if list := p.look("propertyColumns"); list != nil && list.kind == listNode && len(list.items) > 0 {
 		e.set("property_columns", list)
 	}
+}
+
+// connectCosmos maps to the container of the same name. A pattern that names several is not mapped.
+func connectCosmos(_ *reader, e *entry, p *node) {
+	if _, ok := connect.Find("cosmos"); !ok {
+		return // this program is built without it
+	}
+	container := p.look("collectionNamePattern")
+	if container.scalar() && strings.Contains(container.text, "{") {
+		return
+	}
+	open := func(v *node) *node {
+		if v.scalar() && v.text != "" && !isPlaceholder(v.text) {
+			return v
+		}
+		return &node{kind: textNode, open: true, src: e.src, span: e.span} // an export left it out
+	}
+	e.settingText("type", "cosmos", nil)
+	account := open(p.look("accountId"))
+	if strings.Contains(account.text, ".") {
+		e.settingText("endpoint", "https://"+strings.TrimPrefix(account.text, "https://"), account)
+	} else {
+		e.settingText("account", account.text, account)
+	}
+	if strings.EqualFold(p.word("authenticationMode"), "Msi") {
+		e.settingText("sign_in", "entra", nil)
+	} else {
+		key := open(p.look("accountKey"))
+		e.settingText("key", key.text, key)
+	}
+	for setting, v := range map[string]*node{"database": p.look("database"), "container": container} {
+		v = open(v)
+		e.settingText(setting, v.text, v)
+	}
+	for setting, of := range map[string]string{"document_id": "documentId", "partition_key": "partitionKey"} {
+		if v := p.look(of); v.scalar() && v.text != "" && !isPlaceholder(v.text) {
+			e.settingText(setting, v.text, v)
+		}
+	}
+}
+
+// mergeCosmos has documents merged by jobs below level 1.2, as the original does it
+// (jobmodel.md 7).
+func mergeCosmos(e *entry, level plan.Level) {
+	s := e.settings
+	if level == plan.Level12 || e.azure != "Cosmos DB" || s.word("type") != "cosmos" || s.get("document_id") == nil || s.get("mode") != nil {
+		return
+	}
+	e.settingText("mode", "merge", nil)
 }
 
 // isPlaceholder tells a text that somebody was to replace: <server>.

@@ -256,8 +256,9 @@ func TestInlineQuery(t *testing.T) {
 
 // TestMapped: what talks to the very service of the original is mapped, the rest is not.
 func TestMapped(t *testing.T) {
+	level := ""
 	job := func(outputs string) string {
-		return `{"properties": {"transformation": {"properties": {"query": "SELECT a INTO o FROM i"}}, "outputs": [{"name": "o", "properties": {"datasource": ` + outputs + `}}]}}`
+		return `{"properties": {` + level + `"transformation": {"properties": {"query": "SELECT a INTO o FROM i"}}, "outputs": [{"name": "o", "properties": {"datasource": ` + outputs + `}}]}}`
 	}
 	f := func(source string, o Options, kind, missing string, settings ...string) {
 		t.Helper()
@@ -277,7 +278,7 @@ func TestMapped(t *testing.T) {
 		}
 		for i := 0; i < len(settings); i += 2 {
 			got := out.Config.Text(settings[i])
-			if settings[i] == "password" || settings[i] == "api_key" {
+			if settings[i] == "password" || settings[i] == "api_key" || settings[i] == "key" {
 				got = out.Config.Secret(settings[i]).Expose()
 			}
 			if got != settings[i+1] {
@@ -296,5 +297,19 @@ func TestMapped(t *testing.T) {
 	f(`{"type": "Microsoft.AzureFunction", "properties": {"functionAppName": "shop", "functionName": "take", "apiKey": "k", "maxBatchCount": 7}}`, env(), "http", "",
 		"url", "https://shop.azurewebsites.net/api/take", "api_key", "k")
 	f(`{"type": "Microsoft.Storage/Blob", "properties": {"container": "c", "pathPattern": "p/{date}"}}`, env(), "", "is written to Blob Storage (c), which this program does not connect to")
+	cosmos := func(more string) string {
+		return `{"type": "Microsoft.Storage/DocumentDB", "properties": {"accountId": "shop", "database": "d", "collectionNamePattern": "c"` + more + `}}`
+	}
+	f(cosmos(`, "accountKey": "k", "partitionKey": "team", "documentId": "id"`), env(), "cosmos", "",
+		"account", "shop", "key", "k", "database", "d", "container", "c", "partition_key", "team", "document_id", "id", "mode", "")
+	f(cosmos(`, "accountKey": null, "partitionKey": "", "documentId": null`), env("Outputs_o_DataSource_AccountKey", "from-env"), "cosmos", "", "key", "from-env", "partition_key", "", "document_id", "")
+	f(cosmos(`, "authenticationMode": "Msi"`), env(), "cosmos", "", "sign_in", "entra", "key", "")
+	f(strings.Replace(cosmos(`, "accountKey": "k"`), "shop", "shop.documents.azure.us", 1), env(), "cosmos", "", "endpoint", "https://shop.documents.azure.us")
+	f(cosmos(``), env(), "", "leaves out part of what that needs\nwrite into weir.overlay.yaml:\noutputs:\n  o:\n    key: ${env:NAME}")
+	f(strings.Replace(cosmos(`, "accountKey": "k"`), `"c"`, `"c{partition}"`, 1), env(), "", "which this program does not connect to")
+	level = `"compatibilityLevel": "1.1", `
+	f(cosmos(`, "accountKey": "k", "documentId": "id"`), env(), "cosmos", "", "mode", "merge")
+	f(cosmos(`, "accountKey": "k"`), env(), "cosmos", "", "mode", "")
+	level = ""
 	f(`{"type": "Something.New"}`, env(), "", "which this program does not connect to")
 }

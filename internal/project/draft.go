@@ -87,6 +87,7 @@ func (r *reader) finish(d *draft) *Job {
 		j.Inputs = append(j.Inputs, r.inputOf(e))
 	}
 	for _, e := range d.outputs {
+		mergeCosmos(e, j.Level)
 		j.Outputs = append(j.Outputs, r.outputOf(e))
 	}
 	for _, f := range d.functions {

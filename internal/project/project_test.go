@@ -57,6 +57,11 @@ func init() {
 	connect.Register(&connect.Spec{Name: "hub", Source: source, Sink: sink, Fields: []connect.Field{{Name: "hub", Type: connect.Text, Required: true}, {Name: "create", Type: connect.Bool},
 		{Name: "partitions", Type: connect.Int, Default: "4"}, {Name: "consumer_group", Type: connect.Text, Input: true},
 		{Name: "partition_key", Type: connect.Text, Output: true}, {Name: "property_columns", Type: connect.List, Output: true}}})
+	cosmos := []connect.Field{{Name: "key", Type: connect.Secret}, {Name: "database", Type: connect.Text, Required: true}, {Name: "container", Type: connect.Text, Required: true}}
+	for _, name := range []string{"account", "endpoint", "sign_in", "document_id", "partition_key", "mode"} {
+		cosmos = append(cosmos, connect.Field{Name: name, Type: connect.Text})
+	}
+	connect.Register(&connect.Spec{Name: "cosmos", Sink: sink, Fields: cosmos})
 	connect.Register(&connect.Spec{Name: "drain", Summary: "It only writes.", Sink: sink})
 }
 

@@ -93,9 +93,10 @@ func (e *endpoint) input(name string, con *console) (job.Input, error) {
 		in.Format.CSV = ext == ".csv" || ext == ".tsv" || delimiter != 0
 	case "csv":
 		in.Format.CSV = true
-	case "json":
+	case "json", "avro", "parquet":
+		in.Format.Type = format
 	default:
-		return in, usage("input %q: format %q; it must be json, csv or auto%s", name, format, didYouMean(format, []string{"json", "csv", "auto"}))
+		return in, usage("input %q: format %q; it must be json, csv, avro, parquet or auto%s", name, format, didYouMean(format, []string{"json", "csv", "avro", "parquet", "auto"}))
 	}
 	in.Format.Options = codec.CSVOptions{Delimiter: delimiter, Detect: delimiter == 0}
 	switch header := e.options["header"]; header {
@@ -111,17 +112,17 @@ func (e *endpoint) input(name string, con *console) (job.Input, error) {
 
 func compression(name, s string) (codec.Compression, error) {
 	switch c := codec.Compression(s); c {
-	case codec.CompressAuto, codec.CompressNone, codec.CompressGzip, codec.CompressDeflate, codec.CompressZstd:
+	case codec.CompressAuto, codec.CompressNone, codec.CompressGzip, codec.CompressDeflate, codec.CompressZstd, codec.CompressSnappy:
 		return c, nil
 	}
-	return "", usage("input %q: compression %q; it must be none, gzip, deflate or zstd, or left out to find it", name, s)
+	return "", usage("input %q: compression %q; it must be none, gzip, deflate, zstd or snappy, or left out to find it", name, s)
 }
 
 // extension is the file's extension without that of its compression.
 func extension(path string) string {
 	path = strings.ToLower(path)
 	ext := filepath.Ext(path)
-	if ext == ".gz" || ext == ".zst" {
+	if ext == ".gz" || ext == ".zst" || ext == ".sz" {
 		ext = filepath.Ext(strings.TrimSuffix(path, ext))
 	}
 	return ext

@@ -133,7 +133,7 @@ Inputs and outputs of Event Hubs and IoT Hub are event hubs of Weir itself when 
 runs live, and clients of Event Hubs send to them (docs/connectors/hub.md).
 
 What stays unsupported is refused by name: functions and deserializers in C#, functions of
-Azure Machine Learning, events in Avro and Parquet. A function can be replaced by one in
+Azure Machine Learning, tables of Delta Lake. A function can be replaced by one in
 JavaScript, in an overlay or a test.
 
 | repository | path | form | rows by output | note |

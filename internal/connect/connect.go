@@ -229,8 +229,9 @@ type Format struct {
 	// Protobuf, whose message Message names.
 	Schema  string
 	Message string
-	// Registry is the URL of a schema registry, for messages that carry the number of their schema.
-	Registry string
+	// Registry is the URL of a schema registry, for messages that carry the number of their
+	// schema. It may have a user and a password.
+	Registry Hidden
 }
 
 // Permanent wraps an error that no retry can heal: the job fails with it.

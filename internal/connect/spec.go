@@ -23,6 +23,9 @@ type Spec struct {
 	Reference bool
 	// ReferenceOnly: its inputs give nothing else.
 	ReferenceOnly bool
+	// FormatsIn and FormatsOut are the types of format beside JSON and CSV that its inputs read
+	// and its outputs write: FileFormats, MessageFormats.
+	FormatsIn, FormatsOut []string
 	// In and Out say what is promised, for people: "exactly once", "at least once, with an
 	// idempotency key".
 	In, Out string
@@ -39,6 +42,12 @@ type Spec struct {
 	// Example is a block of a job file, below "inputs:" or "outputs:", that tests load.
 	Example string
 }
+
+// The formats beside JSON and CSV of what holds whole files, and of what holds messages.
+var (
+	FileFormats    = []string{"avro", "parquet"}
+	MessageFormats = []string{"avro", "protobuf"}
+)
 
 // ProbeEnv is what a connector is tried with.
 type ProbeEnv struct {

@@ -266,6 +266,12 @@ func (r *reader) azureFormat(e *entry, a *azureEndpoint) {
 				r.warn(settings.look("fieldDelimiter"), "it is comma, semicolon, tab, space or bar", "%s: the delimiter is not known", e.what())
 			}
 		}
+	case "avro", "parquet":
+		add("type", folded(named), textNode)
+	case "protobuf":
+		e.refused = fmt.Sprintf("%s is in Protobuf, whose schema is not in the project\nwrite into %s\n%s:\n  %s:\n    format: {type: protobuf, schema: ./FILE.proto, message: NAME}", e.what(), overlayName, e.section(), yamlKey(e.name))
+	case "delta":
+		e.refused = fmt.Sprintf("%s is a table of Delta Lake, which cannot be written: no kept library in Go writes them\nwrite Parquet, and let what reads it make a table of the files; write into %s\n%s:\n  %s:\n    format: parquet", e.what(), overlayName, e.section(), yamlKey(e.name))
 	case "customclr":
 		e.refused = r.refuseDeserializer(e, settings, "")
 	default:

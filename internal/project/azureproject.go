@@ -360,8 +360,8 @@ func (r *reader) mock(d *draft, root *node, path string) {
 		}
 		e.refused = r.refuseDeserializer(e, s, sample)
 		return
-	case format.Type != "" && format.Type != "json" && format.Type != "csv":
-		e.refused = fmt.Sprintf("the sample of %s is in %s, which this program does not read; take Json or Csv", e.what(), or(root.word("Format"), "?"))
+	case !slices.Contains([]string{"", "json", "csv", "avro", "parquet"}, format.Type):
+		e.refused = fmt.Sprintf("the sample of %s is in %s, which this program does not read; take Json, Csv, Avro or Parquet", e.what(), or(root.word("Format"), "?"))
 		return
 	case !file.scalar() || file.text == "":
 		r.warn(at, "", "the sample of %s names no file", e.what())

@@ -219,6 +219,7 @@ func (r *reader) connector(e *entry, common []connect.Field) (*connect.Spec, con
 	if e.azure != "" && e.incomplete(fields) {
 		return nil, none, format
 	}
+	r.checkFormat(e, spec, format)
 	before := len(r.notes)
 	r.knownSettings(e, spec, append(known, fieldNames(fields)...))
 	c := connect.Config{Values: r.bind(e.settings, e.what(), fields)}
@@ -232,6 +233,21 @@ func (r *reader) connector(e *entry, common []connect.Field) (*connect.Spec, con
 		}
 	}
 	return spec, c, format
+}
+
+// checkFormat reports what a format has that does not go with the connector.
+func (r *reader) checkFormat(e *entry, spec *connect.Spec, f connect.Format) {
+	n := e.settings.get("format")
+	if n == nil || n.anyOpen() {
+		return
+	}
+	for _, p := range connect.FormatProblems(spec, f, e.input) {
+		at := n
+		if m := n.member(p.Field); m != nil {
+			at = m.value
+		}
+		r.fail(at, p.Hint, "%s: %s", e.what(), p.Text)
+	}
 }
 
 // incomplete tells whether a setting that a connector must have is missing. For endpoints
@@ -297,8 +313,15 @@ func (r *reader) format(e *entry) connect.Format {
 	if !r.object(n, "\"format\"", fieldNames(formatFields)) {
 		return connect.Format{}
 	}
+	if t := n.get("type"); t != nil && t.kind == textNode && folded(t.text) == "delta" {
+		r.fail(n.get("type"), "write Parquet, and let what reads it make a table of the files", "tables of Delta Lake cannot be written: no kept library in Go writes them")
+		return connect.Format{}
+	}
 	v := r.bind(n, "\"format\"", formatFields)
 	var f connect.Format
+	f.Schema, _ = v["schema"].(string)
+	f.Message, _ = v["message"].(string)
+	f.Registry, _ = v["registry"].(connect.Hidden)
 	f.Type, _ = v["type"].(string)
 	f.Array, _ = v["array"].(bool)
 	f.Compression, _ = v["compression"].(string)
@@ -316,7 +339,7 @@ func (r *reader) format(e *entry) connect.Format {
 func sampleFormat(path string, of connect.Format) connect.Format {
 	path = strings.ToLower(path)
 	ext := filepath.Ext(path)
-	if ext == ".gz" || ext == ".zst" {
+	if ext == ".gz" || ext == ".zst" || ext == ".sz" {
 		ext = filepath.Ext(strings.TrimSuffix(path, ext))
 	}
 	kind := ""
@@ -325,6 +348,8 @@ func sampleFormat(path string, of connect.Format) connect.Format {
 		kind = "csv"
 	case ".json", ".jsonl", ".ndjson":
 		kind = "json"
+	case ".avro", ".parquet":
+		kind = ext[1:]
 	default:
 		of.Compression = ""
 		return of

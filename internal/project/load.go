@@ -186,7 +186,7 @@ func (r *reader) bareQuery(path string) *draft {
 }
 
 // sampleExtensions are those of files of events.
-var sampleExtensions = []string{".json", ".jsonl", ".ndjson", ".csv", ".tsv"}
+var sampleExtensions = []string{".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".avro", ".parquet"}
 
 // sampleOf finds the one file of events that has the name of an input, beside the query or
 // in the folder samples.

@@ -47,12 +47,15 @@ var outputFields = []connect.Field{
 
 // formatFields are the settings of "format". It may also be the type alone.
 var formatFields = []connect.Field{
-	{Name: "type", Type: connect.Enum, Values: []string{"json", "csv"}, Doc: "How events lie in bytes. Default: inputs find out; outputs write JSON, an object a line."},
+	{Name: "type", Type: connect.Enum, Values: []string{"json", "csv", "avro", "parquet", "protobuf"}, Doc: "How events lie in bytes. Default: inputs find out; outputs write JSON, an object a line. Avro and Parquet are of files, Avro and Protobuf of messages."},
 	{Name: "encoding", Type: connect.Enum, Values: []string{"utf8"}, Doc: "The encoding of texts; there is only one."},
 	{Name: "delimiter", Type: connect.Enum, Values: []string{"comma", "semicolon", "tab", "space", "bar", ",", ";", "|"}, Doc: "What stands between the columns of CSV."},
 	{Name: "array", Type: connect.Bool, Doc: "Outputs: a file or message is one JSON array, not an object a line."},
 	{Name: "header", Type: connect.Bool, Doc: "CSV has a row of names first. Default: true."},
-	{Name: "compression", Type: connect.Enum, Values: []string{"none", "gzip", "deflate", "zstd"}, Doc: "How the bytes are packed. Default: inputs find out; outputs go by the file's name."},
+	{Name: "compression", Type: connect.Enum, Values: []string{"none", "gzip", "deflate", "zstd", "snappy"}, Doc: "How the bytes are packed. Default: inputs find out; outputs go by the file's name. Files of Avro and Parquet have it inside."},
+	{Name: "schema", Type: connect.Path, Doc: "Inputs of messages: a file with the schema of Avro, or for Protobuf a .proto file or a set of file descriptors."},
+	{Name: "message", Type: connect.Text, Doc: "Protobuf: the message of the schema that events are. It can be left out if there is only one."},
+	{Name: "registry", Type: connect.Secret, Doc: "Inputs of messages that begin with the number of their schema: the URL of the schema registry, https://user:password@host."},
 }
 
 // functionFields are the settings of a function: one of file and script.

@@ -247,10 +247,6 @@ func (a *asaReader) input(sc *scenario, t *Test, alias, path, format, kind strin
 
 // events reads a file of events.
 func (a *asaReader) events(sc *scenario, t *Test, in input, file, format string) {
-	if strings.EqualFold(format, "avro") || strings.EqualFold(filepath.Ext(file), ".avro") {
-		a.fail(file, "convert it to JSON", "case %q: %s: Avro files cannot be read", t.Name, file)
-		return
-	}
 	events, csv, err := fileEvents(file, shown(file), connect.Format{Type: strings.ToLower(format)})
 	if err != nil {
 		a.fail(file, "", "case %q: cannot read %s: %s", t.Name, file, why(err))

@@ -18,13 +18,13 @@ import (
 )
 
 // readData reads a file of events or rows, unpacked.
-func readData(path, compression string) ([]byte, error) {
+func readData(path string, format connect.Format) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text := codec.Open(f, codec.Format{Compression: codec.Compression(compression)})
+	text := codec.Open(f, codec.Format{Compression: codec.Compression(format.Compression), Type: format.Type})
 	defer text.Close()
 	b, err := io.ReadAll(io.LimitReader(text, maxDataFileBytes+1))
 	if err == nil && len(b) > maxDataFileBytes {
@@ -51,7 +51,7 @@ func readWhole(path string) ([]byte, error) {
 // csvNames are extensions of CSV files.
 func isCSV(path string) bool {
 	path = strings.ToLower(path)
-	for _, packed := range []string{".gz", ".zst"} {
+	for _, packed := range []string{".gz", ".zst", ".sz"} {
 		path = strings.TrimSuffix(path, packed)
 	}
 	ext := filepath.Ext(path)
@@ -60,8 +60,7 @@ func isCSV(path string) bool {
 
 // fileEvents reads the events of a file. name is what messages call it.
 func fileEvents(path, name string, format connect.Format) (events []event, csv bool, err error) {
-	compression := format.Compression
-	data, err := readData(path, compression)
+	data, err := readData(path, format)
 	if err != nil {
 		return nil, false, err
 	}
@@ -143,7 +142,7 @@ func csvEvents(text, name string, o codec.CSVOptions, line int) ([]event, error)
 // fileRows reads expected rows: an array, lines, objects one after another or joined by
 // commas. A row that is no JSON object is an error with its line.
 func fileRows(path, name string) ([]row, error) {
-	data, err := readData(path, "")
+	data, err := readData(path, connect.Format{})
 	if err != nil {
 		return nil, err
 	}

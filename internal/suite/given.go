@@ -148,7 +148,7 @@ func (r *fileReader) rows(sc *scenario, in *input, n *node) {
 func (r *fileReader) file(in *input, n, name *node) {
 	format := connect.Format{}
 	if v := n.get("format"); v != nil {
-		format.Type = r.oneOf(v, "json", "csv")
+		format.Type = r.oneOf(v, "json", "csv", "avro", "parquet")
 	}
 	if v := n.get("delimiter"); v != nil {
 		if len(v.text) != 1 {

@@ -17,6 +17,7 @@ var Spec = &connect.Spec{
 	Name:      "file",
 	Summary:   "Reads a file, a directory or a pattern of files as they grow; appends rows to a file.",
 	Reference: true,
+	FormatsIn: connect.FileFormats,
 	In:        "exactly once",
 	Out:       "exactly once",
 	Fields: []connect.Field{

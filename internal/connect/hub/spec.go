@@ -45,13 +45,14 @@ func From(ctx context.Context) *hub.Broker {
 const Name = "hub"
 
 var spec = &connect.Spec{
-	Name:    Name,
-	Summary: "Event hubs of this process: streams that clients of Event Hubs, Kafka, MQTT and HTTP send and receive.",
-	Source:  openSource,
-	Sink:    openSink,
-	In:      "exactly once: positions are sequence numbers of the hub's log",
-	Out:     "exactly once: the number of the epoch is kept with the events",
-	Check:   check,
+	Name:      Name,
+	Summary:   "Event hubs of this process: streams that clients of Event Hubs, Kafka, MQTT and HTTP send and receive.",
+	Source:    openSource,
+	Sink:      openSink,
+	FormatsIn: connect.MessageFormats,
+	In:        "exactly once: positions are sequence numbers of the hub's log",
+	Out:       "exactly once: the number of the epoch is kept with the events",
+	Check:     check,
 	Example: `type: hub
 hub: downtime
 `,

@@ -48,14 +48,15 @@ const (
 )
 
 var spec = &connect.Spec{
-	Name:    Name,
-	Summary: "Topics of Kafka and of services that speak its protocol: Redpanda, Confluent, MSK, Event Hubs.",
-	Source:  openSource,
-	Sink:    openSink,
-	In:      "exactly once: positions are offsets",
-	Out:     "exactly once for readers of committed records, by a transaction per epoch; at least once, with an id in a header, where the broker has no transactions",
-	Check:   check,
-	Probe:   probe,
+	Name:      Name,
+	Summary:   "Topics of Kafka and of services that speak its protocol: Redpanda, Confluent, MSK, Event Hubs.",
+	Source:    openSource,
+	Sink:      openSink,
+	FormatsIn: connect.MessageFormats,
+	In:        "exactly once: positions are offsets",
+	Out:       "exactly once for readers of committed records, by a transaction per epoch; at least once, with an id in a header, where the broker has no transactions",
+	Check:     check,
+	Probe:     probe,
 	Example: `type: kafka
 brokers: [kafka-1.example.com:9092, kafka-2.example.com:9092]
 topic: orders

@@ -58,8 +58,8 @@ func Check(f connect.Format) error {
 
 func newPayload(f connect.Format) (*codec.Payload, error) {
 	o := codec.PayloadFormat{Type: f.Type, Schema: f.Schema, Message: f.Message}
-	if f.Registry != "" {
-		r, err := newRegistry(f.Registry)
+	if url := f.Registry.Expose(); url != "" {
+		r, err := newRegistry(url)
 		if err != nil {
 			return nil, err
 		}

@@ -162,7 +162,7 @@ func TestRegistry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := NewCutter(connect.Format{Type: "avro", Registry: s.URL}, "")
+	c := NewCutter(connect.Format{Type: "avro", Registry: connect.NewHidden(s.URL)}, "")
 	f := func(c *Cutter, asked int, want string, bodies ...[]byte) {
 		t.Helper()
 		s.asked = 0
@@ -181,7 +181,7 @@ func TestRegistry(t *testing.T) {
 	f(c, 0, `! the message does not begin with the number of its schema: 0 and four bytes`, []byte("hello"))
 	f(c, 0, `{"a":3,"b":null}`, container(t, row(3, nil)))
 
-	p := NewCutter(connect.Format{Type: "protobuf", Registry: s.URL}, "")
+	p := NewCutter(connect.Format{Type: "protobuf", Registry: connect.NewHidden(s.URL)}, "")
 	f(p, 2, `{"b":{"n":5}} {"b":{"n":5}} {"y":3}`, framed(7, 0, 0x0a, 2, 8, 5), framed(7, 2, 0, 0x0a, 2, 8, 5), framed(7, 4, 2, 0, 8, 3))
 	f(p, 0, `! the schema has no message [9]`, framed(7, 2, 18))
 	f(p, 1, `! the schema 5 of the registry cannot be used: it is one of avro, not of protobuf`, framed(5, value...))
@@ -197,7 +197,7 @@ func TestRegistryDown(t *testing.T) {
 	body := framed(5, 2, 0)
 	f := func(url, want string) {
 		t.Helper()
-		got := cutLines(t, NewCutter(connect.Format{Type: "avro", Registry: url}, ""), body)
+		got := cutLines(t, NewCutter(connect.Format{Type: "avro", Registry: connect.NewHidden(url)}, ""), body)
 		if strings.Contains(got, "planted-secret") {
 			t.Errorf("the password shows: %s", got)
 		}
@@ -211,7 +211,7 @@ func TestRegistryDown(t *testing.T) {
 	f(with, "error: the schema 5 of a message: the schema registry at "+s.URL+" answers 503")
 	s.Close()
 	f(with, "error: the schema 5 of a message: the schema registry at "+s.URL+" cannot be reached: ")
-	if err := Check(connect.Format{Type: "avro", Registry: "host:planted-secret@x:1:2"}); err == nil || strings.Contains(err.Error(), "planted-secret") {
+	if err := Check(connect.Format{Type: "avro", Registry: connect.NewHidden("host:planted-secret@x:1:2")}); err == nil || strings.Contains(err.Error(), "planted-secret") {
 		t.Errorf("%v", err)
 	}
 }

@@ -32,15 +32,16 @@ func inputFields() []connect.Field {
 }
 
 var spec = &connect.Spec{
-	Name:    "eventhub",
-	Aliases: []string{"eventhubs", "event-hub"},
-	Summary: "Azure Event Hubs over AMQP; connection strings work unchanged, those of emulators too.",
-	Source:  openSource,
-	Sink:    openSink,
-	In:      "exactly once: positions are sequence numbers of the partitions",
-	Out:     "at least once: messages have ids that stay the same when an epoch is sent again",
-	Check:   check,
-	Probe:   probe,
+	Name:      "eventhub",
+	Aliases:   []string{"eventhubs", "event-hub"},
+	Summary:   "Azure Event Hubs over AMQP; connection strings work unchanged, those of emulators too.",
+	Source:    openSource,
+	Sink:      openSink,
+	FormatsIn: connect.MessageFormats,
+	In:        "exactly once: positions are sequence numbers of the partitions",
+	Out:       "at least once: messages have ids that stay the same when an epoch is sent again",
+	Check:     check,
+	Probe:     probe,
 	Example: `type: eventhub
 connection_string: ${env:HUB_CONNECTION}
 hub: downtime
@@ -57,13 +58,14 @@ consumer_group: weir
 }
 
 var iotSpec = &connect.Spec{
-	Name:    "iothub",
-	Aliases: []string{"iot-hub"},
-	Summary: "What devices send to an Azure IoT Hub, from its endpoint that is compatible with Event Hubs.",
-	Source:  openSource,
-	In:      "exactly once: positions are sequence numbers of the partitions",
-	Check:   check,
-	Probe:   probe,
+	Name:      "iothub",
+	Aliases:   []string{"iot-hub"},
+	Summary:   "What devices send to an Azure IoT Hub, from its endpoint that is compatible with Event Hubs.",
+	Source:    openSource,
+	FormatsIn: connect.MessageFormats,
+	In:        "exactly once: positions are sequence numbers of the partitions",
+	Check:     check,
+	Probe:     probe,
 	Example: `type: iothub
 connection_string: ${env:IOTHUB_EVENTS}
 consumer_group: weir

@@ -51,14 +51,15 @@ const (
 const IDProperty = "weir-id"
 
 var spec = &connect.Spec{
-	Name:    "mqtt",
-	Summary: "Topics of an MQTT 5 broker: Mosquitto, EMQX, HiveMQ, VerneMQ and others.",
-	Source:  openSource,
-	Sink:    openSink,
-	In:      "at least once with qos 1 or 2: a message is acknowledged when it is on the disk; from there on exactly once",
-	Out:     "at least once with qos 1 or 2, with an id that tells copies",
-	Check:   check,
-	Probe:   probe,
+	Name:      "mqtt",
+	Summary:   "Topics of an MQTT 5 broker: Mosquitto, EMQX, HiveMQ, VerneMQ and others.",
+	Source:    openSource,
+	Sink:      openSink,
+	FormatsIn: connect.MessageFormats,
+	In:        "at least once with qos 1 or 2: a message is acknowledged when it is on the disk; from there on exactly once",
+	Out:       "at least once with qos 1 or 2, with an id that tells copies",
+	Check:     check,
+	Probe:     probe,
 	Example: `type: mqtt
 url: mqtts://broker.example.com
 topics: [factory/+/status]

@@ -62,7 +62,7 @@ func open(c connect.Config) (*store, error) {
 	if err != nil {
 		return nil, connect.Permanent(fmt.Errorf("endpoint %w", err))
 	}
-	transport, err := transportOf(secure, c.Text("ca"))
+	transport, err := transportOf(secure, c.Text("ca"), stallTimeout)
 	if err != nil {
 		return nil, connect.Permanent(err)
 	}
@@ -108,7 +108,7 @@ func role() *credentials.IAM {
 	return &credentials.IAM{Client: &http.Client{Timeout: roleTimeout, Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil}}}
 }
 
-func transportOf(secure bool, ca string) (*http.Transport, error) {
+func transportOf(secure bool, ca string, stall time.Duration) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
@@ -117,10 +117,10 @@ func transportOf(secure bool, ca string) (*http.Transport, error) {
 			if err != nil {
 				return nil, err
 			}
-			return lively{c}, nil
+			return lively{c, stall}, nil
 		},
 		MaxIdleConnsPerHost:   8,
-		IdleConnTimeout:       stallTimeout / 2,
+		IdleConnTimeout:       stall / 2,
 		TLSHandshakeTimeout:   dialTimeout,
 		ExpectContinueTimeout: time.Second,
 		DisableCompression:    true, // an object is its bytes
@@ -151,17 +151,20 @@ func transportOf(secure bool, ca string) (*http.Transport, error) {
 }
 
 // lively is a connection that fails when nothing moves on it for a time.
-type lively struct{ net.Conn }
+type lively struct {
+	net.Conn
+	stall time.Duration
+}
 
 func (c lively) Read(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(stallTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
 func (c lively) Write(p []byte) (int, error) {
-	if err := c.SetDeadline(time.Now().Add(stallTimeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)

@@ -93,7 +93,10 @@ func (s *store) answer(err error) (text, hint string, cause error) {
 		}
 		return text, hint, nil
 	}
-	if r.StatusCode == http.StatusServiceUnavailable || r.StatusCode == http.StatusTooManyRequests {
+	switch r.StatusCode {
+	case http.StatusForbidden:
+		return text, "correct access_key and secret_key, or what the key may do", nil
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		return text, "the service has too much to do; it is tried again", nil
 	}
 	return text, "", nil

@@ -3,9 +3,11 @@ package s3
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +121,52 @@ func TestFaults(t *testing.T) {
 		io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
 		return true
 	}, "s3:PutObject")
+}
+
+// TestSlow has a server that takes its time: rows go on meanwhile, and are all there at the end.
+func TestSlow(t *testing.T) {
+	var h weather
+	p := fake(t, h.before)
+	bucket := p.bucket(t)
+	o := newOutput(t, p.config(bucket, map[string]any{"path": "{text}/{n}{ext}", "max_rows": int64(1)}))
+	ok(t, o.open())
+	hold := make(chan struct{})
+	var held atomic.Int64
+	h.set(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			held.Add(1)
+			<-hold
+		}
+		return false
+	})
+	for i := range 50 {
+		ok(t, o.epoch(false, connecttest.Row{ID: int64(i), Text: string(rune('a' + i%20))}))
+	}
+	await(t, "four are on their way", func() bool { return held.Load() == 4 })
+	close(hold)
+	ok(t, o.epoch(true, connecttest.Row{ID: 50, Text: "z"}))
+	if got, err := rowsIn(p.open(t, bucket)); err != nil || len(got) != 51 {
+		t.Error(len(got), err)
+	}
+}
+
+// TestStall has a server that takes connections and says nothing.
+func TestStall(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ok(t, err)
+	defer l.Close()
+	p := &peer{endpoint: "http://" + l.Addr().String(), access: "a", secret: secretKey}
+	s, err := open(p.config("bucket", nil))
+	ok(t, err)
+	defer s.Close()
+	quick, err := transportOf(false, "", 50*time.Millisecond)
+	ok(t, err)
+	defer quick.CloseIdleConnections()
+	s.transport.DialContext = quick.DialContext
+	big := strings.Repeat("x", 32<<20) // no buffer of a connection takes it
+	if err := put(s, "x", big, false); err == nil || !strings.Contains(err.Error(), "timeout") {
+		t.Error(err)
+	}
 }
 
 // TestStarts has services that refuse at the start of a job, and others that are only away.

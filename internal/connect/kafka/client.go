@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -172,7 +173,7 @@ func tlsOf(c connect.Config) (*tls.Config, error) {
 func (l *link) client(h *health, opts ...kgo.Opt) (*kgo.Client, error) {
 	all := []kgo.Opt{
 		kgo.SeedBrokers(l.brokers...), kgo.ClientID("weir"), kgo.DialTimeout(dialLimit), kgo.DisableClientMetrics(),
-		kgo.RetryTimeout(askLimit), kgo.MetadataMinAge(200 * time.Millisecond), kgo.MetadataMaxAge(time.Minute),
+		kgo.RetryTimeout(askLimit), kgo.RetryBackoffFn(backoff), kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(time.Minute),
 	}
 	if h != nil {
 		all = append(all, kgo.WithHooks(h))
@@ -188,6 +189,13 @@ func (l *link) client(h *health, opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, connect.Permanent(l.scrub(err))
 	}
 	return cl, nil
+}
+
+// backoff is the pause before a request is made again: 50 ms at first, 2 s at last, and a part
+// by chance, so that many clients do not come back at once.
+func backoff(tries int) time.Duration {
+	d := min(50*time.Millisecond<<min(max(tries-1, 0), 6), 2*time.Second)
+	return d/2 + rand.N(d/2)
 }
 
 // at names the place for people: the brokers that were asked first, and what of them.

@@ -11,9 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// patience is how many attempts to reach a broker fail, one after another, before it is said.
-// The client goes on trying in any case.
-const patience = 4
+// patience is how many attempts to reach a broker fail, one after another, before it is said:
+// that takes a second or two. The client goes on trying in any case.
+const patience = 6
 
 // health notes which brokers answer: the client hides that they do not, since it tries again
 // for as long as it takes.

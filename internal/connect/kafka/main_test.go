@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -16,10 +17,15 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/connecttest"
-	"weir/internal/connect/message"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain has many tests run at a time: most of what they do is wait for pauses of the client.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "32"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // cluster is brokers that tests use: kfake, or real ones.
 type cluster struct {
@@ -258,9 +264,15 @@ func (c *cluster) sinkTarget(partitions int32, given map[string]any) *connecttes
 	}
 }
 
-func (c *cluster) sinks(t *testing.T) {
+// sinks is the suite over topics. The jobs in it have one name, so one is at work at a time on
+// a cluster: only where each has its own are they parallel.
+func sinks(t *testing.T, parallel bool, on func(t testing.TB) *cluster) {
 	f := func(name string, partitions int32, unknown bool, given map[string]any) {
 		t.Run(name, func(t *testing.T) {
+			if parallel {
+				t.Parallel()
+			}
+			c := on(t)
 			connecttest.Sinks{Unordered: partitions > 1 || unknown, Unknown: unknown, New: func(t testing.TB) *connecttest.Target {
 				return c.sinkTarget(partitions, given)
 			}}.Run(t)
@@ -272,9 +284,11 @@ func (c *cluster) sinks(t *testing.T) {
 }
 
 // sources is the suite over a topic in which some transactions were aborted.
-func (c *cluster) sources(t *testing.T) {
+func sources(t *testing.T, on func(t testing.TB) *cluster) {
 	f := func(name string, given map[string]any) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := on(t)
 			connecttest.Sources{New: func(t testing.TB) *connecttest.Feed {
 				topic := c.topic(1)
 				feed := &connecttest.Feed{Rows: connecttest.Rows(1, 200)}
@@ -315,8 +329,12 @@ func (c *cluster) sources(t *testing.T) {
 	f("all", map[string]any{"isolation": readUncommitted})
 }
 
-func TestSinkSuite(t *testing.T) { fakes(t).sinks(t) }
+func TestSinkSuite(t *testing.T) {
+	t.Parallel()
+	sinks(t, true, func(t testing.TB) *cluster { return fakes(t) })
+}
 
-func TestSourceSuite(t *testing.T) { fakes(t).sources(t) }
-
-var _ = message.ID
+func TestSourceSuite(t *testing.T) {
+	t.Parallel()
+	sources(t, func(t testing.TB) *cluster { return fakes(t) })
+}

@@ -77,6 +77,9 @@ func (r *reader) Read(ctx context.Context, most int, until connect.Position) (co
 	if c.Clock != 0 {
 		c.Clock = max(r.high, min(c.Clock, limit))
 	}
+	if until != "" {
+		r.high = limit
+	}
 	offset, err := message.Number(c.Next)
 	if err != nil {
 		return c, err

@@ -22,10 +22,10 @@ const (
 	maxBuffered = 32 << 20
 	// maxRecords is how many records are on their way.
 	maxRecords = 100_000
-	// stallLimit is how long no record is acknowledged before an epoch is given up for now; if
-	// a broker does not answer, brokenLimit is enough.
-	stallLimit  = 30 * time.Second
-	brokenLimit = 5 * time.Second
+	// stallLimit is how many seconds no record is acknowledged before an epoch is given up for
+	// now; if a broker does not answer, brokenLimit is enough.
+	stallLimit  = 30
+	brokenLimit = 5
 	// headerID is the header that receivers can know repeats by, where there are no
 	// transactions.
 	headerID = "weir-id"
@@ -44,6 +44,7 @@ type publisher struct {
 	compression   string
 	health        *health
 	log           *slog.Logger
+	second        time.Duration // of the limits above
 
 	token   string // of this process, once it has claimed the id
 	session *session
@@ -224,9 +225,9 @@ func (b *batch) failed() error {
 
 // watch gives up when nothing goes on.
 func (b *batch) watch(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(b.p.second)
 	defer tick.Stop()
-	seen, still := int64(0), time.Duration(0)
+	seen, still := int64(0), 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -237,7 +238,7 @@ func (b *batch) watch(ctx context.Context) {
 			seen, still = n, 0
 			continue
 		}
-		still += time.Second
+		still++
 		if err := b.p.health.any(); err != nil && still >= brokenLimit {
 			b.give(err)
 		} else if still >= stallLimit {

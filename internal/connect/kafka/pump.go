@@ -39,6 +39,9 @@ type pump struct {
 	ends   map[place]int64 // what is known of where partitions end
 }
 
+// errTaken is the error of a feed whose partition somebody else has opened.
+var errTaken = errors.New("the partition was opened once more")
+
 func newPump(s *source) *pump {
 	p := &pump{source: s, room: make(chan struct{}, 1), feeds: map[place]*feed{}, opened: map[place]*feed{}, ends: map[place]int64{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
@@ -62,7 +65,7 @@ func (p *pump) order(do func()) {
 	}
 }
 
-// open begins a feed.
+// open begins a feed. A partition has one at a time: it ends the one before.
 func (p *pump) open(at place, from int64) *feed {
 	f := newFeed(p, at, from)
 	p.mu.Lock()
@@ -71,6 +74,10 @@ func (p *pump) open(at place, from int64) *feed {
 	p.order(func() {
 		if f.closed() {
 			return
+		}
+		if old := p.feeds[at]; old != nil {
+			old.fail(errTaken)
+			p.source.cl.RemoveConsumePartitions(map[string][]int32{at.topic: {at.partition}})
 		}
 		p.feeds[at] = f
 		p.source.cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{at.topic: {at.partition: kgo.NewOffset().At(from)}})

@@ -34,8 +34,8 @@ func control(t testing.TB, verb string) {
 	}
 }
 
-func TestServiceSinkSuite(t *testing.T) { real(t).sinks(t) }
+func TestServiceSinkSuite(t *testing.T) { sinks(t, false, real) }
 
-func TestServiceSourceSuite(t *testing.T) { real(t).sources(t) }
+func TestServiceSourceSuite(t *testing.T) { sources(t, real) }
 
 var _ kgo.Opt

@@ -43,9 +43,11 @@ var errTwice = errors.New("another process has begun to write in the name of thi
 // another token, before or after it has asked, belongs to a process that was replaced. After, since
 // whoever claims the id later also asks for it later, and reads the number of the epoch after that.
 type session struct {
-	cl    *kgo.Client
-	epoch int64 // that the brokers have
-	open  bool  // a transaction is
+	cl     *kgo.Client
+	id     int64 // of the producer, and the number of this session's
+	number int16
+	epoch  int64 // that the brokers have
+	open   bool  // a transaction is
 }
 
 // open makes the session, if there is none.
@@ -147,9 +149,9 @@ func (s *session) owns(ctx context.Context, p *publisher) error {
 
 // identify asks for the producer's number. While the brokers end what was left open they say
 // so.
-func (s *session) identify(ctx context.Context) error {
+func (s *session) identify(ctx context.Context) (err error) {
 	for {
-		_, _, err := s.cl.ProducerID(ctx)
+		s.id, s.number, err = s.cl.ProducerID(ctx)
 		if err == nil || !errors.Is(err, kerr.ConcurrentTransactions) {
 			return err
 		}
@@ -216,15 +218,15 @@ func offsetOf(r *kmsg.OffsetFetchResponse) (at int64, metadata string, err error
 func (s *session) commit(ctx context.Context, p *publisher, epoch int64) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endLimit)
 	defer cancel()
-	id, number, err := s.cl.ProducerID(ctx)
+	err := s.addOffsets(ctx, p)
+	if err == nil {
+		err = s.commitOffset(ctx, p, epoch)
+	}
 	if err != nil {
+		return fmt.Errorf("add the number of the epoch to the transaction: %w", err)
+	}
+	if err := s.same(ctx); err != nil {
 		return err
-	}
-	if err := s.addOffsets(ctx, p, id, number); err != nil {
-		return fmt.Errorf("add the number of the epoch to the transaction: %w", err)
-	}
-	if err := s.commitOffset(ctx, p, id, number, epoch); err != nil {
-		return fmt.Errorf("add the number of the epoch to the transaction: %w", err)
 	}
 	if err := s.cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		return fmt.Errorf("commit the transaction: %w", err)
@@ -233,9 +235,20 @@ func (s *session) commit(ctx context.Context, p *publisher, epoch int64) error {
 	return nil
 }
 
-func (s *session) addOffsets(ctx context.Context, p *publisher, id int64, number int16) error {
+// same sees to it that the client is who it was when the session began. After some errors a client
+// asks for its number anew, and sends what is left under that one: the brokers have then thrown
+// away what came before.
+func (s *session) same(ctx context.Context) error {
+	id, number, err := s.cl.ProducerID(ctx)
+	if err == nil && (id != s.id || number != s.number) {
+		err = kerr.ProducerFenced
+	}
+	return err
+}
+
+func (s *session) addOffsets(ctx context.Context, p *publisher) error {
 	q := kmsg.NewPtrAddOffsetsToTxnRequest()
-	q.TransactionalID, q.ProducerID, q.ProducerEpoch, q.Group = p.id, id, number, p.id
+	q.TransactionalID, q.ProducerID, q.ProducerEpoch, q.Group = p.id, s.id, s.number, p.id
 	for {
 		r, err := q.RequestWith(ctx, s.cl)
 		if err == nil {
@@ -250,9 +263,9 @@ func (s *session) addOffsets(ctx context.Context, p *publisher, id int64, number
 	}
 }
 
-func (s *session) commitOffset(ctx context.Context, p *publisher, id int64, number int16, epoch int64) error {
+func (s *session) commitOffset(ctx context.Context, p *publisher, epoch int64) error {
 	q := kmsg.NewPtrTxnOffsetCommitRequest()
-	q.TransactionalID, q.ProducerID, q.ProducerEpoch, q.Group, q.Generation = p.id, id, number, p.id, -1
+	q.TransactionalID, q.ProducerID, q.ProducerEpoch, q.Group, q.Generation = p.id, s.id, s.number, p.id, -1
 	x := kmsg.NewTxnOffsetCommitRequestTopicPartition()
 	x.Offset = epoch
 	t := kmsg.NewTxnOffsetCommitRequestTopic()

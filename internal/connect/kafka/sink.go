@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -46,7 +47,7 @@ func newSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (*messa
 		return fail(err)
 	}
 	p := &publisher{link: l, topic: l.topics[0], id: senderID(env), health: newHealth(), timeout: c.Duration("transaction_timeout"),
-		compression: c.Text("compression"), log: env.Log}
+		compression: c.Text("compression"), log: env.Log, second: time.Second}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}

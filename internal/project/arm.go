@@ -323,7 +323,7 @@ func (t *armReader) endpoint(list *[]*entry, x *node, input bool) {
 	p := x.look("properties")
 	source := p.look("datasource")
 	a := &azureEndpoint{name: name, at: at, kindName: source.word("type"), properties: source.look("properties"),
-		serialization: p.look("serialization"), compression: p.look("compression"), reference: input && strings.EqualFold(p.word("type"), "Reference")}
+		serialization: p.look("serialization"), compression: p.look("compression"), rows: p.look("sizeWindow"), wait: p.look("timeWindow"), reference: input && strings.EqualFold(p.word("type"), "Reference")}
 	a.kind = kindOfAzure(a.kindName)
 	e := t.r.azureEntry(a, input)
 	if find(*list, name) != nil {

@@ -66,8 +66,8 @@ func TestTemplate(t *testing.T) {
 		}
 	}
 	contains("hub", j.Inputs[0].Config.Text("hub"), "from-file")
-	contains("lines", j.Inputs[1].Missing, "inputs:\n  users:\n    type: probe\n    address: TEXT")
-	contains("nested", j.Inputs[1].Missing, "Blob Storage (RESULTS in shop)")
+	contains("blob", j.Inputs[1].Connector.Name, "azure-blob")
+	contains("nested", j.Inputs[1].Config.Text("container"), "RESULTS")
 	contains("ml", j.Functions[1].Refused, "machine learning")
 	if in := j.Inputs[0]; in.Format.Compression != "gzip" || in.Format.Type != "json" {
 		t.Errorf("format %+v", in.Format)

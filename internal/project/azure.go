@@ -94,6 +94,7 @@ type azureEndpoint struct {
 	serialization *node // an object with type, and its settings in it or in "properties"
 	compression   *node
 	reference     bool
+	rows, wait    *node // of an output: how many rows make a batch, and how long it waits for them
 	at            *node
 }
 
@@ -109,11 +110,17 @@ func (r *reader) azureEntry(a *azureEndpoint, input bool) *entry {
 	if a.kind != nil {
 		e.azure = a.kind.name
 		to := a.kind.connect
-		if input {
+		switch {
+		case a.reference:
+			to = a.kind.reference
+		case input:
 			to = a.kind.source
 		}
-		if to != nil && !a.reference && a.properties != nil {
+		if to != nil && a.properties != nil {
 			to(r, e, a.properties)
+			if spec := e.settings.word("type"); !input && spec == blobType {
+				r.azureBatch(e, a)
+			}
 		}
 	}
 	if e.azure == "" {

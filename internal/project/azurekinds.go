@@ -22,8 +22,9 @@ type azureKind struct {
 	where []string
 	// secret is the setting that exports leave out.
 	secret string
-	// connect maps an output to a connector, and source an input; nil if none talks to it.
-	connect, source func(r *reader, e *entry, p *node)
+	// connect maps an output to a connector, source an input and reference reference data; nil
+	// if none talks to it.
+	connect, source, reference func(r *reader, e *entry, p *node)
 	// instead are connectors that a user may take in its place, the best first.
 	input, output []string
 }
@@ -38,7 +39,7 @@ var azureKinds = []azureKind{
 		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", source: connectHub, input: []string{"hub", "http", "file"}},
 	{name: "Blob Storage", types: []string{"microsoftstorageblob"}, projects: []string{"blobstorage", "blob", "azuredatalakestoragegen2", "blobstorageadlsgen2"},
 		properties: []string{"BlobStorageProperties", "BlobReferenceProperties"}, where: []string{"container", "storageAccounts"}, secret: "AccountKey",
-		input: []string{"file"}, output: []string{"blob", "file"}},
+		connect: connectBlob, source: connectBlob, reference: connectBlob, input: []string{"file", "azure-blob"}, output: []string{"blob", "azure-blob", "file"}},
 	{name: "SQL Database", types: []string{"microsoftsqlserverdatabase"}, projects: []string{"sqldatabase", "azuresqldatabase"},
 		properties: []string{"SQLDatabaseProperties", "SqlReferenceInputInfo", "AzureSqlDatabaseProperties"}, where: []string{"table", "database", "server"}, secret: "Password",
 		connect: connectSQLServer, input: []string{"file"}, output: []string{"sqlserver", "sqlite"}},

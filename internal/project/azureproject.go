@@ -380,7 +380,7 @@ func (r *reader) projectEndpoint(list *[]*entry, root *node, path string, input 
 	}
 	name, at := aliasOf(root, path, "Name", "InputAlias", "OutputAlias")
 	a := &azureEndpoint{name: name, at: at, kindName: root.word("DataSourceType"), serialization: root.look("Serialization"),
-		compression: root.look("CompressionType", "CompresssionType", "Compression")}
+		compression: root.look("CompressionType", "CompresssionType", "Compression"), rows: root.look("MinimumRows"), wait: root.look("MaximumTime")}
 	kind := folded(root.word("Type"))
 	a.reference = input && (kind == "referencedata" || kind == "reference")
 	a.kind = kindOfAzure(a.kindName)

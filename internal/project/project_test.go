@@ -62,6 +62,10 @@ func init() {
 		cosmos = append(cosmos, connect.Field{Name: name, Type: connect.Text})
 	}
 	connect.Register(&connect.Spec{Name: "cosmos", Sink: sink, Fields: cosmos})
+	connect.Register(&connect.Spec{Name: "azure-blob", Source: source, Sink: sink, Reference: true, Fields: []connect.Field{{Name: "container", Type: connect.Text, Required: true},
+		{Name: "account", Type: connect.Text}, {Name: "account_key", Type: connect.Secret}, {Name: "sign_in", Type: connect.Enum, Values: []string{"key", "entra"}},
+		{Name: "path", Type: connect.Text}, {Name: "date_format", Type: connect.Text}, {Name: "time_format", Type: connect.Text}, {Name: "partitions", Type: connect.Int, Input: true},
+		{Name: "max_rows", Type: connect.Int, Output: true}, {Name: "max_age", Type: connect.Duration, Output: true}}})
 	connect.Register(&connect.Spec{Name: "drain", Summary: "It only writes.", Sink: sink})
 }
 

@@ -41,11 +41,20 @@ var simQueries = []string{
 	`SELECT k, n, 100 / (n % 7) AS x INTO o FROM e TIMESTAMP BY at`,
 	`SELECT System.Timestamp() AS t, k, n INTO o FROM e`,
 	simTwins,
+	simJoins,
 }
 
 // simTwins has two outputs of the same rows, and nobody says when events arrived: the runner's
 // clock does. Whatever happens between the two, they must agree.
 const simTwins = `SELECT k, n, System.Timestamp() AS t INTO o FROM e; SELECT k, n, System.Timestamp() AS t INTO o2 FROM e`
+
+// simJoins has two outputs as simTwins, of rows joined with reference data that changes all the
+// time, and whose source fails: which version a row meets is a matter of chance, and the outputs
+// must agree all the same.
+const simJoins = `SELECT e.k, e.n, r.v AS t INTO o FROM e TIMESTAMP BY at JOIN r ON e.k = r.k; SELECT e.k, e.n, r.v AS t INTO o2 FROM e TIMESTAMP BY at JOIN r ON e.k = r.k`
+
+// twins reports whether the outputs are twins, and the last column is not that of a calm run.
+func (w *simWorld) twins() bool { return w.query == simTwins || w.query == simJoins }
 
 // simWorld is what a seed makes: all that a run is about.
 type simWorld struct {
@@ -80,8 +89,12 @@ func newWorld(t testing.TB, seed uint64) *simWorld {
 		w.late = -1
 	}
 	w.appear = !w.drop && strings.Contains(w.query, "100 / (n % 7)") // rows without time: when a partition is found does not show
-	w.rejects = w.rejects && w.query != simTwins
-	w.plan = compile(t, w.query)
+	w.rejects = w.rejects && !w.twins()
+	if w.query == simJoins {
+		w.plan = joinPlan(t, w.query)
+	} else {
+		w.plan = compile(t, w.query)
+	}
 	at := time.Duration(0)
 	for n := range 40 + r.IntN(60) {
 		at += time.Duration(r.IntN(60)) * time.Millisecond
@@ -129,6 +142,7 @@ type simRun struct {
 	f      *simFaults
 	disk   *disk.Mem
 	source *memSource
+	tables *memVersions
 	target map[string]*memTarget                 // by output
 	fault  func(op string) (before, after error) // of all outputs
 	calls  int                                   // of outputs until it dies in one
@@ -152,7 +166,17 @@ func (w *simWorld) run(t *testing.T, f *simFaults) *simResult {
 			r.source.add(fmt.Sprint("p", i))
 		}
 	}
+	r.tables = &memVersions{every: 15 * time.Millisecond}
+	r.tables.add("v0", -1, simTable(0)...)
 	fed := make(chan struct{})
+	changed := make(chan struct{})
+	go func() {
+		defer close(changed)
+		for i := 1; i <= 120 && w.query == simJoins; i++ {
+			r.tables.add(fmt.Sprint("v", i), 0.03*float64(i), simTable(i)...)
+			time.Sleep(30 * time.Millisecond)
+		}
+	}()
 	go func() {
 		defer close(fed)
 		for _, e := range w.events {
@@ -169,7 +193,16 @@ func (w *simWorld) run(t *testing.T, f *simFaults) *simResult {
 	for i := 1; !r.life(t, i < lives); i++ {
 	}
 	<-fed
+	<-changed
 	return r.result(t)
+}
+
+// simTable is a version of reference data.
+func simTable(i int) (rows []string) {
+	for k := range 4 {
+		rows = append(rows, fmt.Sprintf(`{"k":"k%d","v":"v%d"}`, k, i))
+	}
+	return rows
 }
 
 // faults orders what goes wrong beside deaths.
@@ -182,6 +215,15 @@ func (r *simRun) faults() {
 			}
 			f.note("source " + op)
 			return errors.New("the source does not answer")
+		}
+	}
+	if f.IntN(2) == 0 {
+		r.tables.fault = func(op string) error {
+			if f.IntN(10) != 0 {
+				return nil
+			}
+			f.note("reference " + op)
+			return errors.New("the database does not answer")
 		}
 	}
 	r.calls = 1 + f.IntN(400)
@@ -387,6 +429,9 @@ func (r *simRun) spec() LiveSpec {
 		s.Shards = r.f.IntN(4)
 	}
 	s.Inputs = []LiveInput{{Name: "e", Open: func(connect.SourceEnv) (connect.Source, error) { return r.source, nil }}}
+	if r.w.query == simJoins {
+		s.Inputs = append(s.Inputs, LiveInput{Name: "r", ID: "1", Open: r.tables.open})
+	}
 	for i, out := range s.Plan.Outputs {
 		o := LiveOutput{Name: out.Name, OnError: OnErrorDeadLetter}
 		if r.target[out.Name] == nil {
@@ -439,7 +484,7 @@ func (r *simRun) result(t *testing.T) *simResult {
 
 // payload is what dead letters are compared by: rows of simTwins have their own time each run.
 func (w *simWorld) payload(text string) string {
-	if w.query == simTwins {
+	if w.twins() {
 		text, _, _ = strings.Cut(text, `,"t":`)
 	}
 	return text
@@ -448,7 +493,7 @@ func (w *simWorld) payload(text string) string {
 // differ says how a run differs from the calm one; "" if it does not. What comes from several
 // partitions may take other turns, so that only the order of each key is the same.
 func (w *simWorld) differ(calm, got *simResult) string {
-	if w.query == simTwins {
+	if w.twins() {
 		if d := differ(got.rows["o"], got.rows["o2"], true, func(row string) string { return row }); d != "" {
 			return "the outputs differ: " + d
 		}
@@ -460,7 +505,7 @@ func (w *simWorld) differ(calm, got *simResult) string {
 	}
 	for name, want := range calm.rows {
 		key := keyOf
-		if w.query == simTwins || name == "o2" || !strings.Contains(w.query, "BY k") && !strings.Contains(w.query, "JOIN") {
+		if w.twins() || name == "o2" || !strings.Contains(w.query, "BY k") && !strings.Contains(w.query, "JOIN") {
 			key = func(row string) string { return row } // rows that never wait: partitions take turns
 		}
 		if d := differ(want, got.rows[name], w.parts > 1, key); d != "" {
@@ -544,7 +589,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d rows; %v", rows, seen)
 	for _, kind := range []string{"power", "kill", "stop", "full", "error before write", "error after commit", "error before prepare", "death after commit",
-		"death before commit", "source read", "error of disk sync", "error of disk write", "error of disk rename", "bit flip"} {
+		"death before commit", "source read", "reference versions", "reference open", "reference read", "error of disk sync", "error of disk write", "error of disk rename", "bit flip"} {
 		if seen[kind] == 0 {
 			t.Errorf("it never came to %q", kind)
 		}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"weir/internal/connect"
+	"weir/internal/connect/objects"
 	"weir/internal/disk"
 )
 
@@ -21,12 +23,15 @@ var Spec = &connect.Spec{
 	In:        "exactly once",
 	Out:       "exactly once",
 	Fields: []connect.Field{
-		{Name: "path", Type: connect.Path, Required: true, Doc: "The file, relative to the job file. An input may be a directory, for the files in it, or a pattern: * and ? within a name, ** for any directories."},
+		{Name: "path", Type: connect.Path, Required: true, Doc: "The file, relative to the job file. An input may be a directory, for the files in it, or a pattern: * and ? within a name, ** for any directories. Reference data may have versions: {date} and {time} say from when on they hold."},
 		{Name: "follow", Type: connect.Bool, Input: true, Default: "true", Doc: "Go on reading as files grow and new ones come. Otherwise every file is read to its end once, and then the input ends."},
 		{Name: "order", Type: connect.Enum, Values: []string{"name", "modified"}, Input: true, Default: "name", Doc: "The order in which files are begun that are found at the same time."},
 		{Name: "scan", Type: connect.Duration, Input: true, Default: "1s", Doc: "How often the directory is looked at for new and moved files. Growth of open files is seen within 5 ms."},
 		{Name: "rotate_wait", Type: connect.Duration, Input: true, Default: "5s", Doc: "How long a file that was renamed or removed may still be written to."},
 		{Name: "max_open", Type: connect.Int, Input: true, Default: "64", Doc: "How many files are open and watched for growth. Beyond it the one that has not grown for longest is read no further."},
+		{Name: "date_format", Type: connect.Text, Input: true, Default: "yyyy/MM/dd", Doc: "Reference data: what {date} is in the path."},
+		{Name: "time_format", Type: connect.Text, Input: true, Default: "HH", Doc: "Reference data: what {time} is in the path."},
+		{Name: "refresh", Type: connect.Duration, Input: true, Default: "1m", Doc: "Reference data with {date} or {time} in the path: how often to look for a new version."},
 	},
 	Source: newSource,
 	Sink:   newSink,
@@ -44,6 +49,15 @@ func init() { connect.Register(Spec) }
 func check(c connect.Config, input bool) []connect.Problem {
 	var list []connect.Problem
 	p := c.Text("path")
+	if input && timed(p) {
+		if _, _, err := versionsOf(c); err != nil {
+			return []connect.Problem{{Field: "path", Text: err.Error()}}
+		}
+		if c.Has("refresh") && c.Duration("refresh") <= 0 {
+			return []connect.Problem{{Field: "refresh", Text: "the time between two looks must be more than 0", Hint: "leave it out for 1m"}}
+		}
+		return nil
+	}
 	if input {
 		if _, err := newPattern(p); err != nil {
 			list = append(list, connect.Problem{Field: "path", Text: err.Error(), Hint: "close the [ of the pattern"})
@@ -63,6 +77,16 @@ func check(c connect.Config, input bool) []connect.Problem {
 }
 
 func newSource(_ context.Context, c connect.Config, env connect.SourceEnv) (connect.Source, error) {
+	if timed(c.Text("path")) {
+		if !env.Reference {
+			return nil, connect.Permanent(errors.New("{date} and {time} are for reference data: to read a stream of files, write * in their place"))
+		}
+		root, s, err := versionsOf(c)
+		if err != nil {
+			return nil, connect.Permanent(err)
+		}
+		return objects.NewSource(objects.Directory(disk.View(root)), s, env)
+	}
 	p, err := newPattern(c.Text("path"))
 	if err != nil {
 		return nil, connect.Permanent(err)
@@ -70,6 +94,25 @@ func newSource(_ context.Context, c connect.Config, env connect.SourceEnv) (conn
 	s := settings{pattern: p, follow: c.Bool("follow") && !env.Reference, modified: c.Text("order") == "modified",
 		scan: c.Duration("scan"), wait: c.Duration("rotate_wait"), open: int(c.Int("max_open"))}
 	return openSource(disk.View(p.root), s, env)
+}
+
+// timed reports whether a path tells times.
+func timed(path string) bool {
+	path = strings.ToLower(path)
+	return strings.Contains(path, "{date}") || strings.Contains(path, "{time}") || strings.Contains(path, "{datetime:")
+}
+
+// versionsOf are the directory and the settings of reference data with times in its path.
+func versionsOf(c connect.Config) (root string, s objects.Settings, err error) {
+	parts := strings.Split(filepath.ToSlash(c.Text("path")), "/")
+	i := slices.IndexFunc(parts, func(p string) bool { return strings.ContainsAny(p, "{*?") })
+	root = strings.Join(parts[:i], "/")
+	if root == "" || strings.HasSuffix(root, ":") {
+		root += "/"
+	}
+	s = objects.Settings{Path: strings.Join(parts[i:], "/"), DateFormat: c.Text("date_format"), TimeFormat: c.Text("time_format"), Partitions: 1, Refresh: c.Duration("refresh")}
+	_, err = objects.ParsePattern(s.Path, s.DateFormat, s.TimeFormat, true)
+	return filepath.FromSlash(root), s, err
 }
 
 func newSink(_ context.Context, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {

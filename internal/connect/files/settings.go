@@ -49,7 +49,10 @@ func patternOf(c connect.Config, guid string, columns connect.Columns) string {
 		text = "{date}/{time}"
 	}
 	sum := sha256.Sum256([]byte(strings.Join(columns.Names, "\x00")))
-	return strings.TrimSuffix(text, "/") + "/" + hex.EncodeToString(sum[:8]) + "_" + guid + "_{n}{ext}"
+	if text = strings.TrimSuffix(text, "/"); text != "" {
+		text += "/"
+	}
+	return text + hex.EncodeToString(sum[:8]) + "_" + guid + "_{n}{ext}"
 }
 
 // guidOf is a GUID for a state of an output: the same as long as the state is.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"weir/internal/connect"
 	"weir/internal/vec"
@@ -47,6 +48,28 @@ func TestNames(t *testing.T) {
 	f("{DATE}/{Team}/x.csv", "2022/09/28/v/x.csv")
 	f("{partition}/{job}/{n}", "0/j/7")
 	f("plain", "plain")
+}
+
+// TestWindows has names by the start of the window: a file is complete when no row can come to it.
+func TestWindows(t *testing.T) {
+	f := func(text, want string, wantLast vec.Time) {
+		t.Helper()
+		tpl, err := parseTemplate(text, names{ext: ".json", dateFormat: "yyyy/MM/dd", timeFormat: "HH-mm", window: 5 * vec.Minute})
+		ok(t, err)
+		end := vec.FromCivil(2024, 3, 1) + 2*vec.Minute // the window began the day before
+		stem, _ := tpl.stem(nil, end, nil)
+		if string(stem) != want || tpl.last(end) != wantLast {
+			t.Errorf("%s gives %q until %s, and must give %q until %s", text, stem, tpl.last(end), want, wantLast)
+		}
+	}
+	day := vec.FromCivil(2024, 3, 1)
+	f("{window.start:yyyy/MM/dd}", "2024/02/29", day+5*vec.Minute-1)
+	f("{window.end:yyyy/MM/dd}", "2024/03/01", day+vec.Day-1)
+	f("{window.start}.json", "2024-02-29_23-57-00.json", day+2*vec.Minute+vec.Second-1)
+	f("{window.end}.json", "2024-03-01_00-02-00.json", day+2*vec.Minute+vec.Second-1)
+	f("{date}/{window.start:yyyy/MM/ddHH}", "2024/03/01/2024/02/2923", day+5*vec.Minute-1)
+	f("{window.start:yyyy}/{date}", "2024/2024/03/01", day+vec.Day-1)
+	f("x{n}", "x\x00", vec.MaxTime)
 }
 
 // TestValues has values that want to be elsewhere, and some that are only odd.
@@ -222,6 +245,13 @@ func TestBadTemplates(t *testing.T) {
 	f("{datetime:yyyy-qq}", "has \"q\"")
 	f("{window.start:yyyy}", "the length of the window")
 	f("{time}", "come again")
+	f("{date}/{window.start:HH}", "come again", "window", 5*time.Minute)
+	f("{window.start}", "", "window", 5*time.Minute)
+	f("{date}", "length of the window", "window", -time.Minute)
+	f("{team}", "nothing says", "naming", "azure")
+	f("", "", "naming", "azure", "max_rows", int64(5))
+	f("{date}", "", "naming", "azure")
+	f("{date}", "more than 0", "max_staged", int64(0))
 	f("{datetime:yyyy}/{datetime:dd}", "come again")
 	f("../{date}", "below the directory")
 	f("/abs/{date}", "below the directory")
@@ -239,4 +269,26 @@ func TestBadTemplates(t *testing.T) {
 	f("{date}", "no name of a file", "manifest", "../m")
 	f("{date}", "no name of a file", "manifest", ".weir-x/m")
 	f("{date}", "at least 1", "max_files", int64(0))
+}
+
+// TestAzureNaming has names as Azure gives them, the same for the same state.
+func TestAzureNaming(t *testing.T) {
+	f := func(path, instance string, columns []string, want string) {
+		t.Helper()
+		env := connect.SinkEnv{Job: "j", Output: "o", Instance: instance, Columns: connect.Columns{Names: columns}}
+		c := connect.Config{Values: map[string]any{"path": path, "naming": "azure", "date_format": "yyyy/MM/dd", "time_format": "HH"}}
+		s, err := settingsOf(c, env)
+		ok(t, err)
+		stem, _ := s.template.stem(nil, at, nil)
+		got, err := name(string(stem), 3)
+		ok(t, err)
+		if got != want {
+			t.Errorf("%s, and must be %s", got, want)
+		}
+	}
+	f("logs/{date}", "a", []string{"x", "y"}, "logs/2022/09/28/ce3890a816f5237a_c92ef412-2215-2a5a-6ab5-d009e610424e_3.json")
+	f("logs/{date}/", "a", []string{"x", "y"}, "logs/2022/09/28/ce3890a816f5237a_c92ef412-2215-2a5a-6ab5-d009e610424e_3.json")
+	f(defaultPath, "a", []string{"x", "y"}, "2022/09/28/22/ce3890a816f5237a_c92ef412-2215-2a5a-6ab5-d009e610424e_3.json")
+	f("logs/{date}", "b", []string{"x", "y"}, "logs/2022/09/28/ce3890a816f5237a_06a07111-3795-f302-6c89-021c7fd39575_3.json")
+	f("logs/{date}", "a", []string{"x"}, "logs/2022/09/28/2d711642b726b044_c92ef412-2215-2a5a-6ab5-d009e610424e_3.json")
 }

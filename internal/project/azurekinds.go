@@ -39,7 +39,7 @@ var azureKinds = []azureKind{
 		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", source: connectHub, input: []string{"hub", "http", "file"}},
 	{name: "Blob Storage", types: []string{"microsoftstorageblob"}, projects: []string{"blobstorage", "blob", "azuredatalakestoragegen2", "blobstorageadlsgen2"},
 		properties: []string{"BlobStorageProperties", "BlobReferenceProperties"}, where: []string{"container", "storageAccounts"}, secret: "AccountKey",
-		connect: connectBlob, source: connectBlob, reference: connectBlob, input: []string{"file", "azure-blob"}, output: []string{"blob", "azure-blob", "file"}},
+		connect: connectBlob, source: connectBlob, reference: connectBlob, input: []string{"file", "azure-blob", "s3"}, output: []string{"blob", "azure-blob", "s3", "file"}},
 	{name: "SQL Database", types: []string{"microsoftsqlserverdatabase"}, projects: []string{"sqldatabase", "azuresqldatabase"},
 		properties: []string{"SQLDatabaseProperties", "SqlReferenceInputInfo", "AzureSqlDatabaseProperties"}, where: []string{"table", "database", "server"}, secret: "Password",
 		connect: connectSQLServer, input: []string{"file"}, output: []string{"sqlserver", "sqlite"}},

@@ -11,7 +11,6 @@ const windowBytes = 4 << 20
 
 // A frame lies in memory as: length of the rest, time, what it has, and five texts with their
 // lengths, and then the document.
-const frameHead = 4 + 8 + 1
 
 const (
 	frameKey  = 1 << iota // the partition key is a text

@@ -183,7 +183,7 @@ func (s *source) ready(ctx context.Context) error {
 	}
 	slices.SortFunc(ranges, func(a, b rangeNote) int { return strings.Compare(a.Min, b.Min) })
 	if len(ranges) == 0 || len(ranges) > maxRanges {
-		return fmt.Errorf("%s has %d ranges; at most %d are read", s.target.where, len(ranges), maxRanges)
+		return connect.Permanent(fmt.Errorf("%s has %d ranges; at most %d are read", s.target.where, len(ranges), maxRanges))
 	}
 	if err := s.open(ranges); err != nil {
 		return errors.Join(err, s.closeParts())

@@ -10,8 +10,7 @@ import (
 const windowBytes = 4 << 20
 
 // A frame lies in memory as: length of the rest, time, what it has, and five texts with their
-// lengths, and then the document.
-
+// lengths, and then the document. What it has:
 const (
 	frameKey  = 1 << iota // the partition key is a text
 	frameMade             // the id is ours

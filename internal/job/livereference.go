@@ -62,6 +62,7 @@ type liveReference struct {
 	of       *LiveSpec // that it belongs to
 	index    int       // in the plan
 	versions []referenceVersion
+	begun    bool       // in this start: the versions are those of now
 	changed  bool       // the versions are of another source than the job reads now
 	first    *vec.Batch // rows of the version that the job begins with, until the graph has them
 	firstOf  vec.Time
@@ -167,7 +168,7 @@ func (l *Live) tryReference(ctx context.Context, r *liveReference, from vec.Time
 		}
 	}
 	r.first, err = l.fetch(ctx, r, first, true)
-	r.firstOf = first.Effective
+	r.firstOf, r.begun = first.Effective, true
 	return err
 }
 
@@ -375,7 +376,7 @@ func (l *Live) renewReferences() error {
 		return nil
 	}
 	for _, r := range l.references {
-		if r == nil || r.source != nil { // the query has just come to read it
+		if r == nil || r.begun { // the query has just come to read it
 			continue
 		}
 		if err := l.renewReference(r); err != nil {

@@ -51,6 +51,10 @@ func (l *Live) fetch(ctx context.Context, r *liveReference, v *referenceVersion,
 	if err != nil {
 		return nil, err
 	}
+	if !r.versioned() { // it is not asked again before the job starts anew or is reloaded
+		r.source.Close() // it was only read
+		r.source = nil
+	}
 	v.Rows, v.Sum = t.n, hex.EncodeToString(t.sum.Sum(nil)[:16])
 	if !wanted {
 		return nil, nil

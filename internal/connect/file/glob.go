@@ -56,6 +56,9 @@ func newPattern(p string) (pattern, error) {
 	return pattern{root: filepath.FromSlash(root), parts: rest}, nil
 }
 
+// text is the pattern below its root, for people.
+func (p pattern) text() string { return strings.Join(p.parts, "/") }
+
 // list finds the files that match. A path without wildcards that is a directory stands for
 // the files in it whose names do not begin with "." or "_".
 func (p pattern) list(d disk.Viewer) ([]found, error) {

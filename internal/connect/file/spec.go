@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"weir/internal/connect"
 	"weir/internal/connect/objects"
@@ -31,7 +32,7 @@ var Spec = &connect.Spec{
 		{Name: "max_open", Type: connect.Int, Input: true, Default: "64", Doc: "How many files are open and watched for growth. Beyond it the one that has not grown for longest is read no further."},
 		{Name: "date_format", Type: connect.Text, Input: true, Default: "yyyy/MM/dd", Doc: "Reference data: what {date} is in the path."},
 		{Name: "time_format", Type: connect.Text, Input: true, Default: "HH", Doc: "Reference data: what {time} is in the path."},
-		{Name: "refresh", Type: connect.Duration, Input: true, Default: "1m", Doc: "Reference data with {date} or {time} in the path: how often to look for a new version."},
+		{Name: "refresh", Type: connect.Duration, Input: true, Doc: "Reference data: how often to look for what is new. With {date} or {time} in the path that is new versions, every 1m if it is not set. Other files are read anew when they have changed; if it is not set, when the job starts."},
 	},
 	Source: newSource,
 	Sink:   newSink,
@@ -68,6 +69,9 @@ func check(c connect.Config, input bool) []connect.Problem {
 		if c.Has("scan") && c.Duration("scan") <= 0 {
 			list = append(list, connect.Problem{Field: "scan", Text: "the time between two looks must be more than 0", Hint: "leave it out for 1s"})
 		}
+		if c.Has("refresh") && c.Duration("refresh") <= 0 {
+			list = append(list, connect.Problem{Field: "refresh", Text: "the time between two looks must be more than 0", Hint: "leave it out, and the files are read when the job starts"})
+		}
 		return list
 	}
 	if strings.ContainsAny(filepath.Base(p), "*?") {
@@ -93,6 +97,9 @@ func newSource(_ context.Context, c connect.Config, env connect.SourceEnv) (conn
 	}
 	s := settings{pattern: p, follow: c.Bool("follow") && !env.Reference, modified: c.Text("order") == "modified",
 		scan: c.Duration("scan"), wait: c.Duration("rotate_wait"), open: int(c.Int("max_open"))}
+	if every := c.Duration("refresh"); every > 0 && env.Reference {
+		return newChanging(disk.View(p.root), s, every, env), nil
+	}
 	return openSource(disk.View(p.root), s, env)
 }
 
@@ -111,6 +118,9 @@ func versionsOf(c connect.Config) (root string, s objects.Settings, err error) {
 		root += "/"
 	}
 	s = objects.Settings{Path: strings.Join(parts[i:], "/"), DateFormat: c.Text("date_format"), TimeFormat: c.Text("time_format"), Partitions: 1, Refresh: c.Duration("refresh")}
+	if s.Refresh == 0 {
+		s.Refresh = time.Minute
+	}
 	_, err = objects.ParsePattern(s.Path, s.DateFormat, s.TimeFormat, true)
 	return filepath.FromSlash(root), s, err
 }

@@ -18,14 +18,14 @@ var Spec = &connect.Spec{
 	Aliases:   []string{"azureblob", "adls"},
 	Summary:   "Reads blobs of Azure Blob Storage and Data Lake Storage Gen2 as they come; writes finished blobs with predictable names.",
 	Reference: true,
-	FormatsIn: connect.FileFormats,
-	In:        "exactly once: a position is a place in a blob of known content",
-	Out:       "exactly once: the name of a blob says which rows are in it",
-	Fields:    append(append(accountFields(), objects.SourceFields("blob")...), files.StoreFields()...),
-	Source:    newSource,
-	Sink:      newSink,
-	Check:     check,
-	Probe:     probe,
+	FormatsIn: connect.FileFormats, FormatsOut: connect.FileFormats,
+	In:     "exactly once: a position is a place in a blob of known content",
+	Out:    "exactly once: the name of a blob says which rows are in it",
+	Fields: append(append(accountFields(), objects.SourceFields("blob")...), files.StoreFields()...),
+	Source: newSource,
+	Sink:   newSink,
+	Check:  check,
+	Probe:  probe,
 	Claims: func(c connect.Config, output string) []string {
 		a, bad := readAccount(c)
 		if len(bad) > 0 {

@@ -14,9 +14,10 @@ import (
 
 // Spec declares the connector.
 var Spec = &connect.Spec{
-	Name:    "blob",
-	Summary: "Writes finished files with predictable names to a directory: a file appears when it is complete.",
-	Out:     "exactly once",
+	Name:       "blob",
+	Summary:    "Writes finished files with predictable names to a directory: a file appears when it is complete.",
+	FormatsOut: connect.FileFormats,
+	Out:        "exactly once",
 	Fields: slices.Concat([]connect.Field{
 		{Name: "directory", Type: connect.Path, Required: true, Output: true, Doc: "Where the files go, relative to the job file. It is made if it is not there."},
 	}, files.Fields(), []connect.Field{

@@ -130,7 +130,7 @@ func manifestName(m string) bool {
 
 // settingsOf are the settings of an output.
 func settingsOf(c connect.Config, env connect.SinkEnv) (settings, error) {
-	p, err := packingOf(env.Format)
+	p, err := packingOf(env.Format, env.Columns)
 	if err != nil {
 		return settings{}, connect.Permanent(err)
 	}

@@ -96,7 +96,7 @@ type file struct {
 func openSink(d disk.FS, up *uploads, cfg settings, env connect.SinkEnv) (_ connect.Sink, err error) {
 	s := &sink{d: d, up: up, s: cfg, env: env, csv: env.Format.Type == "csv", mark: vec.MinTime,
 		files: map[int64]*file{}, byStem: map[string]*file{}}
-	if s.p, err = packingOf(env.Format); err != nil {
+	if s.p, err = packingOf(env.Format, env.Columns); err != nil {
 		return nil, connect.Permanent(err)
 	}
 	s.enc = codec.NewEncoder(s.p.staged, env.Columns.Names, env.Columns.Row)

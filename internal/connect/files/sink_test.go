@@ -13,9 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
+	"weir/internal/codec"
 	"weir/internal/connect"
 	"weir/internal/connect/connecttest"
 	"weir/internal/disk"
@@ -65,22 +63,13 @@ func tree(d disk.FS, dir string) (map[string][]byte, error) {
 
 // unpack is the text of a finished file.
 func unpack(b []byte, format connect.Format) ([]byte, error) {
-	switch format.Compression {
-	case "gzip":
-		r, err := gzip.NewReader(bytes.NewReader(b))
-		if err != nil {
-			return nil, err
-		}
-		return io.ReadAll(r)
-	case "zstd":
-		d, err := zstd.NewReader(nil)
-		if err != nil {
-			return nil, err
-		}
-		defer d.Close()
-		return d.DecodeAll(b, nil)
+	lies := codec.Format{Compression: codec.Compression(format.Compression), Type: format.Type}
+	if format.Type == "avro" || format.Type == "parquet" {
+		lies.Compression = codec.CompressNone
 	}
-	return b, nil
+	r := codec.Open(bytes.NewReader(b), lies)
+	defer r.Close()
+	return io.ReadAll(r)
 }
 
 // rowsIn are the rows of a finished file, which must be whole.
@@ -168,7 +157,7 @@ func rowsOf(d disk.FS, format connect.Format) (rows []connecttest.Row, err error
 // config is a template of the suite with few files open at a time.
 func config(t testing.TB, text string, format connect.Format, columns connect.Columns) settings {
 	t.Helper()
-	p, err := packingOf(format)
+	p, err := packingOf(format, columns)
 	ok(t, err)
 	tpl, err := parseTemplate(text, names{output: "out", job: "job", ext: p.ext, dateFormat: "yyyy/MM/dd", timeFormat: "HH-mm",
 		column: func(name string) (int, bool) { return findColumn(columns, name) }})
@@ -198,5 +187,9 @@ func TestSuite(t *testing.T) {
 	f("minutes", "{date}/{time}/{output}{ext}", 1, connect.Format{Type: "json", Array: true}, nil)
 	f("rows", "{n}{ext}", 5, connect.Format{Type: "csv"}, func(s *settings) { s.maxRows = 7 })
 	f("column", "{text}/{date}{ext}", 11, connect.Format{Array: true, Compression: "gzip"}, nil)
+	f("deflate", "{date}/{time}/{output}{ext}", 61, connect.Format{Compression: "deflate"}, nil)
+	f("snappy", "{date}/{time}/{output}{ext}", 61, connect.Format{Type: "csv", Compression: "snappy"}, nil)
+	f("avro", "{date}/{time}/{output}{ext}", 17, connect.Format{Type: "avro"}, nil)
+	f("parquet", "{n}{ext}", 31, connect.Format{Type: "parquet", Compression: "zstd"}, func(s *settings) { s.maxRows = 7 })
 	f("early", "{text}/{n}{ext}", 11, connect.Format{Compression: "zstd"}, func(s *settings) { s.maxSize = 500; s.maxFiles = 4 })
 }

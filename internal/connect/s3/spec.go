@@ -20,9 +20,9 @@ import (
 var Spec = &connect.Spec{
 	Name:      "s3",
 	Summary:   "Reads and writes objects in a bucket of Amazon S3 or of a store that speaks its protocol.",
-	FormatsIn: connect.FileFormats,
-	In:        "exactly once, as long as objects that were read stay as they are",
-	Out:       "exactly once, by the names of objects",
+	FormatsIn: connect.FileFormats, FormatsOut: connect.FileFormats,
+	In:  "exactly once, as long as objects that were read stay as they are",
+	Out: "exactly once, by the names of objects",
 	Fields: slices.Concat([]connect.Field{
 		{Name: "endpoint", Type: connect.Text, Default: "https://s3.amazonaws.com", Doc: "Where the service is. `http://` is without TLS."},
 		{Name: "region", Type: connect.Text, Doc: "The region of the bucket. Default: the service is asked."},

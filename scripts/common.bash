@@ -47,7 +47,8 @@ stop | kill)
 	[ "\$1" = stop ] || signal=KILL
 	[ -e $1/pid ] || exit 0
 	kill -\$signal -- -\$(cat $1/pid) 2>/dev/null || kill -\$signal \$(cat $1/pid) 2>/dev/null || true
-	while kill -0 \$(cat $1/pid) 2>/dev/null; do sleep 0.05; done
+	# One that nobody has waited for yet is gone as well.
+	while kill -0 \$(cat $1/pid) 2>/dev/null && ! ps -o stat= -p \$(cat $1/pid) | grep -q ^Z; do sleep 0.05; done
 	rm -f $1/pid
 	;;
 *) exit 2 ;;

@@ -1,2 +1,0 @@
-// Package redis writes streams and hashes of Redis.
-package redis

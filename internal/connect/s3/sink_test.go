@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestSuite runs the conformance suite over a fake.
 func TestSuite(t *testing.T) {
-	t.Run("seconds", func(t *testing.T) {
-		suite(t, fake(t, nil), 61, map[string]any{"path": "{date}/{datetime:HHmmss}.json"})
+	t.Run("minutes", func(t *testing.T) {
+		suite(t, fake(t, nil), 61, map[string]any{"path": "{date}/{datetime:HHmm}.json"})
 	})
 	t.Run("rows", func(t *testing.T) {
 		suite(t, fake(t, nil), 101, map[string]any{"path": "{date}/{n}{ext}", "max_rows": int64(7)})

@@ -90,15 +90,22 @@ var ended = func() context.Context {
 	return ctx
 }()
 
-// receive hands over what comes: it waits for one event, and takes along what is there.
+const (
+	// gather is how long events are collected when they come one on the heels of the other,
+	// which the last many have done; else each is handed over at once.
+	gather = 5 * time.Millisecond
+	many   = 16
+)
+
+// receive hands over what comes: it waits for one event, and takes along what is there. A call
+// of the client costs as much as some events, so it is not made for each when many come.
 func (f *feed) receive(ctx context.Context) {
 	defer close(f.done)
-	for {
-		list, err := f.link.ReceiveEvents(ctx, 1, nil)
-		if err == nil {
-			// With a context that has ended the client gives what it has, and does not wait.
-			more, _ := f.link.ReceiveEvents(ended, int(f.s.prefetch), nil)
-			list = append(list, more...)
+	most := int(f.s.prefetch)
+	for flow := false; ; {
+		list, err := f.some(ctx, flow, most)
+		if flow = len(list) >= many; len(list) == 0 && err == nil {
+			continue
 		}
 		select {
 		case f.came <- received{list, err}:
@@ -109,6 +116,26 @@ func (f *feed) receive(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// some are the next events; with flow there may be none.
+func (f *feed) some(ctx context.Context, flow bool, most int) ([]*azeventhubs.ReceivedEventData, error) {
+	if flow {
+		limited, cancel := context.WithTimeout(ctx, gather)
+		defer cancel()
+		list, err := f.link.ReceiveEvents(limited, most, nil)
+		if limited.Err() != nil && ctx.Err() == nil {
+			err = nil // another one comes again
+		}
+		return list, err
+	}
+	list, err := f.link.ReceiveEvents(ctx, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	// With a context that has ended the client gives what it has, and does not wait.
+	more, _ := f.link.ReceiveEvents(ended, most, nil)
+	return append(list, more...), nil
 }
 
 // Next implements message.Feed.

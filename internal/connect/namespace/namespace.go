@@ -122,18 +122,27 @@ func (r *Reach) parse(text string) *connect.Problem {
 
 // TLS is the configuration of TLS; nil is the system's.
 func (r *Reach) TLS() (*tls.Config, error) {
-	if r.ca == "" || r.Plain {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = ""
+	}
+	if r.Plain || r.ca == "" && host == "" {
 		return nil, nil
+	}
+	// Without it the clients compare the certificate with the host and its port.
+	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	if r.ca == "" {
+		return c, nil
 	}
 	pem, err := os.ReadFile(r.ca)
 	if err != nil {
 		return nil, fmt.Errorf("tls_ca: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("tls_ca: %s has no certificate in PEM", r.ca)
 	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+	return c, nil
 }
 
 // Credential signs in with Entra.

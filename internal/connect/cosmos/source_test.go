@@ -266,7 +266,7 @@ func (in *inlet) failure(t testing.TB, part string) error {
 		return err
 	}
 	defer r.Close()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(20 * time.Second)
 	for {
 		if _, err := r.Read(t.Context(), 1<<20, ""); err != nil {
 			return err

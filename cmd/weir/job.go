@@ -168,6 +168,10 @@ func showJob(con *console, j service.JobView, st service.StatsView) {
 		line("checkpoint", "%s, %s bytes, the job stood still for %.0f ms", ago(c.Last), grouped(c.Bytes), c.PauseSeconds*1000)
 	}
 	for _, in := range st.Inputs {
+		if r := in.Reference; r != nil {
+			line("reference", "%s  %s", in.Name, referenceText(r))
+			continue
+		}
 		line("input", "%s  %s events, %.3g a second", in.Name, grouped(in.Events), in.EventsPerSecond)
 	}
 	for _, out := range st.Outputs {
@@ -179,6 +183,25 @@ func showJob(con *console, j service.JobView, st service.StatsView) {
 	for _, name := range slices.Sorted(maps.Keys(st.DeadLetters)) {
 		line("dead letters", "%s %s", grouped(st.DeadLetters[name]), name)
 	}
+}
+
+// referenceText tells of reference data for people.
+func referenceText(r *service.ReferenceView) string {
+	text := grouped(r.Rows) + " rows"
+	if r.Rows < 0 {
+		text = "not read yet"
+	}
+	if r.Since != nil {
+		text += ", in force since " + r.Since.Format(time.RFC3339)
+	}
+	if r.Versions > 1 {
+		text += fmt.Sprintf(", %d versions", r.Versions)
+	}
+	text += fmt.Sprintf(", looked at %s ago", time.Duration(r.AgeSeconds*float64(time.Second)).Round(time.Second))
+	if r.Failure != "" {
+		text += "; " + r.Failure
+	}
+	return text
 }
 
 type jobDeployCmd struct {

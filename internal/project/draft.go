@@ -110,6 +110,10 @@ func (r *reader) inputOf(e *entry) Input {
 	common := r.bind(e.settings, e.what(), inputFields)
 	in.Sample, _ = common["sample"].(string)
 	in.Reference, _ = common["reference"].(bool)
+	in.MaxVersions, _ = common["max_versions"].(int64)
+	if n := e.settings.get("max_versions"); n != nil && in.MaxVersions < 1 {
+		r.fail(n, "leave it out for 10000", "at least one version of reference data has to be known")
+	}
 	if in.Arrival, _ = common["arrival"].(string); in.Arrival == "source" {
 		in.Arrival = ""
 	}

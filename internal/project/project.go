@@ -91,6 +91,8 @@ const (
 type Input struct {
 	Name      string
 	Reference bool
+	// MaxVersions is how many versions of reference data are known at a time; 0 is the default.
+	MaxVersions int64
 	// Connector reads it live; nil if nothing says how, which Missing then explains.
 	Connector *connect.Spec
 	Config    connect.Config

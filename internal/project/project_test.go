@@ -47,10 +47,11 @@ func init() {
 		},
 		Example: "NAME:\n  type: probe\n  address: here\n"})
 	// What Azure's services are mapped to, as far as that is of concern here.
-	database := []connect.Field{{Name: "host", Type: connect.Text, Output: true}, {Name: "port", Type: connect.Int, Output: true}, {Name: "database", Type: connect.Text, Output: true},
-		{Name: "user", Type: connect.Text, Output: true}, {Name: "password", Type: connect.Secret, Output: true}, {Name: "table", Type: connect.Text, Required: true, Output: true}}
+	database := []connect.Field{{Name: "host", Type: connect.Text}, {Name: "port", Type: connect.Int}, {Name: "database", Type: connect.Text},
+		{Name: "user", Type: connect.Text}, {Name: "password", Type: connect.Secret}, {Name: "table", Type: connect.Text, Required: true, Output: true}, {Name: "table", Type: connect.Text, Input: true},
+		{Name: "query", Type: connect.Text, Input: true}, {Name: "delta_query", Type: connect.Text, Input: true}, {Name: "refresh", Type: connect.Duration, Input: true}}
 	for _, name := range []string{"sqlserver", "postgres"} {
-		connect.Register(&connect.Spec{Name: name, Sink: sink, Fields: database})
+		connect.Register(&connect.Spec{Name: name, Source: source, Sink: sink, Reference: true, ReferenceOnly: true, Fields: database})
 	}
 	connect.Register(&connect.Spec{Name: "http", Sink: sink, Fields: []connect.Field{{Name: "url", Type: connect.Text, Required: true}, {Name: "api_key", Type: connect.Secret},
 		{Name: "batch_rows", Type: connect.Int}, {Name: "batch_bytes", Type: connect.Size}}})
@@ -64,7 +65,7 @@ func init() {
 	connect.Register(&connect.Spec{Name: "cosmos", Sink: sink, Fields: cosmos})
 	connect.Register(&connect.Spec{Name: "azure-blob", Source: source, Sink: sink, Reference: true, Fields: []connect.Field{{Name: "container", Type: connect.Text, Required: true},
 		{Name: "account", Type: connect.Text}, {Name: "account_key", Type: connect.Secret}, {Name: "sign_in", Type: connect.Enum, Values: []string{"key", "entra"}},
-		{Name: "path", Type: connect.Text}, {Name: "date_format", Type: connect.Text}, {Name: "time_format", Type: connect.Text}, {Name: "partitions", Type: connect.Int, Input: true},
+		{Name: "path", Type: connect.Text}, {Name: "date_format", Type: connect.Text}, {Name: "time_format", Type: connect.Text}, {Name: "partitions", Type: connect.Int, Input: true}, {Name: "refresh", Type: connect.Duration, Input: true},
 		{Name: "max_rows", Type: connect.Int, Output: true}, {Name: "max_age", Type: connect.Duration, Output: true}}})
 	connect.Register(&connect.Spec{Name: "drain", Summary: "It only writes.", Sink: sink})
 }

@@ -37,6 +37,7 @@ var timeFields = []connect.Field{
 var inputFields = []connect.Field{
 	{Name: "sample", Type: connect.Path, Doc: "A file of events for runs and tests on this machine."},
 	{Name: "reference", Type: connect.Bool, Doc: "The input is reference data: a table that the query joins, not a stream."},
+	{Name: "max_versions", Type: connect.Int, Doc: "Of reference data: how many versions are known at a time. Rows of the time of older ones are joined with the oldest."},
 	{Name: "arrival", Type: connect.Enum, Values: []string{"source", "event"},
 		Doc: "When events count as arrived: when the source says, or at their own time, so that old data can be run again and nothing is late."},
 }

@@ -130,7 +130,7 @@ func (a *assembler) inputs(p *plan.Plan) {
 		reads := metadataOf(want)
 		a.in = append(a.in, job.LiveInput{Name: want.Name, Format: in.Format, EventArrival: in.Arrival == "event",
 			ID:          identity(in.Connector, in.Config, in.Format, in.Format.Registry.Expose(), in.Arrival, reads),
-			MetaColumns: in.Config.Bool("metadata_columns"),
+			MetaColumns: in.Config.Bool("metadata_columns"), MaxVersions: int(in.MaxVersions),
 			Open: func(env connect.SourceEnv) (connect.Source, error) {
 				env.Metadata = reads
 				return in.Connector.Source(a.ctx, in.Config, env)

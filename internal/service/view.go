@@ -70,6 +70,17 @@ type InputView struct {
 	OutOfOrder      MovedView        `json:"out_of_order"`
 	Early           int64            `json:"early" doc:"Dropped."`
 	Partitions      []PartitionView  `json:"partitions"`
+	Reference       *ReferenceView   `json:"reference,omitempty" doc:"Of reference data."`
+}
+
+// ReferenceView is about reference data.
+type ReferenceView struct {
+	Version    string     `json:"version" doc:"In force now; empty if the source has no versions."`
+	Since      *time.Time `json:"since,omitempty" doc:"From when on it is in force; none if it always is."`
+	Rows       int64      `json:"rows" doc:"-1 if it has not been read yet."`
+	Versions   int        `json:"versions" doc:"That rows may still need, or that are to come."`
+	AgeSeconds float64    `json:"age_seconds" doc:"Since the source last said what it has."`
+	Failure    string     `json:"failure,omitempty" doc:"Of the last look for a new version."`
 }
 
 // MovedView counts events beyond a policy's limit.
@@ -234,6 +245,12 @@ func viewInput(in *job.InputStats) InputView {
 		}
 		v.Partitions = append(v.Partitions, PartitionView{Name: p.Name, Waiting: waiting, Events: p.Events, Position: string(p.Position),
 			Watermark: civil(p.Watermark), IdleSeconds: p.Idle.Seconds(), Ended: p.Ended})
+	}
+	if r := in.Reference; r != nil {
+		v.Reference = &ReferenceView{Version: r.Version, Rows: r.Rows, Versions: r.Versions, AgeSeconds: r.Age.Seconds(), Failure: r.Failure}
+		if since := civil(r.Effective); !since.IsZero() {
+			v.Reference.Since = &since
+		}
 	}
 	return v
 }

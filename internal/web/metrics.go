@@ -29,6 +29,9 @@ var (
 	inputEvents     = desc("input_events_total", "Events that were read.", "input", "partition")
 	inputBytes      = desc("input_bytes_total", "Bytes of events that were read.", "input")
 	inputErrors     = desc("input_errors_total", "Texts that are no events.", "input", "kind")
+	referenceAge    = desc("reference_age_seconds", "How long ago the source of reference data last said what it has.", "input")
+	referenceRows   = desc("reference_rows", "Rows of the version of reference data that is in force.", "input")
+	referenceKept   = desc("reference_versions", "Versions of reference data that rows may need.", "input")
 	eventsLate      = desc("events_late_total", "Events behind the late arrival limit.", "input", "action")
 	eventsEarly     = desc("events_early_total", "Events ahead of their arrival.", "input", "action")
 	eventsDisorder  = desc("events_out_of_order_total", "Events behind the out-of-order limit.", "input", "action")
@@ -144,6 +147,14 @@ func (e *emitter) jobMetrics(st *job.Stats) {
 }
 
 func (e *emitter) input(in *job.InputStats) {
+	if r := in.Reference; r != nil {
+		e.gauge(referenceAge, r.Age.Seconds(), in.Name)
+		e.gauge(referenceKept, float64(r.Versions), in.Name)
+		if r.Rows >= 0 {
+			e.gauge(referenceRows, float64(r.Rows), in.Name)
+		}
+		return
+	}
 	var rest int64
 	for i := range in.Partitions {
 		p := &in.Partitions[i]

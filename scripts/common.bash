@@ -39,6 +39,7 @@ control() {
 set -eu
 case "\$1" in
 start)
+	if [ -e $1/pid ] && kill -0 \$(cat $1/pid) 2>/dev/null; then exit 0; fi
 	nohup setsid $2 >>$1/server.log 2>&1 </dev/null &
 	echo \$! >$1/pid
 	;;

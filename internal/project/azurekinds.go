@@ -34,7 +34,7 @@ type azureKind struct {
 var azureKinds = []azureKind{
 	{name: "Event Hub", types: []string{"microsoftservicebuseventhub", "microsofteventhubeventhub"}, projects: []string{"eventhub", "eventhubs"},
 		properties: []string{"EventHubProperties"}, where: []string{"eventHubName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey",
-		connect: connectHub, source: connectHub, input: []string{"hub", "http", "file"}, output: []string{"hub", "http", "blob", "file"}},
+		connect: connectHub, source: connectHub, input: []string{"hub", "kafka", "http", "file"}, output: []string{"hub", "kafka", "http", "blob", "file"}},
 	{name: "IoT Hub", types: []string{"microsoftdevicesiothubs"}, projects: []string{"iothub"},
 		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", source: connectHub, input: []string{"hub", "http", "file"}},
 	{name: "Blob Storage", types: []string{"microsoftstorageblob"}, projects: []string{"blobstorage", "blob", "azuredatalakestoragegen2", "blobstorageadlsgen2"},

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,9 +46,10 @@ const (
 
 const (
 	dialLimit = 10 * time.Second
-	// askLimit is how long a request that does not read or write records may take, with all
-	// that is done again.
-	askLimit = 15 * time.Second
+	// askLimit is how long what is asked of the brokers may take, and retryLimit for how long a
+	// request is made again.
+	askLimit   = 15 * time.Second
+	retryLimit = 5 * time.Second
 )
 
 // link is how to reach the brokers.
@@ -139,7 +141,7 @@ func address(s string) (string, error) {
 			host = "" // host: without a port, or worse
 		}
 	}
-	if host == "" || port == "" || strings.ContainsAny(host, "/@ ") {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || host == "" || strings.ContainsAny(host, "/@ ") {
 		return "", fmt.Errorf("%.80q is no address of a broker", s)
 	}
 	return net.JoinHostPort(host, port), nil
@@ -173,7 +175,7 @@ func tlsOf(c connect.Config) (*tls.Config, error) {
 func (l *link) client(h *health, opts ...kgo.Opt) (*kgo.Client, error) {
 	all := []kgo.Opt{
 		kgo.SeedBrokers(l.brokers...), kgo.ClientID("weir"), kgo.DialTimeout(dialLimit), kgo.DisableClientMetrics(),
-		kgo.RetryTimeout(askLimit), kgo.RetryBackoffFn(backoff), kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(time.Minute),
+		kgo.RetryTimeout(retryLimit), kgo.RetryBackoffFn(backoff), kgo.MetadataMinAge(100 * time.Millisecond), kgo.MetadataMaxAge(time.Minute),
 	}
 	if h != nil {
 		all = append(all, kgo.WithHooks(h))
@@ -203,6 +205,10 @@ func (l *link) at(what string) string {
 	return fmt.Sprintf("Kafka at %s, %s", strings.Join(l.brokers, ", "), what)
 }
 
+// minSecret is the length of the shortest secret that is looked for in texts: a shorter one is
+// in any text.
+const minSecret = 4
+
 // scrub takes secrets out of an error's text. What the error wraps stays.
 func (l *link) scrub(err error) error {
 	if err == nil {
@@ -211,6 +217,9 @@ func (l *link) scrub(err error) error {
 	text := err.Error()
 	clean := text
 	for _, s := range l.secrets {
+		if len(s) < minSecret {
+			continue
+		}
 		clean = strings.ReplaceAll(clean, s, "***")
 	}
 	if clean == text {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -45,6 +46,7 @@ func (f *feed) put(part *kgo.FetchPartition) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer f.signal()
+	f.queue = slices.Grow(f.queue, len(part.Records))
 	for _, r := range part.Records {
 		if r.Offset < f.next {
 			continue

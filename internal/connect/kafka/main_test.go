@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -35,6 +36,8 @@ type cluster struct {
 	client *kgo.Client    // of the test
 	prefix string         // of topics
 	topics atomic.Int64
+	given  map[string]any // settings of how to get in
+	opts   []kgo.Opt      // the same, for clients of the test
 }
 
 // fakes starts brokers in this process.
@@ -51,12 +54,25 @@ func fakes(t testing.TB, opts ...kfake.Opt) *cluster {
 // clusterOf uses brokers by their addresses.
 func clusterOf(t testing.TB, f *kfake.Cluster, addrs ...string) *cluster {
 	t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.DisableClientMetrics(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+	c := &cluster{t: t, addrs: addrs, fake: f, prefix: fmt.Sprintf("t%d-", time.Now().UnixNano())}
+	c.connect()
+	return c
+}
+
+// connect makes the client of the test.
+func (c *cluster) connect() {
+	c.t.Helper()
+	c.client = c.clientOf(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(50*time.Millisecond))
+	c.t.Cleanup(c.client.Close)
+}
+
+func (c *cluster) clientOf(opts ...kgo.Opt) *kgo.Client {
+	c.t.Helper()
+	cl, err := kgo.NewClient(slices.Concat([]kgo.Opt{kgo.SeedBrokers(c.addrs...), kgo.DisableClientMetrics()}, c.opts, opts)...)
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	t.Cleanup(cl.Close)
-	return &cluster{t: t, addrs: addrs, fake: f, client: cl, prefix: fmt.Sprintf("t%d-", time.Now().UnixNano())}
+	return cl
 }
 
 // topic makes a topic.
@@ -98,9 +114,8 @@ func (c *cluster) config(topic string, given map[string]any) connect.Config {
 			values[f.Name] = f.Default
 		}
 	}
-	for k, v := range given {
-		values[k] = v
-	}
+	maps.Copy(values, c.given)
+	maps.Copy(values, given)
 	return connect.Config{Values: values}
 }
 
@@ -124,10 +139,7 @@ func (c *cluster) records(list ...*kgo.Record) {
 // transaction writes records in a transaction, which is committed or aborted.
 func (c *cluster) transaction(commit bool, list ...*kgo.Record) {
 	c.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.addrs...), kgo.DisableClientMetrics(), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(fmt.Sprint("tx", list[0].Topic)))
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	cl := c.clientOf(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(fmt.Sprint("tx", list[0].Topic)))
 	defer cl.Close()
 	if err := cl.BeginTransaction(); err != nil {
 		c.t.Fatal(err)
@@ -189,11 +201,8 @@ func (c *cluster) committed(topic string) ([]*kgo.Record, error) {
 	if left == 0 {
 		return nil, nil
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.addrs...), kgo.DisableClientMetrics(), kgo.KeepControlRecords(), kgo.FetchMaxWait(50*time.Millisecond),
+	cl := c.clientOf(kgo.KeepControlRecords(), kgo.FetchMaxWait(50*time.Millisecond),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
-	if err != nil {
-		return nil, err
-	}
 	defer cl.Close()
 	parts := make([][]*kgo.Record, len(ends[topic]))
 	for ctx := c.within(); left > 0; {
@@ -337,4 +346,18 @@ func TestSinkSuite(t *testing.T) {
 func TestSourceSuite(t *testing.T) {
 	t.Parallel()
 	sources(t, func(t testing.TB) *cluster { return fakes(t) })
+}
+
+// putRows writes rows of the suite, a record each.
+func (c *cluster) putRows(topic string, rows []connecttest.Row) error {
+	var list []*kgo.Record
+	for _, r := range rows {
+		body, err := json.Marshal(event(r))
+		if err != nil {
+			return err
+		}
+		list = append(list, &kgo.Record{Topic: topic, Value: body})
+	}
+	c.records(list...)
+	return nil
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"weir/internal/connect"
 )
@@ -27,13 +27,20 @@ func probe(ctx context.Context, c connect.Config, env connect.ProbeEnv) []connec
 	defer cl.Close()
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	m, err := kadm.NewClient(cl).Metadata(kadm.WithAuthorizedOps(ctx), l.topics...)
+	q := kmsg.NewPtrMetadataRequest()
+	q.IncludeTopicAuthorizedOperations = true
+	for _, name := range l.topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		q.Topics = append(q.Topics, t)
+	}
+	m, err := q.RequestWith(ctx, cl)
 	if err != nil {
 		return []connect.Problem{l.problem("", h, "brokers", err)}
 	}
 	var out []connect.Problem
-	for _, t := range l.topics {
-		if p, bad := l.probeTopic(m.Topics, t, c, env.Input); bad {
+	for i := range m.Topics {
+		if p, bad := l.probeTopic(&m.Topics[i], c, env.Input); bad {
 			out = append(out, p)
 		}
 	}
@@ -49,30 +56,28 @@ func (l *link) problem(field string, h *health, what string, err error) connect.
 	return connect.Problem{Field: field, Text: strings.ReplaceAll(text, "\n", " "), Hint: strings.ReplaceAll(hint, "\n", " ")}
 }
 
+// notTold is what brokers say of the rights of a user if they do not say them.
+const notTold = -1 << 31
+
 // probeTopic says what is wrong with a topic.
-func (l *link) probeTopic(found kadm.TopicDetails, name string, c connect.Config, input bool) (connect.Problem, bool) {
-	d, ok := found[name]
-	err := d.Err
-	if err == nil && (!ok || len(d.Partitions) == 0) {
-		err = kerr.UnknownTopicOrPartition
+func (l *link) probeTopic(t *kmsg.MetadataResponseTopic, c connect.Config, input bool) (connect.Problem, bool) {
+	name := ""
+	if t.Topic != nil {
+		name = *t.Topic
 	}
+	err := kerr.ErrorForCode(t.ErrorCode)
 	switch {
 	case err == kerr.UnknownTopicOrPartition && !input && c.Bool("create"):
 		return connect.Problem{}, false
 	case err != nil:
 		return l.problem("topic", nil, "topic "+name, err), true
 	}
-	want, right := kadm.OpRead, "Read"
+	want, right := kmsg.ACLOperationRead, "Read"
 	if !input {
-		want, right = kadm.OpWrite, "Write"
+		want, right = kmsg.ACLOperationWrite, "Write"
 	}
-	if len(d.AuthorizedOperations) == 0 { // the brokers do not tell
+	if t.AuthorizedOperations == notTold || t.AuthorizedOperations&(1<<want) != 0 {
 		return connect.Problem{}, false
-	}
-	for _, op := range d.AuthorizedOperations {
-		if op == want || op == kadm.OpAll {
-			return connect.Problem{}, false
-		}
 	}
 	return connect.Problem{Field: "topic", Text: fmt.Sprintf("%s: the user has no right to %s", l.at("topic "+name), strings.ToLower(right)),
 		Hint: fmt.Sprintf("grant the user %s of the topic", right)}, true

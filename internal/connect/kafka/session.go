@@ -198,19 +198,19 @@ func (s *session) offset(ctx context.Context, p *publisher, group string) (at in
 	}
 }
 
+// offsetOf is what an answer about one partition says.
 func offsetOf(r *kmsg.OffsetFetchResponse) (at int64, metadata string, err error) {
-	for _, t := range r.Topics {
-		for _, x := range t.Partitions {
-			if err := kerr.ErrorForCode(x.ErrorCode); err != nil {
-				return 0, "", err
-			}
-			if x.Metadata != nil {
-				metadata = *x.Metadata
-			}
-			return max(x.Offset, 0), metadata, nil
-		}
+	if len(r.Topics) == 0 || len(r.Topics[0].Partitions) == 0 {
+		return 0, "", nil
 	}
-	return 0, "", nil
+	x := &r.Topics[0].Partitions[0]
+	if err := kerr.ErrorForCode(x.ErrorCode); err != nil {
+		return 0, "", err
+	}
+	if x.Metadata != nil {
+		metadata = *x.Metadata
+	}
+	return max(x.Offset, 0), metadata, nil
 }
 
 // commit puts the number of the epoch into the transaction and commits it. That it does so is

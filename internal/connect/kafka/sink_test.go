@@ -71,7 +71,7 @@ func (o *output) write(epoch int64, rows []connecttest.Row) {
 // commit commits an epoch, as often as it takes.
 func (o *output) commit(epoch int64) (errs []error) {
 	o.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(90 * time.Second); ; { // a broker that starts may take its time
 		err := o.Commit(context.Background(), epoch)
 		if err == nil {
 			return errs
@@ -79,6 +79,7 @@ func (o *output) commit(epoch int64) (errs []error) {
 		if errs = append(errs, err); connect.IsPermanent(err) || time.Now().After(end) {
 			o.t.Fatalf("epoch %d: %v", epoch, errs)
 		}
+		time.Sleep(min(time.Duration(len(errs))*5*time.Millisecond, 200*time.Millisecond)) // as the runner does
 	}
 }
 

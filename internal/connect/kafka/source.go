@@ -18,11 +18,12 @@ import (
 	"weir/internal/vec"
 )
 
-// The sizes of fetching, in bytes. A broker waits for fetchWait before it says that there is
-// nothing.
+// The sizes of fetching, in bytes as they lie in the topic: packed records may come to much more
+// in memory. A broker waits for fetchWait before it says that there is nothing.
 const (
-	fetchBytes     = 16 << 20
-	fetchPartBytes = 2 << 20
+	fetchBytes     = 4 << 20
+	fetchPartBytes = 512 << 10
+	maxBatch       = 128 << 20 // of a batch that was unpacked
 	fetchWait      = 500 * time.Millisecond
 )
 
@@ -70,7 +71,7 @@ func openSource(ctx context.Context, c connect.Config, env connect.SourceEnv) (c
 		level = kgo.ReadCommitted()
 	}
 	s.cl, err = l.client(s.health, kgo.FetchIsolationLevel(level), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxWait(fetchWait), kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchPartBytes))
+		kgo.MaxDecompressBatchBytes(maxBatch), kgo.FetchMaxWait(fetchWait), kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchPartBytes))
 	if err != nil {
 		return fail(err)
 	}

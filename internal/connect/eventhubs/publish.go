@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
-	"sync/atomic"
+	"strconv"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
@@ -15,226 +13,93 @@ import (
 	"weir/internal/hub"
 )
 
-const (
-	// lanes is how many batches are on their way at a time. Batches of one key are on one lane.
-	lanes = 8
-	// maxOpen and maxOpenBytes bound the batches that are being filled.
-	maxOpen      = 1024
-	maxOpenBytes = 8 << 20
-)
-
-// publication is an epoch on its way.
-type publication struct {
-	p      *publisher
-	client *azeventhubs.ProducerClient
-	epoch  int64
-	ctx    context.Context
-
-	open  map[place]*batch
-	order []*batch // those of open, as they were opened
-	bytes int
-	turn  int // lane of the next batch without a key
-
-	lanes   [lanes]chan *batch
-	wg      sync.WaitGroup
-	stopped atomic.Bool
-
-	mu     sync.Mutex // guards failed and publisher.acked
-	failed error
-}
-
-// place is what the messages of a batch have in common.
-type place struct {
-	keyed     bool
-	key       string // "" with partition
-	partition string
-}
-
-// batch is one that is being filled, or sent.
-type batch struct {
-	*azeventhubs.EventDataBatch
-	place   place
-	lane    int
-	indexes []int // of its messages
-}
-
 // Publish implements message.Publisher.
 func (p *publisher) Publish(ctx context.Context, epoch int64, messages *message.Spool) error {
-	if p.epoch != epoch {
-		p.epoch, p.acked = epoch, p.acked[:0]
-	}
 	c, err := p.sends.get()
 	if err != nil {
 		return err
 	}
-	u := &publication{p: p, client: c, epoch: epoch, ctx: ctx, open: map[place]*batch{}}
-	had := slices.Clone(p.acked)
-	u.start()
-	err = messages.Each(0, func(index int, m *message.Message) error {
-		if had.has(index) {
-			return nil
-		}
-		return u.add(index, m)
-	})
-	if err == nil {
-		err = u.flush()
-	}
-	if err = u.end(err); err == nil {
+	err = message.Publish(ctx, &p.batches, epoch, messages, &batching{p: p, client: c, epoch: epoch})
+	switch {
+	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
 	if k := kindOf(err); k == lost || errors.Is(err, context.DeadlineExceeded) {
 		p.sends.drop(c)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	return p.at.failed(false, "send", err)
 }
 
-// start starts the lanes.
-func (u *publication) start() {
-	for i := range u.lanes {
-		u.lanes[i] = make(chan *batch)
-		u.wg.Go(func() {
-			for b := range u.lanes[i] {
-				u.send(b)
-			}
-		})
-	}
+// batching makes batches of events. A place is a partition key, or a partition.
+type batching struct {
+	p      *publisher
+	client *azeventhubs.ProducerClient
+	epoch  int64
 }
 
-// end waits for the lanes. What is on its way is not taken back: it may have arrived.
-func (u *publication) end(err error) error {
-	for i := range u.lanes {
-		close(u.lanes[i])
+// Place implements message.Batching.
+func (b *batching) Place(dst []byte, m *message.Message) (place []byte, free bool) {
+	if m.Key == nil {
+		return dst, true
 	}
-	u.wg.Wait()
-	if u.failed != nil {
-		return u.failed
+	if n := len(b.p.partitions); n > 0 {
+		return append(dst, b.p.partitions[hub.PartitionOf(m.Key, n)]...), false
+	}
+	return append(dst, m.Key...), false
+}
+
+// Begin implements message.Batching.
+func (b *batching) Begin(ctx context.Context, place string, free bool) (*azeventhubs.EventDataBatch, error) {
+	o := &azeventhubs.EventDataBatchOptions{}
+	switch {
+	case free:
+	case b.p.partitions != nil:
+		o.PartitionID = &place
+	default:
+		o.PartitionKey = &place
+	}
+	return b.client.NewEventDataBatch(ctx, o)
+}
+
+// Add implements message.Batching.
+func (b *batching) Add(to *azeventhubs.EventDataBatch, index int, m *message.Message) (int, error) {
+	before := to.NumBytes()
+	err := to.AddEventData(b.event(index, m), nil)
+	if !errors.Is(err, azeventhubs.ErrEventDataTooLarge) {
+		return int(to.NumBytes() - before), err
+	}
+	if to.NumEvents() == 0 {
+		return 0, connect.Permanent(fmt.Errorf("message %d of the epoch is too large for the event hub, which takes less than it said", index))
+	}
+	return 0, message.ErrFull
+}
+
+// event makes an event of a message.
+func (b *batching) event(index int, m *message.Message) *azeventhubs.EventData {
+	id := make([]byte, 0, len(b.p.sender)+24)
+	id = append(append(id, b.p.sender...), '/')
+	id = append(strconv.AppendInt(id, b.epoch, 10), '/')
+	id = strconv.AppendInt(id, int64(index), 10)
+	text := string(id)
+	e := &azeventhubs.EventData{Body: m.Body, ContentType: b.p.contentType, MessageID: &text}
+	if len(m.Properties) > 0 {
+		e.Properties = make(map[string]any, len(m.Properties))
+		for _, x := range m.Properties {
+			e.Properties[x.Name] = x.Any()
+		}
+	}
+	return e
+}
+
+// Send implements message.Batching.
+func (b *batching) Send(ctx context.Context, batch *azeventhubs.EventDataBatch) error {
+	limited, cancel := context.WithTimeout(ctx, b.p.at.within)
+	defer cancel()
+	err := b.client.SendEventDataBatch(limited, batch, nil)
+	if err != nil && ctx.Err() == nil && limited.Err() != nil {
+		return fmt.Errorf("a batch was not acknowledged in %s: %w", b.p.at.within, context.DeadlineExceeded)
 	}
 	return err
-}
-
-// send sends a batch, unless one before it has failed: order.
-func (u *publication) send(b *batch) {
-	if u.stopped.Load() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(u.ctx, u.p.at.within)
-	defer cancel()
-	err := u.client.SendEventDataBatch(ctx, b.EventDataBatch, nil)
-	if err != nil && u.ctx.Err() == nil && ctx.Err() != nil {
-		err = fmt.Errorf("a batch was not acknowledged in %s: %w", u.p.at.within, context.DeadlineExceeded)
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if err != nil {
-		u.stopped.Store(true)
-		if u.failed == nil {
-			u.failed = err
-		}
-		return
-	}
-	for _, i := range b.indexes {
-		u.p.acked.add(i)
-	}
-}
-
-var errStopped = errors.New("a batch has failed")
-
-// add puts a message into the batch of its place.
-func (u *publication) add(index int, m *message.Message) error {
-	at := place{}
-	switch {
-	case m.Key == nil:
-	case u.p.partitions != nil:
-		at = place{keyed: true, partition: u.p.partitions[hub.PartitionOf(m.Key, len(u.p.partitions))]}
-	default:
-		at = place{keyed: true, key: string(m.Key)}
-	}
-	e := u.p.event(u.epoch, index, m)
-	for {
-		b := u.open[at]
-		fresh := b == nil
-		if fresh {
-			var err error
-			if b, err = u.batch(at); err != nil {
-				return err
-			}
-		}
-		before := b.NumBytes()
-		err := b.AddEventData(e, nil)
-		switch {
-		case err == nil:
-			b.indexes = append(b.indexes, index)
-			u.bytes += int(b.NumBytes() - before)
-			if fresh {
-				u.open[at], u.order = b, append(u.order, b)
-			}
-			if len(u.order) >= maxOpen || u.bytes >= maxOpenBytes {
-				return u.flush()
-			}
-			return nil
-		case !errors.Is(err, azeventhubs.ErrEventDataTooLarge):
-			return err
-		case fresh:
-			return connect.Permanent(fmt.Errorf("message %d of the epoch is too large for the event hub, which takes less than it said", index))
-		}
-		if err := u.dispatch(b); err != nil {
-			return err
-		}
-		delete(u.open, at)
-		u.bytes -= int(b.NumBytes())
-		for i, o := range u.order {
-			if o == b {
-				u.order = append(u.order[:i], u.order[i+1:]...)
-				break
-			}
-		}
-	}
-}
-
-// batch begins a batch. Those of one key, or partition, have one lane.
-func (u *publication) batch(at place) (*batch, error) {
-	o := &azeventhubs.EventDataBatchOptions{}
-	b := &batch{place: at}
-	switch {
-	case !at.keyed:
-		b.lane = u.turn % lanes
-		u.turn++
-	case at.partition != "":
-		o.PartitionID = &at.partition
-		b.lane = number(at.partition) % lanes
-	default:
-		o.PartitionKey = &at.key
-		b.lane = hub.PartitionOf([]byte(at.key), lanes)
-	}
-	var err error
-	b.EventDataBatch, err = u.client.NewEventDataBatch(u.ctx, o)
-	return b, err
-}
-
-// flush sends all that is open.
-func (u *publication) flush() error {
-	for _, b := range u.order {
-		if err := u.dispatch(b); err != nil {
-			return err
-		}
-	}
-	clear(u.open)
-	clear(u.order)
-	u.order, u.bytes = u.order[:0], 0
-	return nil
-}
-
-// dispatch puts a batch on its lane, when that is free.
-func (u *publication) dispatch(b *batch) error {
-	if u.stopped.Load() {
-		return errStopped
-	}
-	if err := u.ctx.Err(); err != nil {
-		return err
-	}
-	u.lanes[b.lane] <- b
-	return nil
 }

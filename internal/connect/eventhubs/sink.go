@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
@@ -31,8 +30,7 @@ type publisher struct {
 	// partitions are those that keys are mapped to; nil leaves it to the service.
 	partitions []string
 
-	epoch int64
-	acked acked // of the epoch
+	batches message.Batches
 }
 
 func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
@@ -115,33 +113,4 @@ func (p *publisher) Sync(context.Context) error { return nil }
 func (p *publisher) Close() error {
 	p.sends.close()
 	return nil
-}
-
-// acked is the messages of an epoch that the service has, by their indexes.
-type acked []uint64
-
-func (a *acked) add(i int) {
-	for len(*a) <= i/64 {
-		*a = append(*a, 0)
-	}
-	(*a)[i/64] |= 1 << (i % 64)
-}
-
-func (a acked) has(i int) bool { return i/64 < len(a) && a[i/64]&(1<<(i%64)) != 0 }
-
-// event makes an event of a message.
-func (p *publisher) event(epoch int64, index int, m *message.Message) *azeventhubs.EventData {
-	id := make([]byte, 0, len(p.sender)+24)
-	id = append(append(id, p.sender...), '/')
-	id = append(strconv.AppendInt(id, epoch, 10), '/')
-	id = strconv.AppendInt(id, int64(index), 10)
-	text := string(id)
-	e := &azeventhubs.EventData{Body: m.Body, ContentType: p.contentType, MessageID: &text}
-	if len(m.Properties) > 0 {
-		e.Properties = make(map[string]any, len(m.Properties))
-		for _, x := range m.Properties {
-			e.Properties[x.Name] = x.Any()
-		}
-	}
-	return e
 }

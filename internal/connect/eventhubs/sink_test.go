@@ -251,7 +251,7 @@ func TestSinkCut(t *testing.T) {
 	failed := commit(t, s, 1)
 	list := w.messages()
 	inOrder(t, list, n, keys, true)
-	if len(list) > n+lanes*10_000 || failed == 0 && len(list) == n {
+	if len(list) > n+8*10_000 || failed == 0 && len(list) == n {
 		t.Errorf("%d messages for %d rows, %d errors", len(list), n, failed)
 	}
 	t.Logf("%d messages for %d rows, %d errors", len(list), n, failed)

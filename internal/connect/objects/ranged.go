@@ -5,9 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"weir/internal/disk"
 )
+
+// stallAfter is how long a service may give nothing while we wait for it.
+const stallAfter = time.Minute
+
+var errStalled = errors.New("the service gives nothing any more")
 
 // headBytes is how much of the start of an object is kept: how its text lies in it is found
 // out there.
@@ -22,8 +28,9 @@ type ranged struct {
 	obj   Object
 
 	body io.ReadCloser
-	at   int64 // of the next byte of body
-	gave bool  // body has given something
+	stop context.CancelCauseFunc // of the request that body is of
+	at   int64                   // of the next byte of body
+	gave bool                    // body has given something
 	head []byte
 	// failed is the error of a request. What unpacks the bytes may take it for damage of theirs.
 	failed error
@@ -44,9 +51,47 @@ func (r *ranged) Close() error {
 // rest ends the request at hand.
 func (r *ranged) rest() {
 	if r.body != nil {
+		r.stop(nil)
 		r.body.Close() // what it has not given is not wanted
 		r.body = nil
 	}
+}
+
+// begin makes a request for the object from an offset on.
+func (r *ranged) begin(off int64) error {
+	ctx, stop := context.WithCancelCause(r.ctx)
+	watch := time.AfterFunc(stallAfter, func() { stop(errStalled) })
+	defer watch.Stop()
+	body, err := r.store.Open(ctx, r.obj.Name, off, r.obj.ETag)
+	if err != nil {
+		err = stalled(ctx, err)
+		stop(nil)
+		return err
+	}
+	r.body, r.stop, r.at, r.gave = &watched{body, ctx, watch}, stop, off, false
+	return nil
+}
+
+// watched is the answer to a request. It ends if it gives nothing for long while it is read.
+type watched struct {
+	io.ReadCloser
+	ctx   context.Context
+	watch *time.Timer
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.watch.Reset(stallAfter)
+	n, err := w.ReadCloser.Read(p)
+	w.watch.Stop()
+	return n, stalled(w.ctx, err)
+}
+
+// stalled is the error of a request, which we have ended if it stalled.
+func stalled(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
 }
 
 // ReadAt implements text.File.
@@ -93,11 +138,9 @@ func (r *ranged) request(p []byte, off int64) (int, error) {
 	n := 0
 	for {
 		if r.body == nil {
-			body, err := r.store.Open(r.ctx, r.obj.Name, off+int64(n), r.obj.ETag)
-			if err != nil {
+			if err := r.begin(off + int64(n)); err != nil {
 				return n, err
 			}
-			r.body, r.at, r.gave = body, off+int64(n), false
 		}
 		got, err := io.ReadFull(r.body, p[n:])
 		n += got

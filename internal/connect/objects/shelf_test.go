@@ -12,7 +12,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
+
+// TestMain: no goroutine is left.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func ok(t testing.TB, err error) {
 	t.Helper()

@@ -46,7 +46,7 @@ peers:
 # The connectors against the services themselves: Kafka, Azurite, Redis, mosquitto ... The
 # scripts in scripts/services install and start private ones on loopback, and remove them.
 services:
-	scripts/services.sh run go test -count=1 -p 1 -tags services -run 'Service' ./internal/connect/...
+	scripts/services.sh run go test -count=1 -p 1 -tags services -run Service ./internal/connect/... ./internal/crashtest
 
 # The program on a file system that loses power: Linux with FUSE, as root.
 power:

@@ -14,6 +14,7 @@ import (
 
 	"weir/internal/codec"
 	"weir/internal/connect"
+	"weir/internal/connect/pipe"
 	"weir/internal/disk"
 	"weir/internal/job"
 	"weir/internal/project"
@@ -69,7 +70,7 @@ func (r *runCmd) runLive(ctx context.Context, con *console) (closed error) {
 	}
 	defer func() { closed = errors.Join(closed, h.close()) }() // after the job
 	results := &liveResults{con: con}
-	a, err := service.Assemble(h.context(ctx), j, service.AssembleOptions{Results: results.open,
+	a, err := service.Assemble(pipe.Allow(h.context(ctx)), j, service.AssembleOptions{Results: results.open,
 		Functions: udf.Limits{Time: r.FunctionTime, Memory: r.FunctionMemory << 20}})
 	if found, ok := errors.AsType[service.Findings](err); ok {
 		fmt.Fprintln(con.err, found.Error())

@@ -13,6 +13,7 @@ import (
 
 	"weir/internal/codec"
 	"weir/internal/connect"
+	"weir/internal/connect/pipe"
 	"weir/internal/disk"
 	"weir/internal/job"
 	"weir/internal/project"
@@ -80,7 +81,7 @@ func (c *sampleCmd) Run(ctx context.Context, con *console) error {
 	if err := into.create(c.Out); err != nil {
 		return errors.Join(err, h.close())
 	}
-	a, err := service.Assemble(h.context(ctx), one, service.AssembleOptions{Results: into.open})
+	a, err := service.Assemble(pipe.Allow(h.context(ctx)), one, service.AssembleOptions{Results: into.open})
 	if err == nil {
 		err = c.capture(ctx, a, start, into, log)
 	} else {

@@ -19,6 +19,7 @@ import (
 
 	"weir/internal/connect"
 	intake "weir/internal/connect/http"
+	"weir/internal/connect/pipe"
 	"weir/internal/disk"
 	"weir/internal/service"
 	"weir/internal/web"
@@ -47,6 +48,8 @@ type serveCmd struct {
 	Jobs  string `placeholder:"DIR" help:"Run every job in this directory: folders and files that describe one."`
 	From  string `default:"now" placeholder:"WHERE" help:"Where a new job of --jobs starts: now, beginning, or a time. Default ${default}."`
 	Watch bool   `help:"Look every 2 seconds whether a job of --jobs has changed. Without it, SIGHUP makes it look."`
+
+	AllowCommands bool `help:"Jobs may run programs (the connector pipe): all who can deploy jobs then can."`
 
 	serveBase      `embed:""`
 	functionLimits `embed:""`
@@ -102,7 +105,11 @@ func (s *serveCmd) Run(ctx context.Context, con *console) (closed error) {
 		return err
 	}
 	defer func() { closed = errors.Join(closed, h.close()) }() // after the jobs
-	svc, err := service.Open(service.Options{FS: data, Env: os.LookupEnv, Functions: s.limits(), Log: log, Context: h.context(context.Background())})
+	life := h.context(context.Background())
+	if s.AllowCommands {
+		life = pipe.Allow(life)
+	}
+	svc, err := service.Open(service.Options{FS: data, Env: os.LookupEnv, Functions: s.limits(), Log: log, Context: life})
 	if errors.Is(err, disk.ErrLocked) {
 		return usage("the data directory %s is in use by another weir", data.Path("."))
 	}

@@ -89,7 +89,7 @@ var Layers = map[string]Layer{
 	"internal/testkit":  {Why: "the judge of the engine must not use its comparisons"},
 	"internal/house":    {Why: "it reads the tree, not the code"},
 	"cmd/weir": {May: []string{"vec", "diag", "state", "saql", "window", "fn", "plan", "exec", "codec", "codec/parquet", "job", "generate", "testkit", "caserun", "udf",
-		"disk", "connect", "connect/all", "connect/table", "connect/http", "connect/hub", "hub", "hub/log", "hub/sas", "hub/amqp", "hub/serve", "project", "suite", "service", "web"},
+		"disk", "connect", "connect/all", "connect/table", "connect/http", "connect/hub", "connect/pipe", "hub", "hub/log", "hub/sas", "hub/amqp", "hub/serve", "project", "suite", "service", "web"},
 		Why: "the command puts all together"},
 }
 

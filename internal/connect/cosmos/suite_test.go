@@ -55,7 +55,7 @@ func rowsOf(docs map[string]string) ([]connecttest.Row, error) {
 	return rows, nil
 }
 
-// TestSinkSuite: by id, in batches and alone; with ids of the rows that must be new; and merged.
+// TestSinkSuite: by id in batches, with ids of the rows that must be new, and merged. The service tests have rows that go alone.
 func TestSinkSuite(t *testing.T) {
 	f := func(name, keyPath string, values map[string]any) {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +79,6 @@ func TestSinkSuite(t *testing.T) {
 		})
 	}
 	f("upsert", "/team", map[string]any{"document_id": "id"})
-	f("alone", "/id", map[string]any{"document_id": "id", "batch_rows": int64(1)})
 	f("insert", "/team", nil)
 	f("merge", "/id", map[string]any{"document_id": "id", "mode": modeMerge})
 }

@@ -196,7 +196,7 @@ func (a *account) open() (*store, error) {
 	// Whoever calls tries again for as long as it takes, and says so: here only a connection
 	// that was closed while it was idle is.
 	o := &container.ClientOptions{ClientOptions: azcore.ClientOptions{Transport: &http.Client{Transport: t},
-		Retry:     policy.RetryOptions{MaxRetries: 1, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: time.Second},
+		Retry:     policy.RetryOptions{MaxRetries: 1, RetryDelay: 20 * time.Millisecond, MaxRetryDelay: time.Second, StatusCodes: []int{}},
 		Telemetry: policy.TelemetryOptions{ApplicationID: "weir"}}}
 	s := &store{where: a.url, scrub: a.scrub, transport: t}
 	switch {

@@ -130,7 +130,7 @@ type mortal struct {
 
 func (m *mortal) Put(ctx context.Context, name string, body io.ReaderAt, size int64, o objects.PutOptions) error {
 	if m.dead.Load() {
-		return errors.New("the process has ended")
+		return connect.Permanent(errors.New("the process has ended")) // no upload goes on
 	}
 	return m.Store.Put(ctx, name, body, size, o)
 }
@@ -162,7 +162,13 @@ func sinkSuite(t *testing.T, given map[string]any, path string, stride int) {
 				last.dead.Store(true)
 			}
 		}
-		t.Cleanup(end)
+		var left []connect.Sink
+		t.Cleanup(func() {
+			end()
+			for _, s := range left {
+				s.Close() // of processes that have ended
+			}
+		})
 		m := map[string]any{"path": root + path}
 		for k, v := range given {
 			m[k] = v
@@ -172,6 +178,9 @@ func sinkSuite(t *testing.T, given map[string]any, path string, stride int) {
 				end()
 				last = &mortal{Store: st}
 				out, err := files.OpenStore(context.Background(), last, config(t, false, m), env)
+				if err == nil {
+					left = append(left, out)
+				}
 				return patient{out, last}, err
 			},
 			Rows: func() ([]connecttest.Row, error) { return rowsBelow(st, root) },
@@ -207,7 +216,7 @@ func rowsBelow(s *store, prefix string) (list []connecttest.Row, err error) {
 
 // TestSinkSuite runs it over a service of our own.
 func TestSinkSuite(t *testing.T) {
-	sinkSuite(t, newService(t).settings(nil), "{date}/{datetime:HHmmss}{ext}", 61)
+	sinkSuite(t, newService(t).settings(nil), "{date}/{datetime:HHmmss}{ext}", 211)
 }
 
 // testStore holds a store to what objects.Store says.

@@ -27,6 +27,8 @@ import (
 const (
 	// callTimeout is how long a call may take whose answer is small.
 	callTimeout = 2 * time.Minute
+	// sendTimeout is how long a call may take that sends a block.
+	sendTimeout = 5 * time.Minute
 	// blockBytes is how much is sent at once; smaller blobs go in one piece.
 	blockBytes = 8 << 20
 	// maxBlocks is how many blocks a blob may have.
@@ -204,10 +206,14 @@ func (s *store) Put(ctx context.Context, name string, body io.ReaderAt, size int
 	}
 	var err error
 	if size <= blockBytes {
+		ctx, done := context.WithTimeout(ctx, sendTimeout)
+		defer done()
 		_, err = c.Upload(ctx, section(body, 0, size), &blockblob.UploadOptions{HTTPHeaders: h, Metadata: meta, AccessConditions: when})
 	} else {
 		var ids []string
 		if ids, err = s.blocks(ctx, c, body, size); err == nil {
+			ctx, done := context.WithTimeout(ctx, callTimeout)
+			defer done()
 			_, err = c.CommitBlockList(ctx, ids, &blockblob.CommitBlockListOptions{HTTPHeaders: h, Metadata: meta, AccessConditions: when})
 		}
 	}
@@ -238,8 +244,10 @@ func (s *store) blocks(ctx context.Context, c *blockblob.Client, body io.ReaderA
 				if i >= int64(len(ids)) {
 					return
 				}
+				call, done := context.WithTimeout(ctx, sendTimeout)
 				id := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, uint32(i)))
-				if _, err := c.StageBlock(ctx, id, section(body, i*each, min(each, size-i*each)), nil); err != nil {
+				_, err := c.StageBlock(call, id, section(body, i*each, min(each, size-i*each)), nil)
+				if done(); err != nil {
 					once.Do(func() { failed = err })
 					stop()
 					return

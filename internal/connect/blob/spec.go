@@ -26,7 +26,10 @@ var Spec = &connect.Spec{
 	Sink: func(_ context.Context, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
 		return files.OpenDirectory(c.Text("directory"), c, env)
 	},
-	Check:  func(c connect.Config, _ bool) []connect.Problem { return files.Check(c) },
+	Check: func(c connect.Config, _ bool) []connect.Problem { return files.Check(c) },
+	Probe: func(_ context.Context, c connect.Config, _ connect.ProbeEnv) []connect.Problem {
+		return files.ProbeDirectory(c.Text("directory"))
+	},
 	Claims: claims,
 	Example: `type: blob
 directory: out

@@ -37,6 +37,7 @@ var Spec = &connect.Spec{
 	Source: newSource,
 	Sink:   newSink,
 	Check:  check,
+	Probe:  probe,
 	Claims: func(c connect.Config, _ string) []string {
 		return []string{"the file " + filepath.Clean(c.Text("path"))}
 	},

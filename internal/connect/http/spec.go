@@ -58,6 +58,7 @@ var spec = &connect.Spec{
 	In:      "exactly once: an event that was answered with 202 is in the log; a retry with the same Idempotency-Key counts once",
 	Out:     "at least once, with an idempotency key",
 	Check:   check,
+	Probe:   probe,
 	Example: `type: http
 url: https://example.com/rows
 token: ${env:ROWS_TOKEN}

@@ -457,3 +457,29 @@ func TestServersSpeed(t *testing.T) {
 
 func TestPostgresReference(t *testing.T) { postgres(t).referenceCases(t) }
 func TestMariaDBReference(t *testing.T)  { mariadb(t).referenceCases(t) }
+
+// TestServersTry tries databases, also as a user who may only read.
+func TestServersTry(t *testing.T) {
+	both(t, func(t *testing.T, b *base) {
+		b.tryCases(t)
+		u, err := url.Parse(b.config["dsn"].(connect.Hidden).Expose())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword("reader", "CANARYpassw0rd")
+		for _, text := range map[*dialect][]string{
+			postgresDialect: {"DROP OWNED BY reader", "DROP ROLE reader", "CREATE ROLE reader LOGIN PASSWORD 'CANARYpassw0rd'", "GRANT SELECT ON t TO reader"},
+			mysqlDialect:    {"DROP USER reader@'%'", "CREATE USER reader@'%' IDENTIFIED BY 'CANARYpassw0rd'", "GRANT SELECT ON t TO reader@'%'"},
+		}[b.dialect] {
+			if _, err := b.db.Exec(text); err != nil && !strings.HasPrefix(text, "DROP") {
+				t.Fatalf("%s: %v", text, err)
+			}
+		}
+		reader := &base{dialect: b.dialect, config: map[string]any{"dsn": secret(u.String())}}
+		reader.tries(t, true, map[string]any{"table": "t"}, nil)
+		reader.tries(t, false, map[string]any{"table": "t"}, []string{"v"}, "may not add rows to table ")
+		u.User = url.UserPassword("reader", "CANARYwrong")
+		reader.config["dsn"] = secret(u.String())
+		reader.tries(t, true, map[string]any{"table": "t"}, nil, hintLogin)
+	})
+}

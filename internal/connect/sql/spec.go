@@ -62,8 +62,11 @@ func specOf(d *dialect) *connect.Spec {
 		Sink: func(ctx context.Context, c connect.Config, env connect.SinkEnv) (connect.Sink, error) {
 			return open(d, c, env, nil)
 		},
-		Out:     "exactly once: the number of the epoch is part of the transaction",
-		Check:   func(c connect.Config, input bool) []connect.Problem { return check(d, c, input) },
+		Out:   "exactly once: the number of the epoch is part of the transaction",
+		Check: func(c connect.Config, input bool) []connect.Problem { return check(d, c, input) },
+		Probe: func(ctx context.Context, c connect.Config, env connect.ProbeEnv) []connect.Problem {
+			return try(ctx, d, c, env)
+		},
 		Example: d.example,
 	}
 }

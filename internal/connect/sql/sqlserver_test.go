@@ -36,6 +36,8 @@ type fakeServer struct {
 	// fault disturbs statements: its number is sent, or the connection dropped.
 	fault func(text string) *tdsAnswer
 	texts []string // all statements
+	// answers says that what fault gives is the answer, and nothing is done or dropped.
+	answers bool
 }
 
 // fakeState is what a transaction can change.
@@ -128,6 +130,9 @@ func (s *fakeSession) run(text string, args []any, inTran bool) tdsAnswer {
 	}
 	if disturbed == nil {
 		return s.do(text, args)
+	}
+	if f.answers {
+		return *disturbed
 	}
 	if disturbed.number == 0 && !disturbed.drop { // it is done, and the answer is lost
 		s.do(text, args)

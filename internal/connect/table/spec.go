@@ -14,7 +14,11 @@
 package table
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +54,7 @@ var spec = &connect.Spec{
 	In:      "exactly once: positions of the feed stay",
 	Out:     "exactly once: the number of the epoch is part of the transaction",
 	Check:   check,
+	Probe:   probe,
 	Example: `type: table
 path: ./teams.db
 key: [TeamId, Minute]
@@ -68,6 +73,26 @@ key: [TeamId, Minute]
 }
 
 func init() { connect.Register(spec) }
+
+// probe looks whether the file of a table is there or can be made.
+func probe(_ context.Context, c connect.Config, _ connect.ProbeEnv) []connect.Problem {
+	path := c.Text("path")
+	if path == "" { // it lies in the state of the job
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		f.Close()
+		return nil
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = disk.Reach(filepath.Dir(path))
+	}
+	if err != nil {
+		return []connect.Problem{{Field: "path", Text: err.Error(), Hint: "who runs the job has to be able to write the file"}}
+	}
+	return nil
+}
 
 func check(c connect.Config, input bool) []connect.Problem {
 	if input {

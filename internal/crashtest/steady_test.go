@@ -134,6 +134,8 @@ type steady struct {
 	out    *bufio.Writer
 	cmd    *exec.Cmd
 	exited chan error
+	// written is how many events feed has written.
+	written int
 }
 
 func newSteady(t *testing.T, job string) *steady {
@@ -200,7 +202,7 @@ func (r *steady) flush() {
 // feed writes events at a rate and gives the memory of the program once a second, in KiB.
 func (r *steady) feed(long time.Duration, rate int) (rss []int64) {
 	r.t.Helper()
-	began, n, told := time.Now(), 0, time.Duration(0)
+	began, told, first := time.Now(), time.Duration(0), r.written
 	for {
 		now := time.Since(began)
 		if now >= long {
@@ -211,12 +213,12 @@ func (r *steady) feed(long time.Duration, rate int) (rss []int64) {
 			rss = append(rss, r.memory())
 		}
 		at := time.Now()
-		for due := int(float64(rate) * now.Seconds()); n < due; n++ {
+		for due := first + int(float64(rate)*now.Seconds()); r.written < due; r.written++ {
 			ticket := 0
-			if n%(max(rate/tickets, 1)) == 0 {
+			if r.written%(max(rate/tickets, 1)) == 0 {
 				ticket = 1
 			}
-			r.write(n, at, ticket)
+			r.write(r.written, at, ticket)
 		}
 		r.flush()
 		pause(5 * time.Millisecond)

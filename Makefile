@@ -8,6 +8,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./internal/hub/... \
 	./internal/service ./internal/web ./cmd/weir
 
+# Packages with tests against services, which the tag services builds.
+SERVICES = $$(grep -rl --include=*_test.go '^//go:build services' internal/connect | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
 # How long each fuzz target runs.
 FUZZTIME = 10s
 
@@ -46,7 +49,8 @@ peers:
 # The connectors against the services themselves: Kafka, Azurite, Redis, mosquitto ... The
 # scripts in scripts/services install and start private ones on loopback, and remove them.
 services:
-	scripts/services.sh run go test -count=1 -p 1 -tags services -run Service ./internal/connect/... ./internal/crashtest
+	scripts/services.sh run sh -c "go test -count=1 -tags services -run Service $(SERVICES) && \
+		go test -count=1 -tags services -run ServiceOutage ./internal/crashtest"
 
 # The program on a file system that loses power: Linux with FUSE, as root.
 power:

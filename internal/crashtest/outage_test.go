@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	outageFor  = flag.Duration("outage", 10*time.Second, "how long the services of the outputs are away")
+	outageFor  = flag.Duration("outage", 5*time.Second, "how long the services of the outputs are away")
 	outageRate = flag.Int("outagerate", 2000, "events a second that come meanwhile")
 )
 

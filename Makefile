@@ -9,7 +9,7 @@ RACE = ./internal/job ./internal/codec ./internal/exec ./internal/connect/... ./
 	./internal/service ./internal/web ./cmd/weir
 
 # Packages with tests against services, which the tag services builds.
-SERVICES = $$(grep -rl --include=*_test.go '^//go:build services' internal/connect | xargs -n1 dirname | sort -u | sed 's,^,./,')
+SERVICES = $$(grep -rl --include=*_test.go '^//go:build services' internal/connect | xargs -n1 dirname | sort -u | sed 's,^,./,' | tr '\n' ' ')
 
 # How long each fuzz target runs.
 FUZZTIME = 10s

@@ -21,7 +21,7 @@ import (
 //	manifest/     the log of epochs
 //	checkpoint/   the state at an epoch; two are kept
 //	dead/         dead letters
-//	reference/    the reference data that epochs have seen
+//	reference/x/  the versions of reference data x that epochs have seen
 //	STARTS        how many starts have ended badly
 //	inputs/x/     what the source of input x keeps
 //	outputs/x/    what the sink of output x keeps

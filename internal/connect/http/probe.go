@@ -27,7 +27,11 @@ func probe(ctx context.Context, c connect.Config, env connect.ProbeEnv) []connec
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	address := net.JoinHostPort(u.Hostname(), port)
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	var dialer net.Dialer
+	if c.Text("egress") == "public" {
+		dialer.Control = onlyPublic
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		var dns *net.DNSError
 		hint := "does the server run, and does a firewall let us through?"

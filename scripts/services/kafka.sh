@@ -73,6 +73,8 @@ settings() {
 		transaction.state.log.min.isr=1
 		group.initial.rebalance.delay.ms=0
 		controlled.shutdown.enable=false
+		broker.session.timeout.ms=4000
+		broker.heartbeat.interval.ms=500
 		num.recovery.threads.per.data.dir=2
 		log.cleaner.dedupe.buffer.size=33554432
 	EOF

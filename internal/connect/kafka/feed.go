@@ -46,6 +46,11 @@ func (f *feed) put(part *kgo.FetchPartition) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer f.signal()
+	if f.over {
+		return
+	}
+	before := f.bytes
+	defer func() { f.pump.held.Add(int64(f.bytes - before)) }()
 	f.queue = slices.Grow(f.queue, len(part.Records))
 	for _, r := range part.Records {
 		if r.Offset < f.next {
@@ -87,6 +92,7 @@ func (f *feed) Next(ctx context.Context) (list []message.Incoming, clock vec.Tim
 		f.mu.Lock()
 		if len(f.queue) > 0 || f.clock != 0 || f.next > f.told {
 			list, clock, end = f.queue, f.clock, f.next
+			f.pump.held.Add(int64(-f.bytes))
 			clear(f.spare)
 			f.queue, f.spare, f.bytes, f.clock, f.told = f.spare[:0], list, 0, 0, f.next
 			paused := f.paused
@@ -162,6 +168,8 @@ func (f *feed) Close() error {
 	f.mu.Lock()
 	over := f.over
 	f.over = true
+	f.pump.held.Add(int64(-f.bytes))
+	f.queue, f.bytes = nil, 0
 	if f.err == nil {
 		f.err = errFeedClosed
 	}

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
-	// maxQueued is how many bytes of records a feed holds before fetching for it stops.
+	// maxQueued is how many bytes of records a feed may hold in any case. Fetching for one that
+	// has more stops when all together have more than maxHeld.
 	maxQueued = 2 << 20
+	maxHeld   = 32 << 20
 	// roomWait is how long fetching stops for all, so that a partition that is slow gets room:
 	// the client throws away what it has of a partition that is paused.
 	roomWait = 100 * time.Millisecond
@@ -30,6 +33,8 @@ type pump struct {
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 	room   chan struct{} // signalled by feeds that were emptied
+	held   atomic.Int64  // bytes that feeds hold, and how many they may
+	most   atomic.Int64
 	feeds  map[place]*feed
 
 	mu     sync.Mutex
@@ -44,6 +49,7 @@ var errTaken = errors.New("the partition was opened once more")
 
 func newPump(s *source) *pump {
 	p := &pump{source: s, room: make(chan struct{}, 1), feeds: map[place]*feed{}, opened: map[place]*feed{}, ends: map[place]int64{}}
+	p.most.Store(maxHeld)
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.ended.Go(p.run)
 	p.ended.Go(p.watch)
@@ -213,6 +219,9 @@ func (p *pump) wait() {
 
 // full are the feeds that have no room and are fetched for.
 func (p *pump) full() (list []*feed) {
+	if p.held.Load() <= p.most.Load() {
+		return nil
+	}
 	for _, f := range p.feeds {
 		if f.full() {
 			list = append(list, f)

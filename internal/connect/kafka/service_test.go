@@ -96,7 +96,7 @@ func TestServiceBrokerDies(t *testing.T) {
 				control(t, verb)
 			}()
 			errs := 0
-			for end := time.Now().Add(8 * time.Second); time.Now().Before(end); {
+			for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
 				err := o.Commit(context.Background(), 2)
 				if err == nil {
 					break

@@ -467,6 +467,7 @@ func TestSlowReader(t *testing.T) {
 		}
 	}
 	s := c.open(topic, nil, connect.SourceEnv{})
+	s.pump.most.Store(4 << 20)
 	slow, fast := s.reading(t, "0", ""), s.reading(t, "1", "")
 	if _, err := slow.Read(context.Background(), 1, ""); err != nil { // it begins
 		t.Fatal(err)
@@ -482,8 +483,8 @@ func TestSlowReader(t *testing.T) {
 		}
 		return n
 	}
-	if n := held(); n > maxQueued+2*fetchPartBytes {
-		t.Errorf("%d bytes wait", n)
+	if n := held(); n > 6<<20 || int64(n) != s.pump.held.Load() {
+		t.Errorf("%d bytes wait, and the pump knows of %d", n, s.pump.held.Load())
 	}
 	if got := until(t, slow, lines(160)); len(got.text) != 160*(len(big)+1) {
 		t.Errorf("%d bytes came", len(got.text))

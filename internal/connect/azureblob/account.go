@@ -167,7 +167,7 @@ func (a *account) transport() (*http.Transport, error) {
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: answerTimeout,
-		ExpectContinueTimeout: time.Second,
+		ExpectContinueTimeout: 200 * time.Millisecond,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   16,
 		ForceAttemptHTTP2:     true,

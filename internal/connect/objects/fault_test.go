@@ -333,8 +333,8 @@ func TestSeek(t *testing.T) {
 	i.s.set(func(s *shelf) { s.objects["late"] = &shelved{content(9), "x", s.objects["o4"].modified}; s.names = nil })
 	i.want(line(9)) // at the time of the newest, and not there when it was asked
 	// Those that were found first are read first.
-	f(vec.MinTime, line(2), line(3), line(4), line(9), line(0), line(1))
-	f(-5, line(2), line(3), line(4), line(9), line(0), line(1))
+	f(vec.MinTime, line(2), line(3), line(4), line(0), line(1), line(9))
+	f(-5, line(2), line(3), line(4), line(0), line(1), line(9))
 }
 
 // TestPartitions: each partition has the objects with its number.

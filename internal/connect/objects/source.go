@@ -100,19 +100,23 @@ func (s *source) Seek(ctx context.Context, name string, arrived vec.Time) (conne
 // latest is the position behind all objects that there are. The service's clock may stand for
 // long: one that is changed at the time of the newest one now is still read if it comes later.
 func (p *part) latest(ctx context.Context) (connect.Position, error) {
-	newest := vec.MinTime
+	newest, count := vec.MinTime, 0
 	for o, err := range p.s.store.List(ctx, p.pattern.Prefix(), "") {
 		if err != nil {
 			return "", fmt.Errorf("list %s: %w", p.s.store.Where(), err)
 		}
 		if _, ok := p.pattern.Match(o.Name); ok {
-			newest = max(newest, ticks(o.Modified))
+			newest, count = max(newest, ticks(o.Modified)), count+1
 		}
 	}
 	if newest == vec.MinTime {
 		return "", nil
 	}
-	if _, err := p.look(ctx, newest); err != nil {
+	from := vec.MinTime
+	if count > fewObjects {
+		from = newest // the others need no number
+	}
+	if _, err := p.look(ctx, from); err != nil {
 		return "", err
 	}
 	at := place{from: newest}

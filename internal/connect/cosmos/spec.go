@@ -89,8 +89,8 @@ func fields() []connect.Field {
 		{Name: "endpoint", Type: connect.Text, Doc: "The address of the account, if it is another one: of another cloud, or of an emulator."},
 		{Name: "key", Type: connect.Secret, Doc: "A key of the account."},
 		{Name: "sign_in", Type: connect.Enum, Values: []string{signInKey, signInEntra}, Default: signInKey,
-			Doc: "`key`: with a key. `entra`: as the identity that the environment gives, as Azure's own tools find it; it needs a data role such as Cosmos DB Built-in Data Contributor."},
-		{Name: "tls_ca", Type: connect.Path, Doc: "A PEM file of the authorities that are trusted, if they are not those of the system: for emulators."},
+			Doc: "`key`: with the key or the connection string. `entra`: as Microsoft Entra knows this process, in the order of its SDKs: the variables `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, a workload or managed identity, or the user of its command line. It needs a data role such as Cosmos DB Built-in Data Contributor."},
+		{Name: "tls_ca", Type: connect.Path, Doc: "A PEM file of the authority that signed the server's certificate, if the system does not know it."},
 		{Name: "database", Type: connect.Text, Required: true, Doc: "The database."},
 		{Name: "container", Type: connect.Text, Required: true, Doc: "The container (collection). It must be there."},
 

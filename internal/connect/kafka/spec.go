@@ -67,13 +67,13 @@ topic: orders
 		{Name: "connection_string", Type: connect.Secret, Doc: "A connection string of Event Hubs. It says the broker, the sign-in, TLS, and the topic if it has an `EntityPath`."},
 
 		{Name: "tls", Type: connect.Bool, Doc: "Encrypt the connections. It is on by itself with a connection string or one of the files below."},
-		{Name: "tls_ca", Type: connect.Path, Doc: "A file of certificates (PEM) that are trusted instead of those of the system."},
-		{Name: "tls_cert", Type: connect.Path, Doc: "A file with the certificate (PEM) that the brokers know us by."},
-		{Name: "tls_key", Type: connect.Path, Doc: "The file with its key (PEM)."},
+		{Name: "tls_ca", Type: connect.Path, Doc: "A PEM file of the authority that signed the server's certificate, if the system does not know it."},
+		{Name: "tls_cert", Type: connect.Path, Doc: "A PEM file with our certificate, for servers that ask for one."},
+		{Name: "tls_key", Type: connect.Path, Doc: "A PEM file with the private key of our certificate."},
 		{Name: "sasl", Type: connect.Enum, Values: mechanisms, Default: saslNone,
 			Doc: "How to sign in: `none`, `plain`, `scram-sha-256`, `scram-sha-512`, or `entra` for the identity of the machine or its environment at Event Hubs."},
 		{Name: "user", Type: connect.Text, Doc: "The user of `plain` and SCRAM."},
-		{Name: "password", Type: connect.Secret, Doc: "The user's password."},
+		{Name: "password", Type: connect.Secret, Doc: "The password of `user`."},
 
 		{Name: "consumer_group", Type: connect.Text, Input: true,
 			Doc: "A consumer group in which others see how far the job is. Where the job goes on is in its own state, and nobody shares the partitions out."},

@@ -22,7 +22,7 @@ import (
 // The values of sign_in.
 const (
 	signAuto        = "auto"
-	signKeys        = "keys"
+	signKey         = "key"
 	signEnvironment = "environment"
 	signRole        = "role"
 	signNobody      = "anonymous"
@@ -62,7 +62,7 @@ func open(c connect.Config) (*store, error) {
 	if err != nil {
 		return nil, connect.Permanent(fmt.Errorf("endpoint %w", err))
 	}
-	transport, err := transportOf(secure, c.Text("ca"), stallTimeout)
+	transport, err := transportOf(secure, c.Text("tls_ca"), stallTimeout)
 	if err != nil {
 		return nil, connect.Permanent(err)
 	}
@@ -88,13 +88,13 @@ func credentialsOf(c connect.Config) *credentials.Credentials {
 	sign := c.Text("sign_in")
 	if sign == signAuto {
 		if c.Text("access_key") != "" {
-			sign = signKeys
+			sign = signKey
 		} else {
 			sign = signEnvironment
 		}
 	}
 	switch sign {
-	case signKeys:
+	case signKey:
 		return credentials.NewStaticV4(c.Text("access_key"), c.Secret("secret_key").Expose(), c.Secret("session_token").Expose())
 	case signRole:
 		return credentials.New(role())
@@ -134,17 +134,17 @@ func transportOf(secure bool, ca string, stall time.Duration) (*http.Transport, 
 	}
 	pem, err := os.ReadFile(ca)
 	if err != nil {
-		return nil, fmt.Errorf("ca: %w", err)
+		return nil, fmt.Errorf("tls_ca: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca: %s has no certificate in PEM", ca)
+		return nil, fmt.Errorf("tls_ca: %s has no certificate in PEM", ca)
 	}
 	if !secure {
-		return nil, errors.New("ca is for TLS, and endpoint begins with http://")
+		return nil, errors.New("tls_ca is for TLS, and endpoint begins with http://")
 	}
 	t.TLSClientConfig.RootCAs = pool
 	return t, nil

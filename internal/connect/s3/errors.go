@@ -115,7 +115,7 @@ func (s *store) silence(err error) (text, hint string) {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("there is no host %q", dns.Name), "correct endpoint; if the bucket's name came before the host's, set path_style: true"
 	case errors.As(err, &authority):
-		return err.Error(), "name the authority's certificate with ca"
+		return err.Error(), "name the authority's certificate with tls_ca"
 	case errors.As(err, &host):
 		return err.Error(), "the certificate is for another name: correct endpoint, or set path_style: true"
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):

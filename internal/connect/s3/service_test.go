@@ -52,7 +52,7 @@ func TestServiceSources(t *testing.T) { sources(t, service(t), true) }
 func TestServiceTLS(t *testing.T) {
 	p := service(t)
 	p.endpoint = variable(t, "WEIR_TEST_S3_TLS")
-	given := map[string]any{"ca": variable(t, "WEIR_TEST_S3_CA")}
+	given := map[string]any{"tls_ca": variable(t, "WEIR_TEST_S3_CA")}
 	c := p.config("weir-test-tls", given)
 	s, err := open(c)
 	ok(t, err)
@@ -82,7 +82,7 @@ func TestServiceTLS(t *testing.T) {
 		}
 	}
 	f(map[string]any{}, "", "")
-	f(map[string]any{"ca": ""}, "", "name the authority's certificate with ca")
+	f(map[string]any{"tls_ca": ""}, "", "name the authority's certificate with tls_ca")
 	f(map[string]any{"bucket": "weir-test-none"}, "bucket", "make it, or correct the setting bucket")
 	f(map[string]any{"secret_key": connect.NewHidden("wrong")}, "secret_key", "secret_key does not belong to access_key, or something on the way changes requests")
 	f(map[string]any{"region": "eu-west-1"}, "region", "set region: us-east-1")

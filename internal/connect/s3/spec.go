@@ -27,12 +27,12 @@ var Spec = &connect.Spec{
 		{Name: "endpoint", Type: connect.Text, Default: "https://s3.amazonaws.com", Doc: "Where the service is. `http://` is without TLS."},
 		{Name: "region", Type: connect.Text, Doc: "The region of the bucket. Default: the service is asked."},
 		{Name: "bucket", Type: connect.Text, Required: true, Doc: "The bucket. It must be there."},
-		{Name: "sign_in", Type: connect.Enum, Values: []string{signAuto, signKeys, signEnvironment, signRole, signNobody}, Default: signAuto, Doc: "keys: by access_key and secret_key. environment: by AWS_ACCESS_KEY_ID and its like, the files in .aws, or the role. role: as the machine, container or pod may. auto: by keys if there are any, else environment."},
+		{Name: "sign_in", Type: connect.Enum, Values: []string{signAuto, signKey, signEnvironment, signRole, signNobody}, Default: signAuto, Doc: "`key`: with `access_key` and `secret_key`. `environment`: with `AWS_ACCESS_KEY_ID` and its like, the files in `.aws`, or the role. `role`: as the machine, container or pod may. `anonymous`: without. `auto`: with a key if there is one, else as `environment`."},
 		{Name: "access_key", Type: connect.Text, Doc: "The access key's id."},
 		{Name: "secret_key", Type: connect.Secret, Doc: "Its secret."},
 		{Name: "session_token", Type: connect.Secret, Doc: "The token that comes with temporary keys."},
 		{Name: "path_style", Type: connect.Bool, Doc: "Put the bucket into the path of addresses, not before the host. Servers other than Amazon's mostly need it; for addresses that are no names it is always so."},
-		{Name: "ca", Type: connect.Path, Doc: "Certificates of authorities, PEM, that may vouch for the server beside those of the system."},
+		{Name: "tls_ca", Type: connect.Path, Doc: "A PEM file of the authority that signed the server's certificate, if the system does not know it."},
 	}, objects.SourceFields("object"), files.StoreFields()),
 	Source:    newSource,
 	Sink:      newSink,
@@ -59,8 +59,8 @@ func check(c connect.Config, input bool) []connect.Problem {
 	_, secure, err := endpointOf(c.Text("endpoint"))
 	if err != nil {
 		problem("endpoint", err.Error(), "write it like https://minio.example.com:9000")
-	} else if c.Has("ca") && !secure {
-		problem("ca", "is for TLS, and endpoint begins with http://", "")
+	} else if c.Has("tls_ca") && !secure {
+		problem("tls_ca", "is for TLS, and endpoint begins with http://", "")
 	}
 	if b := c.Text("bucket"); b != "" {
 		if err := s3utils.CheckValidBucketName(b); err != nil {
@@ -69,11 +69,11 @@ func check(c connect.Config, input bool) []connect.Problem {
 	}
 	id, secret := c.Text("access_key") != "", c.Secret("secret_key").Expose() != ""
 	switch sign := c.Text("sign_in"); {
-	case sign == signKeys && !(id && secret):
-		problem("sign_in", "keys needs access_key and secret_key", "")
+	case sign == signKey && !(id && secret):
+		problem("sign_in", "key needs access_key and secret_key", "")
 	case id != secret:
 		problem("access_key", "and secret_key go together", "give both, or none to sign in by the environment")
-	case id && sign != signKeys && sign != signAuto:
+	case id && sign != signKey && sign != signAuto:
 		problem("access_key", "is not used: sign_in is "+sign, "leave it out")
 	case c.Secret("session_token").Expose() != "" && !id:
 		problem("session_token", "goes with access_key and secret_key", "")

@@ -44,10 +44,10 @@ func TestCheck(t *testing.T) {
 	f("is no address", map[string]any{"endpoint": "http://[" + secretKey})
 	f("a name or a password", map[string]any{"endpoint": "https://me:" + secretKey + "@x"})
 	f("more than the address", map[string]any{"endpoint": "https://x/y?sig=" + secretKey})
-	f("is for TLS", map[string]any{"endpoint": "http://x", "ca": "ca.pem"})
+	f("is for TLS", map[string]any{"endpoint": "http://x", "tls_ca": "ca.pem"})
 	f("no name of a bucket", map[string]any{"bucket": "Not A Bucket"})
 	f("go together", map[string]any{"access_key": ""})
-	f("keys needs", map[string]any{"sign_in": signKeys, "access_key": ""})
+	f("key needs", map[string]any{"sign_in": signKey, "access_key": ""})
 	f("is not used", map[string]any{"sign_in": signRole})
 	f("goes with", map[string]any{"access_key": "", "secret_key": connect.Hidden{}, "session_token": connect.NewHidden("t")})
 	f("same name", map[string]any{"max_rows": int64(5)})
@@ -112,14 +112,14 @@ func TestTLS(t *testing.T) {
 	p := &peer{endpoint: server.URL, access: "a", secret: secretKey}
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	ok(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600))
-	if got := probe(context.Background(), p.config("bucket", map[string]any{"ca": file}), connect.ProbeEnv{}); len(got) != 0 {
+	if got := probe(context.Background(), p.config("bucket", map[string]any{"tls_ca": file}), connect.ProbeEnv{}); len(got) != 0 {
 		t.Error(got)
 	}
-	if got := probe(context.Background(), p.config("bucket", nil), connect.ProbeEnv{}); len(got) != 1 || got[0].Hint != "name the authority's certificate with ca" {
+	if got := probe(context.Background(), p.config("bucket", nil), connect.ProbeEnv{}); len(got) != 1 || got[0].Hint != "name the authority's certificate with tls_ca" {
 		t.Errorf("%+v", got)
 	}
 	ok(t, os.WriteFile(file, []byte("nothing"), 0o600))
-	if _, err := open(p.config("bucket", map[string]any{"ca": file})); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "no certificate") {
+	if _, err := open(p.config("bucket", map[string]any{"tls_ca": file})); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "no certificate") {
 		t.Error(err)
 	}
 	s := &store{where: "https://x/b"}

@@ -351,5 +351,6 @@ func (r *Reader) add(c *connect.Chunk, m *Incoming, most int, stop int64) (full 
 	}
 	r.next = m.Seq + 1
 	r.at++
-	return r.cut.Alone(c)
+	// With stop, only numbers that are not used may be left up to there.
+	return stop < 0 && r.cut.Alone(c)
 }

@@ -383,6 +383,25 @@ func TestReaderCSV(t *testing.T) {
 	}
 }
 
+// TestReaderCSVBehind: a chunk that ends with a row without end is read again, also if numbers
+// behind it are not used.
+func TestReaderCSVBehind(t *testing.T) {
+	s := newService()
+	r := reading(t, s, 0, connect.Format{Type: "csv"})
+	s.steps <- step{list: []Incoming{{Seq: 0, Body: []byte("a,b\n1,\"2\n")}}, end: 3}
+	c, err := reads(t, r, 100)
+	if err != nil || !c.Last || c.Next != "3" {
+		t.Fatalf("%v last %v next %s", err, c.Last, c.Next)
+	}
+	text := string(c.Data)
+	s = newService()
+	r = reading(t, s, 0, connect.Format{Type: "csv"})
+	s.steps <- step{list: []Incoming{{Seq: 0, Body: []byte("a,b\n1,\"2\n")}}, end: 3}
+	if c, err = r.Read(soon(t), 100, "3"); err != nil || !c.Last || c.Next != "3" || string(c.Data) != text {
+		t.Fatalf("%v last %v next %s data %q", err, c.Last, c.Next, c.Data)
+	}
+}
+
 // TestReaderStopped: messages without text do not keep a job from being stopped.
 func TestReaderStopped(t *testing.T) {
 	s := newService()

@@ -403,6 +403,31 @@ func TestAppended(t *testing.T) {
 	i.want(line(21))
 }
 
+// TestAppendedUnlisted: objects are not gone because listing them has failed.
+func TestAppendedUnlisted(t *testing.T) {
+	i := newInput(t, func(s *Settings) { s.Append = true })
+	i.s.put("a", content(1))
+	i.want(line(1))
+	failed := 0
+	i.s.set(func(s *shelf) {
+		s.fail = func(op, _ string) error {
+			if op != "list" || failed == 3 {
+				return nil
+			}
+			failed++
+			return errors.New("the store is out")
+		}
+	})
+	i.want()
+	i.read(func() bool {
+		i.s.mu.Lock()
+		defer i.s.mu.Unlock()
+		return failed == 3
+	}, 10*time.Second)
+	i.s.grow("a", content(2))
+	i.want(line(2))
+}
+
 // TestAppendedSeek: of objects that are appended to, what was there before is left out.
 func TestAppendedSeek(t *testing.T) {
 	i := newInput(t, func(s *Settings) { s.Append = true })

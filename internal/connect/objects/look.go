@@ -51,11 +51,11 @@ func (p *part) look(ctx context.Context, from vec.Time) (news int, err error) {
 	defer p.mu.Unlock()
 	now := p.s.env.Now()
 	whole := p.whole.IsZero() || p.count <= fewObjects || now.Sub(p.whole) >= p.s.Relist
-	l := listing{p: p, from: from, count: -1}
+	l := listing{p: p, from: from, count: -1, wholes: p.wholes, behind: p.behind}
 	switch days := p.days(now); {
 	case whole:
 		l.count = 0
-		p.wholes++
+		l.wholes++
 		err = l.add(ctx, p.pattern.Prefix(), "")
 	case len(days) > 0:
 		for _, prefix := range days {
@@ -72,8 +72,9 @@ func (p *part) look(ctx context.Context, from vec.Time) (news int, err error) {
 	if err := p.files.add(l.sorted()); err != nil {
 		return 0, err
 	}
+	p.behind = l.behind
 	if whole {
-		p.whole, p.count = now, l.count
+		p.whole, p.wholes, p.count = now, l.wholes, l.count
 	}
 	news = len(l.fresh) + l.grown
 	p.rest(news > 0, p.s.env.Now().Sub(now))
@@ -110,13 +111,16 @@ func (p *part) wait() time.Duration {
 	return max(p.next.Sub(p.s.env.Now()), 0)
 }
 
-// listing is what a look finds.
+// listing is what a look finds. The partition learns of it when it has succeeded: from one that
+// broke off, objects would seem to be gone, and names to be known.
 type listing struct {
-	p     *part
-	from  vec.Time
-	count int // of all that match; -1: it is no whole listing
-	grown int
-	fresh []candidate
+	p      *part
+	from   vec.Time
+	count  int    // of all that match; -1: it is no whole listing
+	wholes int64  // part.wholes behind it
+	behind string // part.behind behind it
+	grown  int
+	fresh  []candidate
 }
 
 // add lists the objects of a prefix behind a name.
@@ -129,7 +133,7 @@ func (l *listing) add(ctx context.Context, prefix, after string) error {
 		if l.count >= 0 {
 			l.count++
 		}
-		p.behind = max(p.behind, o.Name)
+		l.behind = max(l.behind, o.Name)
 		at, ok := p.pattern.Match(o.Name)
 		if !ok || o.Size == 0 { // an empty one may be about to be written, or is a folder
 			continue
@@ -153,7 +157,7 @@ func (l *listing) known(k *known, o Object) {
 	if !l.p.s.Append {
 		return
 	}
-	k.seen = l.p.wholes
+	k.seen = l.wholes
 	if o.ETag != k.latest.ETag {
 		k.latest = o
 		l.grown++

@@ -58,6 +58,35 @@ func TestMany(t *testing.T) {
 	f(10_000, "in/", func(n int) string { return fmt.Sprintf("in/%06d", n) }, "in/z2006", 1)
 }
 
+// TestLookBroken: what a look has found before it broke off is found by the next one.
+func TestLookBroken(t *testing.T) {
+	i := newInput(t, func(s *Settings) { s.Path = "in/" })
+	for n := range fewObjects + 1 {
+		i.s.put(fmt.Sprintf("in/%06d", n), content(1))
+	}
+	p := i.src.(*source).parts[0]
+	_, err := p.look(context.Background(), vec.MinTime)
+	ok(t, err)
+	for n := range 3 {
+		i.s.put(fmt.Sprintf("in/z%d", n), content(2))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	i.s.set(func(s *shelf) {
+		s.gives = func(name string) {
+			if name == "in/z2" {
+				cancel()
+			}
+		}
+	})
+	if _, err := p.look(ctx, vec.MinTime); err == nil {
+		t.Fatal("the look does not break off")
+	}
+	news, err := p.look(context.Background(), vec.MinTime)
+	if ok(t, err); news != 3 {
+		t.Errorf("the next look finds %d", news)
+	}
+}
+
 // TestLookWaits: the pause between looks doubles while nothing comes, and listing takes its
 // share of the time at most.
 func TestLookWaits(t *testing.T) {

@@ -38,6 +38,8 @@ type shelf struct {
 	opens   int
 	// fail is asked before each operation, without the lock: "list", "stat" or "open".
 	fail func(op, name string) error
+	// gives, if set, hears the name of each object before a list gives it.
+	gives func(name string)
 	// broken is how many bytes a body gives before it breaks; 0 is all.
 	broken int
 }
@@ -117,9 +119,12 @@ func (s *shelf) List(ctx context.Context, prefix, after string) iter.Seq2[Object
 				return
 			}
 			s.mu.Lock()
-			o := s.objects[n]
+			o, gives := s.objects[n], s.gives
 			s.listed++
 			s.mu.Unlock()
+			if gives != nil {
+				gives(n)
+			}
 			if o != nil && n > after && !yield(o.object(n), ctx.Err()) {
 				return
 			}

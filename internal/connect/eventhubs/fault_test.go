@@ -8,7 +8,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,13 +75,7 @@ func TestSourceStopped(t *testing.T) {
 		t.Error(names, err)
 	}
 	w.texts(1, numbered(10, 10)...)
-	started := make(chan struct{})
-	time.AfterFunc(300*time.Millisecond, func() {
-		w.start()
-		close(started)
-	})
-	more, at, failed := reads(t, s, "1", at, 10)
-	<-started
+	more, at, failed := heals(t, s, "1", at, 10, w.start)
 	if got = append(got, more...); strings.Join(got, "") != strings.Join(numbered(0, 20), "") || at != "20" || failed == 0 {
 		t.Errorf("%v up to %s, %d errors", got, at, failed)
 	}
@@ -313,10 +306,13 @@ func TestOpenErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var once atomic.Bool
-	time.AfterFunc(100*time.Millisecond, func() { once.Store(h.EnsureGroup("later") == nil) })
-	if _, _, failed := reads(t, s, "0", "", 2); failed == 0 || !once.Load() {
-		t.Error(failed, once.Load())
+	_, _, failed := heals(t, s, "0", "", 2, func() {
+		if err := h.EnsureGroup("later"); err != nil {
+			t.Error(err)
+		}
+	})
+	if failed == 0 {
+		t.Error("a group that is not there is read")
 	}
 	for _, input := range []bool{true, false} {
 		if p := probe(t.Context(), w.config(input, nil), connect.ProbeEnv{Input: input}); len(p) != 0 {

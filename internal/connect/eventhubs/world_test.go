@@ -241,6 +241,12 @@ func (w *world) messages() (list []stored) {
 // reads reads until there are so many messages, over errors.
 func reads(t testing.TB, s *source, partition string, after connect.Position, n int) (texts []string, at connect.Position, failed int) {
 	t.Helper()
+	return heals(t, s, partition, after, n, func() {})
+}
+
+// heals is reads, and calls heal after the first error.
+func heals(t testing.TB, s *source, partition string, after connect.Position, n int, heal func()) (texts []string, at connect.Position, failed int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var r connect.Reader
@@ -263,7 +269,9 @@ func reads(t testing.TB, s *source, partition string, after connect.Position, n 
 			t.Fatalf("%d of %d messages, and then %v", len(texts), n, err)
 		}
 		if err != nil {
-			failed++
+			if failed++; failed == 1 {
+				heal()
+			}
 			if r != nil {
 				r.Close()
 				r = nil

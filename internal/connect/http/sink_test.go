@@ -307,6 +307,7 @@ func TestSlowServer(t *testing.T) {
 	if err := o.epoch(1, rows(1, 2)); err == nil || !strings.Contains(err.Error(), "did not answer in 50ms") {
 		t.Errorf("the error is %v", err)
 	}
+	o.Sink.(*sink).target.timeout = 20 * time.Second
 	must(t, o.finish(1))
 	if len(s.rows) != 2 {
 		t.Errorf("%d rows", len(s.rows))

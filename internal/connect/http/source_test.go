@@ -720,7 +720,7 @@ func TestManyPosts(t *testing.T) {
 // TestSlowClients: heads and bodies that do not come are given up, and lies about their
 // length harm nobody.
 func TestSlowClients(t *testing.T) {
-	in := newInput(t, disk.NewMem(1), map[string]any{"listen": "127.0.0.1:0", "path": "/e", "read_timeout": 50 * time.Millisecond})
+	in := newInput(t, disk.NewMem(1), map[string]any{"listen": "127.0.0.1:0", "path": "/e", "read_timeout": 500 * time.Millisecond})
 	f := func(text string, closeWrite bool, want string) {
 		t.Helper()
 		c, err := net.Dial("tcp", in.Addr())

@@ -268,6 +268,7 @@ func TestPlain(t *testing.T) {
 		t.Errorf("committed is %d, %v", last, err)
 	}
 	rows := connecttest.Rows(1, 40)
+	o.p.second = time.Second
 	o.write(1, rows)
 	c.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic, Partitions: []int32{1}, Err: kerr.TopicAuthorizationFailed})
 	if errs := o.commit(1); len(errs) != 1 || !strings.Contains(errs[0].Error(), "grant the user the right to the topic") {

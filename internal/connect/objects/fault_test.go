@@ -408,22 +408,17 @@ func TestAppendedUnlisted(t *testing.T) {
 	i := newInput(t, func(s *Settings) { s.Append = true })
 	i.s.put("a", content(1))
 	i.want(line(1))
-	failed := 0
+	var failed atomic.Int64
 	i.s.set(func(s *shelf) {
 		s.fail = func(op, _ string) error {
-			if op != "list" || failed == 3 {
+			if op != "list" || failed.Load() == 3 {
 				return nil
 			}
-			failed++
+			failed.Add(1)
 			return errors.New("the store is out")
 		}
 	})
-	i.want()
-	i.read(func() bool {
-		i.s.mu.Lock()
-		defer i.s.mu.Unlock()
-		return failed == 3
-	}, 10*time.Second)
+	i.read(func() bool { return failed.Load() == 3 }, 10*time.Second)
 	i.s.grow("a", content(2))
 	i.want(line(2))
 }
@@ -479,12 +474,12 @@ func TestAhead(t *testing.T) {
 	r := i.r.(*reader)
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
 		r.mu.Lock()
-		if r.bytes > maxAhead {
-			t.Fatalf("%d bytes wait", r.bytes)
-		}
-		full := r.bytes > maxAhead-2<<20
+		bytes := r.bytes
 		r.mu.Unlock()
-		if full {
+		if bytes > maxAhead {
+			t.Fatalf("%d bytes wait", bytes)
+		}
+		if bytes > maxAhead-2<<20 {
 			break
 		}
 		time.Sleep(time.Millisecond)

@@ -74,6 +74,7 @@ const (
 	refused // we are not let in
 	badTLS
 	noSignIn // Entra gave no token
+	noAnswer // nothing is reached there
 )
 
 func (f *failure) Error() string { return f.text }
@@ -94,6 +95,7 @@ func (s *scrubber) error(err error) error {
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	var token *azidentity.AuthenticationFailedError
+	var dial *net.OpError
 	switch {
 	case errors.As(err, &token):
 		f.cause, f.text = noSignIn, "Entra did not sign us in: "+s.text(firstLines(err.Error()))
@@ -101,6 +103,8 @@ func (s *scrubber) error(err error) error {
 		s.answer(f, answer)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		f.cause, f.text = noHost, "there is no host "+dns.Name
+	case errors.As(err, &dial) && dial.Op == "dial":
+		f.cause, f.text = noAnswer, s.text(dial.Error())
 	case errors.As(err, &cert):
 		f.cause, f.text = badTLS, "its certificate is not trusted: "+s.text(cert.Err.Error())
 	case strings.Contains(f.text, "DefaultAzureCredential") || strings.Contains(f.text, "ManagedIdentityCredential"):
@@ -190,6 +194,8 @@ func hint(err error, a *account, name string) string {
 		return "copy the key or the signature again; a signature needs read and list, and to write create, write and delete"
 	case badTLS:
 		return "give the PEM file of its authority as tls_ca, or look at the endpoint"
+	case noAnswer:
+		return "look at the name of the account or the endpoint, at the network, and at the account's firewall"
 	case noSignIn:
 		return "sign in with az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 	}

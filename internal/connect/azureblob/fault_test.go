@@ -75,7 +75,7 @@ func TestProbe(t *testing.T) {
 	f(nil, answer(500, "Canary canary"), false, "Internal Server Error (HTTP 500)")
 	f(map[string]any{"endpoint": "https://no-such-account.invalid"}, nil, true, "there is no host no-such-account.invalid", "look at the name of the account")
 	f(map[string]any{"endpoint": secure.URL}, nil, true, "its certificate is not trusted", "tls_ca")
-	f(map[string]any{"endpoint": dead.URL}, nil, false, "connection refused")
+	f(map[string]any{"endpoint": dead.URL}, nil, false, dead.URL, "connection refused", "look at the name of the account or the endpoint")
 	f(map[string]any{"account_key": connect.Hidden{}, "sas_token": connect.NewHidden("sv=1&sig=canarysignature")}, answer(403, "AuthenticationFailed"), true, "the key or signature is wrong")
 	f(map[string]any{"account_key": connect.Hidden{}, "sas_token": connect.NewHidden("sv=1&sig=canarysignature"), "endpoint": dead.URL}, nil, false, "connection refused")
 	f(map[string]any{"tls_ca": "/no/such/file"}, nil, true, "tls_ca")

@@ -61,13 +61,19 @@ func probeError(ctx context.Context, c connect.Config, err error) []connect.Prob
 			field = name
 		}
 	}
+	key := "key"
+	if field == "connection_string" {
+		key = field
+	}
+	a, _ := addressOf(c)
+	text := fmt.Sprintf("the account at %s: %s", a.endpoint, f.text)
 	switch f.status {
 	case 0:
-		return one(field, f.text, "look at the name of the account, at the network, and at the account's firewall")
+		return one(field, text, "look at the name of the account, at the network, and at the account's firewall")
 	case http.StatusUnauthorized:
-		return one("key", f.text, "the key is not one of this account, or the clock of this machine is wrong: az cosmosdb keys list")
+		return one(key, text, "the key is not one of this account, or the clock of this machine is wrong: az cosmosdb keys list")
 	case http.StatusForbidden:
-		return one("", f.text, "allow this machine in the account's firewall, and give the identity a data role: az cosmosdb sql role assignment create")
+		return one("", text, "allow this machine in the account's firewall, and give the identity a data role: az cosmosdb sql role assignment create")
 	case http.StatusNotFound:
 		if !hasDatabase(ctx, c) {
 			return one("database", fmt.Sprintf("there is no database %s", c.Text("database")),

@@ -73,8 +73,8 @@ func TestProbe(t *testing.T) {
 	f("container: there is no container none of database shop [az cosmosdb sql container create --account-name ACCOUNT --resource-group GROUP --database-name shop --name none --partition-key-path /n]", out, map[string]any{"container": "none", "document_id": "n"})
 	f("partition_key: "+where+": the partition key of the container is /Team, not /n; remove partition_key, or make a container with that key []", out, map[string]any{"partition_key": "n"})
 	f(": "+where+`: the rows have no column "Team", which is the partition key of the container [select it in the query]`, connect.ProbeEnv{Columns: connect.Columns{Names: []string{"n"}}}, nil)
-	f(`key: HTTP 401 Unauthorized: {"Errors":["The input authorization token can't serve the request."]} [the key is not one of this account, or the clock of this machine is wrong: az cosmosdb keys list]`, out, map[string]any{"key": connect.NewHidden("YWJj")})
-	f("endpoint: there is no host nowhere.invalid [look at the name of the account, at the network, and at the account's firewall]", out, map[string]any{"endpoint": "http://nowhere.invalid"})
+	f("key: the account at "+fake.URL+`/: HTTP 401 Unauthorized: {"Errors":["The input authorization token can't serve the request."]} [the key is not one of this account, or the clock of this machine is wrong: az cosmosdb keys list]`, out, map[string]any{"key": connect.NewHidden("YWJj")})
+	f("endpoint: the account at http://nowhere.invalid/: there is no host nowhere.invalid [look at the name of the account, at the network, and at the account's firewall]", out, map[string]any{"endpoint": "http://nowhere.invalid"})
 	if n := fake.count("create") + fake.count("upsert") + fake.count("batch"); n != 0 {
 		t.Errorf("%d writes", n)
 	}

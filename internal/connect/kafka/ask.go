@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -154,6 +155,8 @@ func explain(err error) error {
 		hint = "the topic's max.message.bytes has become smaller; make it larger again"
 	case errors.Is(err, kerr.InvalidReplicationFactor):
 		hint = "there are fewer brokers than replication says"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		hint = "nothing listens there; start the broker, or correct brokers"
 	case strings.Contains(err.Error(), "certificate"):
 		hint = "name the authority of the brokers' certificates: tls_ca: ca.pem"
 	case strings.Contains(err.Error(), "first record does not look like a TLS handshake"):

@@ -143,6 +143,7 @@ func TestProbe(t *testing.T) {
 	}
 	reader := map[string]any{"user": "reader", "password": connect.NewHidden("r")}
 	f("orders", true, nil, "")
+	f("orders", true, map[string]any{"brokers": []string{"127.0.0.1:9"}}, ": Kafka at 127.0.0.1:9, brokers: unable to dial: dial tcp 127.0.0.1:9: connect: connection refused -> nothing listens there; start the broker, or correct brokers")
 	f("orders", false, nil, "")
 	f("orders", true, reader, "")
 	f("orders", false, reader, "topic: Kafka at HOST, topic orders: the user has no right to write -> grant the user Write of the topic")

@@ -67,7 +67,7 @@ func (p *part) look(ctx context.Context, from vec.Time) (news int, err error) {
 		err = l.add(ctx, p.pattern.Prefix(), p.behind)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("list %s: %w", p.s.store.Where(), err)
+		return 0, listError(p.s.store, err)
 	}
 	if err := p.files.add(l.sorted()); err != nil {
 		return 0, err

@@ -222,3 +222,15 @@ func TestStalled(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestListError: where a listing failed is said once, by the store or by us.
+func TestListError(t *testing.T) {
+	f := func(said, want string) {
+		t.Helper()
+		if got := listError(&shelf{}, errors.New(said)).Error(); got != want {
+			t.Errorf("%q, and must be %q", got, want)
+		}
+	}
+	f("refused", "list mem://shelf: refused")
+	f("list mem://shelf/a: refused", "list mem://shelf/a: refused")
+}

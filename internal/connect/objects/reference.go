@@ -63,7 +63,7 @@ func (r *reference) list(ctx context.Context, after string) ([]candidate, error)
 	var list []candidate
 	for o, err := range r.s.store.List(ctx, r.pattern.Prefix(), after) {
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", r.s.store.Where(), err)
+			return nil, listError(r.s.store, err)
 		}
 		if at, ok := r.pattern.Match(o.Name); ok && o.Size > 0 {
 			list = append(list, candidate{o, at})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"weir/internal/connect"
 	"weir/internal/connect/text"
@@ -103,7 +104,7 @@ func (p *part) latest(ctx context.Context) (connect.Position, error) {
 	newest, count := vec.MinTime, 0
 	for o, err := range p.s.store.List(ctx, p.pattern.Prefix(), "") {
 		if err != nil {
-			return "", fmt.Errorf("list %s: %w", p.s.store.Where(), err)
+			return "", listError(p.s.store, err)
 		}
 		if _, ok := p.pattern.Match(o.Name); ok {
 			newest, count = max(newest, ticks(o.Modified)), count+1
@@ -210,4 +211,12 @@ func (s *source) Done(_ context.Context, name string, upTo connect.Position) err
 	return p.files.forget(before, func(n int64) bool {
 		return n <= at.Started && !slices.ContainsFunc(at.Open, func(o text.Spot) bool { return o.N == n })
 	})
+}
+
+// listError is an error of a listing with where that was, which some stores have said already.
+func listError(store Viewer, err error) error {
+	if strings.Contains(err.Error(), store.Where()) {
+		return err
+	}
+	return fmt.Errorf("list %s: %w", store.Where(), err)
 }

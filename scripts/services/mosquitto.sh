@@ -3,7 +3,6 @@
 #
 #   WEIR_TEST_MQTT            host:port, with WEIR_TEST_MQTT_USER and WEIR_TEST_MQTT_PASSWORD
 #   WEIR_TEST_MQTT_TLS        host:port of the TLS listener, with the CA in WEIR_TEST_MQTT_CA
-#   WEIR_TEST_MQTT_WS         host:port of the WebSocket listener
 #   WEIR_TEST_MQTT_CONTROL    a program: CONTROL stop | kill | start
 #
 # The user has no right to topics below "forbidden".
@@ -16,7 +15,6 @@ start)
 	dir=$2
 	port=$(free_port)
 	tls=$(free_port)
-	ws=$(free_port)
 	password=$(head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n')
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=weir-test \
 		-addext "subjectAltName=IP:127.0.0.1" -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
@@ -32,8 +30,6 @@ password_file $dir/passwords
 acl_file $dir/access
 persistence true
 persistence_location $dir/
-autosave_interval 1
-autosave_on_changes true
 max_inflight_messages 1000
 max_queued_messages 1000000
 set_tcp_nodelay true
@@ -41,8 +37,6 @@ listener $port 127.0.0.1
 listener $tls 127.0.0.1
 certfile $dir/cert.pem
 keyfile $dir/key.pem
-listener $ws 127.0.0.1
-protocol websockets
 CONF
 	control "$dir" "mosquitto -c $dir/mosquitto.conf"
 	"$dir/control" start
@@ -50,7 +44,6 @@ CONF
 	{
 		echo "export WEIR_TEST_MQTT=127.0.0.1:$port"
 		echo "export WEIR_TEST_MQTT_TLS=127.0.0.1:$tls"
-		echo "export WEIR_TEST_MQTT_WS=127.0.0.1:$ws"
 		echo "export WEIR_TEST_MQTT_CA=$dir/cert.pem"
 		echo "export WEIR_TEST_MQTT_USER=weir"
 		echo "export WEIR_TEST_MQTT_PASSWORD=$password"

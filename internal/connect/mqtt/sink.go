@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
@@ -252,14 +253,16 @@ func (w *flight) answer(ctx context.Context, wait bool) error {
 		}
 		p.link.wire.cork(false)
 		defer p.link.wire.cork(true)
-		ctx, cancel := context.WithTimeout(ctx, p.broker.timeout)
-		defer cancel()
+		t := time.NewTimer(p.broker.timeout)
+		defer t.Stop()
 		select {
 		case got = <-p.acks.come:
 		case <-p.link.Done():
 			return p.link.why()
 		case <-ctx.Done():
-			return w.lost(ctx, ctx.Err())
+			return ctx.Err()
+		case <-t.C:
+			return w.lost(ctx, context.DeadlineExceeded)
 		}
 	}
 	id, code := got.PacketID(), byte(0)
@@ -293,12 +296,12 @@ func (w *flight) lost(ctx context.Context, err error) error {
 	select {
 	case <-w.p.link.Done():
 		return w.p.link.why()
+	case <-ctx.Done():
+		return ctx.Err()
 	default:
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("it has not acknowledged a message within %s", w.p.broker.timeout)
-	} else if ctx.Err() != nil {
-		return ctx.Err()
 	}
 	return fmt.Errorf("MQTT broker %s: publish on %s: %w", w.p.broker.address(), w.p.where(), err)
 }

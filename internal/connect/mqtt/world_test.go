@@ -373,8 +373,11 @@ func (h *hook) OnACLCheck(_ *mochi.Client, topic string, _ bool) bool {
 
 func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	h.mu.Lock()
+	pause := h.pause
+	h.mu.Unlock()
+	time.Sleep(pause)
+	h.mu.Lock()
 	defer h.mu.Unlock()
-	time.Sleep(h.pause)
 	if h.refuse > 0 {
 		h.refuse--
 		return pk, packets.ErrQuotaExceeded
@@ -386,6 +389,13 @@ func (h *hook) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, e
 	}
 	h.list = append(h.list, heard{pk.TopicName, string(pk.Payload)})
 	return pk, nil
+}
+
+// set changes what goes wrong.
+func (h *hook) set(change func(h *hook)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(h)
 }
 
 // below is what was published below a topic.

@@ -91,10 +91,13 @@ func (s *shelf) next(input string) int64 {
 	return s.last[dir]
 }
 
-// shelve says that a version of the copy is in force: it stays as long as that one is known.
+// shelve says that a version of the copy is in force: it stays as long as that one is known. Its
+// number is taken, also if it was never read and there is no file yet.
 func (s *shelf) shelve(input string, serial int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	dir := copyDir(input)
+	s.last[dir] = max(s.last[dir], serial)
 	delete(s.making, copyName(input, serial))
 }
 

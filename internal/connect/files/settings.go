@@ -19,8 +19,8 @@ const defaultPath = "{date}/{time}/{output}-{n}{ext}"
 // Fields are the settings of an output of files, of every place where files go.
 func Fields() []connect.Field {
 	return []connect.Field{
-		{Name: "path", Type: connect.Text, Output: true, Default: defaultPath, Doc: "The names of the files: text and tokens, see below."},
-		{Name: "naming", Type: connect.Enum, Values: []string{"path", "azure"}, Output: true, Default: "path", Doc: "azure puts files as Azure names them below the path: `<schema hash>_<guid>_<number><ext>`. The path is a folder then, {date}/{time} by default."},
+		{Name: "path", Type: connect.Text, Output: true, Default: defaultPath, Doc: "The names of the files: text, {date}, {time}, {datetime:yyyy}, {window.start}, {window.end}, {n}, {output}, {job}, {partition}, {ext}, and columns by their names in braces."},
+		{Name: "naming", Type: connect.Enum, Values: []string{"path", "azure"}, Output: true, Default: "path", Doc: "`path`: as the path says. `azure`: as Azure names them, below the path: `<schema hash>_<guid>_<number><ext>`. The path is a folder then, {date}/{time} by default."},
 		{Name: "date_format", Type: connect.Text, Output: true, Default: "yyyy/MM/dd", Doc: "What {date} is."},
 		{Name: "time_format", Type: connect.Text, Output: true, Default: "HH", Doc: "What {time} is."},
 		{Name: "window", Type: connect.Duration, Output: true, Doc: "How long the window of the query is, for {window.start}."},

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"weir/internal/connect"
@@ -40,6 +41,8 @@ type publisher struct {
 	id            string
 	limit         int // of a batch in bytes
 	transactional bool
+	auto          bool          // the settings leave that to the brokers
+	eventHubs     bool          // which a connection string has named
 	timeout       time.Duration // of a transaction
 	compression   string
 	health        *health
@@ -59,10 +62,24 @@ func (p *publisher) Committed(ctx context.Context, noted int64) (int64, error) {
 	if !p.transactional {
 		return -1, nil
 	}
-	if err := p.open(ctx); err != nil {
+	err := p.open(ctx)
+	if err != nil && p.doesWithout(err) {
+		p.log.Warn("the brokers refuse transactions, so rows come at least once", "error", p.link.while("topic "+p.topic, p.health, err))
+		p.transactional = false
+		return -1, nil
+	}
+	if err != nil {
 		return 0, p.link.atStart("topic "+p.topic, p.health, err)
 	}
 	return max(noted, p.session.epoch), nil
+}
+
+// doesWithout says whether the brokers have just refused transactions, though they list them,
+// and the job may do without: Event Hubs has them in some tiers.
+func (p *publisher) doesWithout(err error) bool {
+	var e *kerr.Error
+	return p.auto && errors.As(err, &e) && !e.Retriable && !errors.Is(err, kerr.SaslAuthenticationFailed) && !errors.Is(err, kerr.InvalidTransactionTimeout) &&
+		(p.eventHubs || errors.Is(err, kerr.UnsupportedVersion))
 }
 
 // Publish implements message.Publisher.

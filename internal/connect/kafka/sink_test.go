@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
 
 	"weir/internal/connect"
 	"weir/internal/connect/connecttest"
@@ -287,6 +288,30 @@ func TestPlain(t *testing.T) {
 	}
 	if len(list) != 40 || len(ids) != 40 {
 		t.Errorf("%d records with %d ids", len(list), len(ids))
+	}
+}
+
+// TestRefused: Event Hubs lists transactions and refuses them in some tiers; others that refuse
+// them are an error.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	c := fakes(t, kfake.EnableSASL(), kfake.Superuser("PLAIN", stringUser, namespace), kfake.SeedTopics(1, "orders"))
+	c.given = map[string]any{"connection_string": connect.NewHidden(namespace), "tls": false}
+	c.opts = []kgo.Opt{kgo.SASL(plain.Auth{User: stringUser, Pass: namespace}.AsMechanism())}
+	c.connect()
+	c.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.InitProducerID}, TxnID: "weir/job/orders/one", Err: kerr.TransactionalIDAuthorizationFailed, Count: -1})
+	o := c.mustWrite("orders", nil, nil)
+	if last, err := o.Committed(context.Background()); last != -1 || err != nil {
+		t.Errorf("committed is %d, %v", last, err)
+	}
+	rows := connecttest.Rows(1, 10)
+	o.write(1, rows)
+	o.commit(1)
+	c.shows("orders", rows)
+	for _, given := range []map[string]any{{"transactional": "on"}, {"connection_string": connect.Hidden{}, "sasl": "plain", "user": stringUser, "password": connect.NewHidden(namespace)}} {
+		if _, err := c.writing("orders", nil, given); !connect.IsPermanent(err) || !strings.Contains(err.Error(), "transactional: off") {
+			t.Errorf("%v: %v", given, err)
+		}
 	}
 }
 

@@ -119,8 +119,9 @@ func TestArrivals(t *testing.T) {
 		list = append(list, &kgo.Record{Topic: topic, Value: []byte(`{}`), Timestamp: stamp})
 	}
 	c.records(list...)
-	now := int64(1000)
-	env := connect.SourceEnv{Now: func() time.Time { at, _ := millis(now); return at }}
+	var now atomic.Int64
+	now.Store(1000)
+	env := connect.SourceEnv{Now: func() time.Time { at, _ := millis(now.Load()); return at }}
 	s := c.open(topic, nil, env)
 	f := func(arrivals []vec.Time, want ...int64) {
 		t.Helper()
@@ -135,11 +136,11 @@ func TestArrivals(t *testing.T) {
 	r := s.reading(t, "0", "")
 	first := until(t, r, lines(8))
 	f(first.arrivals, 100, 100, 200, 200, 1000, 1000, 1000, 1000)
-	now = 5_000_000
+	now.Store(5_000_000)
 	c.put(topic, 0, `{}`) // of today, which is later
 	second := until(t, r, lines(1))
 	f(second.arrivals, 5_000_000)
-	now = 7_000_000
+	now.Store(7_000_000)
 	again := c.open(topic, nil, env)
 	r = again.reading(t, "0", "")
 	chunk, err := r.Read(context.Background(), 1, first.next)
@@ -404,14 +405,13 @@ func TestGroupShowsProgress(t *testing.T) {
 	case <-c.within().Done():
 		t.Fatal("the log says nothing")
 	}
-	done("0", "5/17")
 	done("1", "7")
 	s.Close()
 	got, err := kadm.NewClient(c.client).FetchOffsets(c.within(), "weir")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for p, want := range []int64{5, 7} {
+	for p, want := range []int64{3, 7} { // the first one was tried again
 		if o, ok := got.Lookup(topic, int32(p)); !ok || o.At != want {
 			t.Errorf("partition %d: %v", p, o)
 		}

@@ -61,14 +61,12 @@ func (p *pump) look() {
 	}
 }
 
-// commit shows others how far the job is. That it fails is no error of the job; it is logged
-// when it begins to.
+// commit shows others how far the job is. That it fails is no error of the job: it is logged when
+// it begins to, and tried again.
 func (s *source) commit(ctx context.Context) {
 	s.mu.Lock()
 	done := s.done
-	if len(done) > 0 {
-		s.done = map[place]int64{}
-	}
+	s.done = map[place]int64{}
 	s.mu.Unlock()
 	if len(done) == 0 {
 		return
@@ -85,6 +83,13 @@ func (s *source) commit(ctx context.Context) {
 		s.grumble = ""
 		return
 	}
+	s.mu.Lock()
+	for p, n := range done {
+		if _, newer := s.done[p]; !newer {
+			s.done[p] = n
+		}
+	}
+	s.mu.Unlock()
 	err = s.link.while("consumer group "+s.group, s.health, err)
 	if text := err.Error(); text != s.grumble && ctx.Err() == nil {
 		s.grumble = text

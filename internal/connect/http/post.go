@@ -37,6 +37,7 @@ type target struct {
 	secrets []string // that must not show in messages
 	timeout time.Duration
 	single  bool
+	wrap    string // the member of an object that the array of rows is; "" for the array alone
 	client  *http.Client
 	now     func() time.Time
 	until   time.Time // it asked not to be bothered before
@@ -132,8 +133,12 @@ func (t *target) body(p post) ([]byte, string) {
 	case p.lines:
 		return append(bytes.Join(p.rows, []byte("\n")), '\n'), "application/x-ndjson"
 	}
-	b := append([]byte{'['}, bytes.Join(p.rows, []byte(",\n"))...)
-	return append(b, ']'), "application/json"
+	begin, end := "[", "]"
+	if t.wrap != "" {
+		begin, end = `{"`+t.wrap+`":[`, "]}"
+	}
+	b := append([]byte(begin), bytes.Join(p.rows, []byte(",\n"))...)
+	return append(b, end...), "application/json"
 }
 
 // post makes a request. An error says that it has to be made again; an answer that is not ok

@@ -83,8 +83,11 @@ func openSink(_ context.Context, c connect.Config, env connect.SinkEnv) (connect
 	}
 	s := &sink{env: env, target: t, encode: codec.NewEncoder(codec.JSONLines, env.Columns.Names, env.Columns.Row),
 		o: sinkOptions{rows: int(min(c.Int("batch_rows"), 1<<20)), bytes: c.Int("batch_bytes"), lines: c.Text("body") == "lines", attempts: int(min(c.Int("attempts"), 100))}}
-	if c.Text("body") == "single" {
+	switch c.Text("body") {
+	case "single":
 		s.o.rows, s.target.single = 1, true
+	case bodyRows:
+		s.target.wrap = "rows"
 	}
 	if err := s.recall(); err != nil {
 		return fail(err)

@@ -34,9 +34,9 @@ type azureKind struct {
 var azureKinds = []azureKind{
 	{name: "Event Hub", types: []string{"microsoftservicebuseventhub", "microsofteventhubeventhub"}, projects: []string{"eventhub", "eventhubs"},
 		properties: []string{"EventHubProperties"}, where: []string{"eventHubName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey",
-		connect: connectHub, source: connectHub, input: []string{"hub", "kafka", "http", "file"}, output: []string{"hub", "kafka", "http", "blob", "file"}},
+		connect: connectHub, source: connectHub, input: []string{"hub", "eventhub", "kafka", "http", "file"}, output: []string{"hub", "eventhub", "kafka", "http", "blob", "file"}},
 	{name: "IoT Hub", types: []string{"microsoftdevicesiothubs"}, projects: []string{"iothub"},
-		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", source: connectHub, input: []string{"hub", "http", "file"}},
+		properties: []string{"IoTHubProperties"}, where: []string{"iotHubNamespace"}, secret: "SharedAccessPolicyKey", source: connectHub, input: []string{"hub", "iothub", "http", "file"}},
 	{name: "Blob Storage", types: []string{"microsoftstorageblob"}, projects: []string{"blobstorage", "blob", "azuredatalakestoragegen2", "blobstorageadlsgen2"},
 		properties: []string{"BlobStorageProperties", "BlobReferenceProperties"}, where: []string{"container", "storageAccounts"}, secret: "AccountKey",
 		connect: connectBlob, source: connectBlob, reference: connectBlobReference, input: []string{"file", "azure-blob", "s3"}, output: []string{"blob", "azure-blob", "s3", "file"}},
@@ -53,13 +53,13 @@ var azureKinds = []azureKind{
 	{name: "Table Storage", types: []string{"microsoftstoragetable"}, projects: []string{"tablestorage", "azuretable"},
 		properties: []string{"TableStorageProperties"}, where: []string{"table", "accountName"}, secret: "AccountKey", output: []string{"table", "blob"}},
 	{name: "Service Bus queue", types: []string{"microsoftservicebusqueue"}, projects: []string{"servicebusqueue"},
-		properties: []string{"ServiceBusQueueProperties"}, where: []string{"queueName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", output: []string{"http", "blob"}},
+		properties: []string{"ServiceBusQueueProperties"}, where: []string{"queueName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", connect: connectServiceBus, output: []string{"servicebus", "http", "blob"}},
 	{name: "Service Bus topic", types: []string{"microsoftservicebustopic"}, projects: []string{"servicebustopic"},
-		properties: []string{"ServiceBusTopicProperties"}, where: []string{"topicName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", output: []string{"http", "blob"}},
+		properties: []string{"ServiceBusTopicProperties"}, where: []string{"topicName", "serviceBusNamespace"}, secret: "SharedAccessPolicyKey", connect: connectServiceBus, output: []string{"servicebus", "http", "blob"}},
 	{name: "Azure Function", types: []string{"microsoftazurefunction"}, projects: []string{"azurefunction", "azurefunctions"},
 		properties: []string{"AzureFunctionProperties"}, where: []string{"functionName", "functionAppName"}, secret: "ApiKey", connect: connectFunction, output: []string{"http"}},
 	{name: "Power BI", types: []string{"powerbi"}, projects: []string{"powerbi"},
-		properties: []string{"PowerBIProperties", "PowellBIProperties"}, where: []string{"table", "dataset"}, output: []string{"http", "blob"}},
+		properties: []string{"PowerBIProperties", "PowellBIProperties"}, where: []string{"table", "dataset"}, output: []string{"powerbi", "http", "blob"}},
 	{name: "Data Explorer", types: []string{"microsoftkustoclustersdatabases"}, projects: []string{"dataexplorer", "azuredataexplorer", "kusto"},
 		properties: []string{"AzureDataExplorerProperties", "KustoProperties"}, where: []string{"table", "database", "cluster"}, output: []string{"postgres", "blob"}},
 	{name: "Data Lake Store", types: []string{"microsoftdatalakeaccounts"}, projects: []string{"datalakestore", "azuredatalakestore", "datalakestoragegen1"},
@@ -203,6 +203,42 @@ func connectHub(_ *reader, e *entry, p *node) {
 	}
 	if list := p.look("propertyColumns"); list != nil && list.kind == listNode && len(list.items) > 0 {
 		e.set("property_columns", list)
+	}
+}
+
+// connectServiceBus maps to the queue or topic of the same name.
+func connectServiceBus(_ *reader, e *entry, p *node) {
+	if _, ok := connect.Find("servicebus"); !ok {
+		return // this program is built without it
+	}
+	open := func(v *node) *node {
+		if v.scalar() && v.text != "" && !isPlaceholder(v.text) {
+			return v
+		}
+		return &node{kind: textNode, open: true, src: e.src, span: e.span} // an export left it out
+	}
+	set := func(setting, of string) {
+		v := open(p.look(of))
+		e.settingText(setting, v.text, v)
+	}
+	e.settingText("type", "servicebus", nil)
+	set("namespace", "serviceBusNamespace")
+	if strings.EqualFold(p.word("authenticationMode"), "Msi") {
+		e.settingText("sign_in", "entra", nil)
+	} else {
+		set("key_name", "sharedAccessPolicyName")
+		set("key", "sharedAccessPolicyKey")
+	}
+	if p.look("topicName").scalar() {
+		set("topic", "topicName")
+	} else {
+		set("queue", "queueName")
+	}
+	if list := p.look("propertyColumns"); list != nil && list.kind == listNode && len(list.items) > 0 {
+		e.set("property_columns", list)
+	}
+	if m := p.look("systemPropertyColumns"); m != nil && m.kind == objectNode && len(m.members) > 0 {
+		e.set("system_property_columns", m)
 	}
 }
 

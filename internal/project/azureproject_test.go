@@ -297,6 +297,16 @@ func TestMapped(t *testing.T) {
 	f(`{"type": "Microsoft.AzureFunction", "properties": {"functionAppName": "shop", "functionName": "take", "apiKey": "k", "maxBatchCount": 7}}`, env(), "http", "",
 		"url", "https://shop.azurewebsites.net/api/take", "api_key", "k")
 	f(`{"type": "Microsoft.Storage/Blob", "properties": {"container": "c", "pathPattern": "p/{date}"}}`, env(), "", "is written to Blob Storage (c), which this program does not connect to")
+	bus := func(kind, more string) string {
+		return `{"type": "Microsoft.ServiceBus/` + kind + `", "properties": {"serviceBusNamespace": "shop"` + more + `}}`
+	}
+	f(bus("Queue", `, "queueName": "q", "sharedAccessPolicyName": "send", "sharedAccessPolicyKey": "k", "propertyColumns": ["a"], "systemPropertyColumns": {"SessionId": "b"}`), env(), "servicebus", "",
+		"namespace", "shop", "queue", "q", "topic", "", "key_name", "send", "key", "k")
+	f(bus("Topic", `, "topicName": "t", "sharedAccessPolicyName": "send", "sharedAccessPolicyKey": null`), env("Outputs_o_DataSource_SharedAccessPolicyKey", "from-env"), "servicebus", "",
+		"topic", "t", "queue", "", "key", "from-env")
+	f(bus("Topic", `, "topicName": "t", "authenticationMode": "Msi"`), env(), "servicebus", "", "topic", "t", "sign_in", "entra", "key", "")
+	f(bus("Queue", `, "queueName": "q", "sharedAccessPolicyName": "send"`), env(), "", "leaves out part of what that needs\nwrite into weir.overlay.yaml:\noutputs:\n  o:\n    key: ${env:NAME}")
+	f(`{"type": "PowerBI", "properties": {"dataset": "d", "table": "t"}}`, env(), "", "is written to Power BI (t in d), which this program does not connect to\nwrite into weir.overlay.yaml where its rows go:\noutputs:\n  o:\n    type: powerbi\n    push_url: ${env:NAME}")
 	cosmos := func(more string) string {
 		return `{"type": "Microsoft.Storage/DocumentDB", "properties": {"accountId": "shop", "database": "d", "collectionNamePattern": "c"` + more + `}}`
 	}

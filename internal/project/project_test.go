@@ -67,6 +67,12 @@ func init() {
 		{Name: "account", Type: connect.Text}, {Name: "account_key", Type: connect.Secret}, {Name: "sign_in", Type: connect.Enum, Values: []string{"key", "entra"}},
 		{Name: "path", Type: connect.Text}, {Name: "date_format", Type: connect.Text}, {Name: "time_format", Type: connect.Text}, {Name: "partitions", Type: connect.Int, Input: true}, {Name: "refresh", Type: connect.Duration, Input: true},
 		{Name: "max_rows", Type: connect.Int, Output: true}, {Name: "max_age", Type: connect.Duration, Output: true}}})
+	bus := []connect.Field{{Name: "key", Type: connect.Secret}, {Name: "property_columns", Type: connect.List}, {Name: "system_property_columns", Type: connect.Map}}
+	for _, name := range []string{"namespace", "key_name", "sign_in", "queue", "topic"} {
+		bus = append(bus, connect.Field{Name: name, Type: connect.Text})
+	}
+	connect.Register(&connect.Spec{Name: "servicebus", Sink: sink, Fields: bus})
+	connect.Register(&connect.Spec{Name: "powerbi", Sink: sink, Fields: []connect.Field{{Name: "push_url", Type: connect.Secret, Required: true}}})
 	connect.Register(&connect.Spec{Name: "drain", Summary: "It only writes.", Sink: sink})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"weir/internal/connect"
+	"weir/internal/connect/namespace"
 	"weir/internal/disk"
 	"weir/internal/hub"
 	"weir/internal/hub/amqp"
@@ -108,8 +109,8 @@ func BenchmarkServiceRead(b *testing.B) {
 					}
 					n += len(list)
 				}
-				shut(p)
-				shut(c)
+				namespace.Shut(p)
+				namespace.Shut(c)
 			}
 			done()
 		})
@@ -169,7 +170,7 @@ func BenchmarkServiceWrite(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer shut(p)
+			defer namespace.Shut(p)
 			b.ResetTimer()
 			done := usage(b, "row")
 			for b.Loop() {

@@ -3,26 +3,19 @@ package eventhubs
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
-	client "github.com/Azure/go-amqp"
 
 	"weir/internal/connect"
 	"weir/internal/connect/namespace"
 )
 
-// The limits of what is waited for.
-const (
-	askTimeout   = 30 * time.Second
-	closeTimeout = 2 * time.Second
-)
+// askTimeout is how long an answer may take: of a question, and of a batch that was sent.
+const askTimeout = 30 * time.Second
 
 // endpoint is the event hub of a configuration.
 type endpoint struct {
@@ -97,149 +90,14 @@ func (e *endpoint) consumer() (*azeventhubs.ConsumerClient, error) {
 	return azeventhubs.NewConsumerClient(e.Host, e.hub, e.group, who, o)
 }
 
-// held is a client that is made when it is needed, and made anew when it was dropped.
-type held[T interface {
-	comparable
-	Close(context.Context) error
-}] struct {
-	make func() (T, error)
-
-	mu     sync.Mutex
-	now    T
-	closed bool
-}
-
-var errClosed = errors.New("it is closed")
-
-func (h *held[T]) get() (c T, err error) {
-	var none T
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return none, errClosed
-	}
-	if h.now == none {
-		h.now, err = h.make()
-	}
-	return h.now, err
-}
-
-// drop closes a client, with its connection, if it is the one that is held.
-func (h *held[T]) drop(c T) {
-	var none T
-	h.mu.Lock()
-	mine := c != none && h.now == c
-	if mine {
-		h.now = none
-	}
-	h.mu.Unlock()
-	if mine {
-		shut(c)
-	}
-}
-
-func (h *held[T]) close() {
-	h.mu.Lock()
-	h.closed = true
-	c := h.now
-	h.mu.Unlock()
-	h.drop(c)
-}
-
-// shut closes a client or a link. An error of it is that the peer has not taken leave.
-func shut(c interface{ Close(context.Context) error }) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	_ = c.Close(ctx)
-}
-
-// kind is what an error of the service is about.
-type kind int
-
-const (
-	other kind = iota
-	refused
-	missing
-	crowded
-	busy
-	lost
-	stranger // the certificate
-	unknown  // the host
-)
-
-// kindOf tells what an error is about. Errors of the client say what they wrap in their text
-// only.
-func kindOf(err error) kind {
-	var coded *azeventhubs.Error
-	var answer interface{ RPCCode() int }
-	var condition *client.Error
-	text := err.Error()
-	if errors.As(err, &condition) {
-		text = string(condition.Condition) // a description may have anything in it
-	}
-	code := 0
-	if errors.As(err, &answer) {
-		code = answer.RPCCode()
-	}
-	has := func(s string) bool { return strings.Contains(text, s) }
-	switch {
-	case has("failed to verify certificate"):
-		return stranger
-	case namespace.IsNoHost(err), has("no such host"):
-		return unknown
-	case has("amqp:unauthorized-access"), code == 401, code == 403, errors.As(err, &coded) && coded.Code == azeventhubs.ErrorCodeUnauthorizedAccess:
-		return refused
-	case has("amqp:not-found"), code == 404:
-		return missing
-	case has("amqp:resource-limit-exceeded"):
-		return crowded
-	case has("server-busy"), code == 503:
-		return busy
-	case errors.As(err, &coded) && coded.Code == azeventhubs.ErrorCodeConnectionLost:
-		return lost
-	}
-	return other
-}
-
-var hints = map[kind]string{
-	refused:  "check the key and the rights of its policy: Listen to read, Send to write",
-	missing:  "check the names of the event hub and of the consumer group",
-	crowded:  "a consumer group has at most five readers of a partition: give the job a consumer group of its own",
-	busy:     "the service is busy: the namespace may need more throughput units",
-	stranger: "check the host name, and set tls_ca if a private authority signed the certificate",
-	unknown:  "check the namespace",
-}
-
-// failed is an error with where it was, and what to do. starting says that the job is being
-// started: what its settings cannot get right is permanent then, and tried again later on,
-// when somebody may repair it.
+// failed is an error with where it was, and what to do; see namespace.Failed.
 func (e *endpoint) failed(starting bool, doing string, err error) error {
-	if err == nil || errors.Is(err, connect.ErrGone) {
-		return err
-	}
-	k := kindOf(err)
-	text := fmt.Errorf("event hub %s at %s: %s: %w", e.hub, e.Host, doing, oneLine{err})
-	if hint := hints[k]; hint != "" {
-		text = fmt.Errorf("%w; %s", text, hint)
-	}
-	if starting && (k == refused || k == missing || k == stranger) {
-		text = connect.Permanent(text)
-	}
-	return e.Error(text)
+	return e.Failed("event hub "+e.hub, starting, doing, err, hints)
 }
 
-// oneLine is an error on one line: of the protocol, what people can use of it.
-type oneLine struct{ error }
-
-// described finds what the service says in an error of the client.
-var described = regexp.MustCompile(`(?:Description: (.*?), Info: |and description: (.*))`)
-
-func (o oneLine) Error() string {
-	text := strings.Join(strings.Fields(o.error.Error()), " ")
-	if m := described.FindStringSubmatch(text); m != nil && m[1]+m[2] != "" {
-		text = m[1] + m[2]
-	}
-	return strings.TrimSuffix(text, ".")
+var hints = map[namespace.Kind]string{
+	namespace.Refused: "check the key and the rights of its policy: Listen to read, Send to write",
+	namespace.Missing: "check the names of the event hub and of the consumer group",
+	namespace.Crowded: "a consumer group has at most five readers of a partition: give the job a consumer group of its own",
+	namespace.Busy:    "the service is busy: the namespace may need more throughput units",
 }
-
-func (o oneLine) Unwrap() error { return o.error }

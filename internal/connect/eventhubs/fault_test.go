@@ -13,6 +13,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/message"
+	"weir/internal/connect/namespace"
 	"weir/internal/disk"
 	"weir/internal/hub"
 	"weir/internal/hub/sas"
@@ -379,7 +380,7 @@ func TestClose(t *testing.T) {
 		t.Error("no error")
 	}
 	r.Close()
-	if _, err := s.Open(t.Context(), "0", ""); !errors.Is(err, errClosed) && (err == nil || !strings.Contains(err.Error(), errClosed.Error())) {
+	if _, err := s.Open(t.Context(), "0", ""); !errors.Is(err, namespace.ErrClosed) && (err == nil || !strings.Contains(err.Error(), namespace.ErrClosed.Error())) {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/message"
+	"weir/internal/connect/namespace"
 	"weir/internal/vec"
 )
 
@@ -50,7 +51,7 @@ func (s *source) begin(ctx context.Context, partition string, from int64, meta *
 	if err := s.kept(partition, from, x); err != nil {
 		return fail(err)
 	}
-	c, err := s.events.get()
+	c, err := s.events.Get()
 	if err != nil {
 		return fail(err)
 	}
@@ -220,7 +221,7 @@ func (f *feed) take(ctx context.Context, r received) ([]message.Incoming, vec.Ti
 // Close implements message.Feed.
 func (f *feed) Close() error {
 	f.cancel()
-	shut(f.link)
+	namespace.Shut(f.link)
 	<-f.done
 	return nil
 }

@@ -3,12 +3,12 @@ package eventhubs
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azeventhubs/v2"
 
 	"weir/internal/connect"
+	"weir/internal/connect/namespace"
 )
 
 // probeWait is how long a partition without events is listened to: what is wrong is said
@@ -32,18 +32,13 @@ func probe(ctx context.Context, c connect.Config, env connect.ProbeEnv) []connec
 	if err == nil {
 		return nil
 	}
-	hint := hints[kindOf(err)]
-	text := strings.TrimSuffix(at.failed(false, doing, err).Error(), "; "+hint)
-	if hint == "" {
-		hint = "check the namespace, the network on the way to it, and the port"
-	}
-	return []connect.Problem{{Text: text, Hint: hint}}
+	return []connect.Problem{at.Problem("event hub "+at.hub, doing, err, hints)}
 }
 
 // tryInput asks for the partitions and receives from the first one.
 func tryInput(ctx context.Context, at *endpoint) error {
 	s := &source{at: at, clock: time.Now}
-	s.events.make, s.asks.make = at.consumer, at.producer
+	s.events.Make, s.asks.Make = at.consumer, at.producer
 	defer s.Close()
 	if err := s.list(ctx); err != nil {
 		return err
@@ -53,7 +48,7 @@ func tryInput(ctx context.Context, at *endpoint) error {
 	if err != nil {
 		return err
 	}
-	client, err := s.events.get()
+	client, err := s.events.Get()
 	if err != nil {
 		return err
 	}
@@ -63,7 +58,7 @@ func tryInput(ctx context.Context, at *endpoint) error {
 	if err != nil {
 		return err
 	}
-	defer shut(p)
+	defer namespace.Shut(p)
 	within := at.within
 	if x.first == x.next {
 		within = probeWait
@@ -79,7 +74,7 @@ func tryInput(ctx context.Context, at *endpoint) error {
 // tryOutput opens the link as the job does; nothing is sent.
 func tryOutput(ctx context.Context, c connect.Config, at *endpoint) error {
 	p := &publisher{at: at}
-	p.sends.make = at.producer
+	p.sends.Make = at.producer
 	defer p.Close()
 	_, err := p.open(ctx, c.Text("routing") == routeClient)
 	return err

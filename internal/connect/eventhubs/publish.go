@@ -10,12 +10,13 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/message"
+	"weir/internal/connect/namespace"
 	"weir/internal/hub"
 )
 
 // Publish implements message.Publisher.
 func (p *publisher) Publish(ctx context.Context, epoch int64, messages *message.Spool) error {
-	c, err := p.sends.get()
+	c, err := p.sends.Get()
 	if err != nil {
 		return err
 	}
@@ -26,8 +27,8 @@ func (p *publisher) Publish(ctx context.Context, epoch int64, messages *message.
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	if k := kindOf(err); k == lost || errors.Is(err, context.DeadlineExceeded) {
-		p.sends.drop(c)
+	if k := namespace.KindOf(err); k == namespace.Lost || errors.Is(err, context.DeadlineExceeded) {
+		p.sends.Drop(c)
 	}
 	return p.at.failed(false, "send", err)
 }

@@ -26,6 +26,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/connecttest"
+	"weir/internal/connect/namespace"
 	"weir/internal/disk"
 )
 
@@ -204,7 +205,7 @@ func (p *program) messages(hub string) (bodies []string, err error) {
 			return nil, err
 		}
 		list, err := pc.ReceiveEvents(ctx, int(x.LastEnqueuedSequenceNumber+1), nil)
-		shut(pc)
+		namespace.Shut(pc)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/message"
+	"weir/internal/connect/namespace"
 )
 
 // Who finds the partition of a key.
@@ -24,7 +25,7 @@ const maxKey = 128
 // publisher sends messages to an event hub.
 type publisher struct {
 	at          *endpoint
-	sends       held[*azeventhubs.ProducerClient]
+	sends       namespace.Held[*azeventhubs.ProducerClient]
 	sender      string // that ids begin with
 	contentType *string
 	// partitions are those that keys are mapped to; nil leaves it to the service.
@@ -43,7 +44,7 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 		return fail(connect.Permanent(err))
 	}
 	p := &publisher{at: at, sender: message.Sender(env)}
-	p.sends.make = at.producer
+	p.sends.Make = at.producer
 	if kind := c.Text("content_type"); kind != "" {
 		p.contentType = &kind
 	}
@@ -70,7 +71,7 @@ func openSink(ctx context.Context, c connect.Config, env connect.SinkEnv) (conne
 func (p *publisher) open(ctx context.Context, route bool) (limit int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.at.within)
 	defer cancel()
-	c, err := p.sends.get()
+	c, err := p.sends.Get()
 	if err != nil {
 		return 0, err
 	}
@@ -111,6 +112,6 @@ func (p *publisher) Sync(context.Context) error { return nil }
 
 // Close implements message.Publisher.
 func (p *publisher) Close() error {
-	p.sends.close()
+	p.sends.Close()
 	return nil
 }

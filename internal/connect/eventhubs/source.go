@@ -15,6 +15,7 @@ import (
 
 	"weir/internal/connect"
 	"weir/internal/connect/message"
+	"weir/internal/connect/namespace"
 	"weir/internal/vec"
 )
 
@@ -41,8 +42,8 @@ type source struct {
 	log      *slog.Logger
 	clock    func() time.Time
 
-	events held[*azeventhubs.ConsumerClient]
-	asks   held[*azeventhubs.ProducerClient] // questions take no right to send
+	events namespace.Held[*azeventhubs.ConsumerClient]
+	asks   namespace.Held[*azeventhubs.ProducerClient] // questions take no right to send
 	asking sync.WaitGroup
 
 	parts  []string
@@ -76,7 +77,7 @@ func openSource(ctx context.Context, c connect.Config, env connect.SourceEnv) (c
 	if s.clock == nil {
 		s.clock = time.Now
 	}
-	s.events.make, s.asks.make = at.consumer, at.producer
+	s.events.Make, s.asks.Make = at.consumer, at.producer
 	if err := s.list(ctx); err != nil {
 		return fail(errors.Join(at.failed(true, "ask for its partitions", err), s.Close()))
 	}
@@ -86,7 +87,7 @@ func openSource(ctx context.Context, c connect.Config, env connect.SourceEnv) (c
 // ask asks the service a question. The client's own calls go on when their context has ended;
 // closing its connection ends them.
 func ask[T any](ctx context.Context, s *source, within time.Duration, question func(context.Context, *azeventhubs.ProducerClient) (T, error)) (answer T, err error) {
-	c, err := s.asks.get()
+	c, err := s.asks.Get()
 	if err != nil {
 		return answer, err
 	}
@@ -105,12 +106,12 @@ func ask[T any](ctx context.Context, s *source, within time.Duration, question f
 		if err = ctx.Err(); err == nil {
 			err = fmt.Errorf("no answer in %s", within)
 		}
-		s.asks.drop(c)
+		s.asks.Drop(c)
 		return answer, err
 	}
 	if err != nil {
-		if k := kindOf(err); k == lost || k == other {
-			s.asks.drop(c)
+		if k := namespace.KindOf(err); k == namespace.Lost || k == namespace.Other {
+			s.asks.Drop(c)
 		}
 		return answer, err
 	}
@@ -220,7 +221,7 @@ func (s *source) Seek(ctx context.Context, partition string, arrived vec.Time) (
 
 // firstSince is the number of the first event at or after a time. There is one.
 func (s *source) firstSince(ctx context.Context, partition string, from time.Time) (int64, error) {
-	c, err := s.events.get()
+	c, err := s.events.Get()
 	if err != nil {
 		return 0, err
 	}
@@ -231,7 +232,7 @@ func (s *source) firstSince(ctx context.Context, partition string, from time.Tim
 	if err != nil {
 		return 0, err
 	}
-	defer shut(p)
+	defer namespace.Shut(p)
 	list, err := p.ReceiveEvents(ctx, 1, nil)
 	if err != nil {
 		s.check(c, err)
@@ -242,8 +243,8 @@ func (s *source) firstSince(ctx context.Context, partition string, from time.Tim
 
 // check drops the connection of events when an error says that it is of no use any more.
 func (s *source) check(c *azeventhubs.ConsumerClient, err error) {
-	if k := kindOf(err); k == lost || errors.Is(err, context.DeadlineExceeded) {
-		s.events.drop(c)
+	if k := namespace.KindOf(err); k == namespace.Lost || errors.Is(err, context.DeadlineExceeded) {
+		s.events.Drop(c)
 	}
 }
 
@@ -283,8 +284,8 @@ func (s *source) Waiting(partition string, after connect.Position) (int64, bool)
 
 // Close implements connect.Source.
 func (s *source) Close() error {
-	s.events.close()
-	s.asks.close()
+	s.events.Close()
+	s.asks.Close()
 	s.asking.Wait()
 	return nil
 }

@@ -41,6 +41,9 @@ type Options struct {
 	PackBytes int    // size at which a packed message is full
 	Limit     int    // of a message in bytes
 	MaxKey    int    // of a key in bytes; 0 is no limit
+	// Refuse says why a service cannot take the message of a row, and because of which column; it
+	// becomes a row that is rejected. It may keep nothing of the message.
+	Refuse func(m *Message) (column, reason string)
 	// Repeats is how often the key and the properties of a message stand in what is sent: twice
 	// if an envelope has them too. 0 is once.
 	Repeats int
@@ -88,6 +91,7 @@ type Rows struct {
 	keyAt  int
 	maxKey int
 	times  int // that key and properties count for the size
+	refuse func(m *Message) (column, reason string)
 	to     *template
 	able   func(to []byte) string
 
@@ -123,7 +127,7 @@ func NewRows(o Options) (*Rows, error) {
 	if p := o.Format.Compression; p != "" && p != "none" {
 		return nil, fmt.Errorf("messages are not compressed; remove the compression %q", p)
 	}
-	m := &Rows{row: o.Columns.Row, names: o.Columns.Names, leave: o.Properties, key: o.Key, keyAt: -1, maxKey: o.MaxKey, times: max(o.Repeats, 1),
+	m := &Rows{row: o.Columns.Row, names: o.Columns.Names, leave: o.Properties, key: o.Key, keyAt: -1, maxKey: o.MaxKey, times: max(o.Repeats, 1), refuse: o.Refuse,
 		keyText: []byte{}, csv: o.Format.Type == "csv", array: o.Format.Array || o.Pack == PackArray, pack: o.Pack != PackOne && o.Pack != "", limit: o.Limit, able: o.CheckTo}
 	m.packBytes = min(o.PackBytes, o.Limit/2)
 	switch {
@@ -317,7 +321,14 @@ func (m *Rows) message(b *vec.Batch, row int, body []byte, to *Spool) {
 		if m.array {
 			body = append(append([]byte{'['}, body...), ']')
 		}
-		to.add(frame{Message: Message{Time: b.Time[row], To: to0, Key: key, Properties: m.properties, Body: body}})
+		out := Message{Time: b.Time[row], To: to0, Key: key, Properties: m.properties, Body: body}
+		if m.refuse != nil {
+			if column, reason := m.refuse(&out); reason != "" {
+				bad(errType, column, "%s", reason)
+				return
+			}
+		}
+		to.add(frame{Message: out})
 		return
 	}
 	m.fill(b.Time[row], key, body, to)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -167,10 +166,4 @@ func (r *Reach) Dial(config *tls.Config) func(ctx context.Context, url string) (
 		c.SetReadLimit(-1) // AMQP has frames of its own
 		return websocket.NetConn(context.Background(), c, websocket.MessageBinary), nil
 	}
-}
-
-// IsNoHost reports whether an error says that the name of the host is not known.
-func IsNoHost(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
 }

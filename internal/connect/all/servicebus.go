@@ -1,0 +1,3 @@
+package all
+
+import _ "weir/internal/connect/servicebus"

@@ -19,7 +19,7 @@ const (
 )
 
 // manualsOf are the pages that describe several connectors, or are named otherwise.
-var manualsOf = map[string]string{"mysql": "sql", "postgres": "sql", "sqlite": "sql", "sqlserver": "sql", "iothub": "eventhub"}
+var manualsOf = map[string]string{"mysql": "sql", "postgres": "sql", "sqlite": "sql", "sqlserver": "sql"}
 
 // TestConnectorsPage holds the table of docs/connectors.md equal to the declarations, and a
 // manual to each of them.

@@ -208,16 +208,6 @@ func (s *service) breakBy(f func(w http.ResponseWriter, r *http.Request) bool) {
 	s.fault = f
 }
 
-// text is the content of a blob.
-func (s *service) text(name string) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b := s.blobs[name]; b != nil {
-		return b.text
-	}
-	return nil
-}
-
 func (s *service) endpoint() string { return s.URL + "/" + fakeAccount }
 
 // secret makes a key.

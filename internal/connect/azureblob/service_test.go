@@ -109,7 +109,6 @@ func TestServiceAppend(t *testing.T) {
 // follower reads a source to what is there.
 type follower struct {
 	r    connect.Reader
-	at   connect.Position
 	text []byte
 }
 

@@ -30,6 +30,7 @@ type feed struct {
 	done   chan struct{}
 	look   time.Time // when the service was last asked for its last event
 	asked  int64     // and what it said
+	same   time.Time // since when it has said that, and nothing was given
 	given  int64     // next at that time
 }
 
@@ -90,6 +91,10 @@ var ended = func() context.Context {
 	cancel()
 	return ctx
 }()
+
+// leftOut is how long nothing must come of events that are to be there, before their numbers
+// are taken for ones that no event has.
+const leftOut = time.Minute
 
 const (
 	// gather is how long events are collected when they come one on the heels of the other,
@@ -169,13 +174,18 @@ func (f *feed) idle(ctx context.Context) (vec.Time, error) {
 	f.look = time.Now()
 	busy := f.next != f.given
 	if err != nil {
+		f.asked = -1
 		if f.given = f.next; busy { // events come, and so does time with them
 			return 0, nil
 		}
 		return 0, f.s.at.failed(false, "read partition "+f.partition, err)
 	}
-	// Numbers may be left out at the end: nothing comes then from one question to the next.
-	all := x.next <= f.next || x.next == f.asked && !busy
+	if x.next != f.asked || busy {
+		f.same = f.look
+	}
+	// Numbers may be left out at the end: nothing comes then for long. It is as long as a link
+	// may take that is made anew, on which the events are that there are.
+	all := x.next <= f.next || f.look.Sub(f.same) >= leftOut
 	f.asked, f.given = x.next, f.next
 	if !all {
 		return 0, nil

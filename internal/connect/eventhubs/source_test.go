@@ -171,6 +171,30 @@ func TestClock(t *testing.T) {
 	until(c.Marks[0].Arrival + 1)
 }
 
+// TestClockWaits: an event that is there and does not come holds time up, but not for ever: it may
+// be a number that no event has.
+func TestClockWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, hub.Options{})
+	s := w.source(nil, connect.SourceEnv{})
+	w.texts(0, `{"a":1}`)
+	fd := &feed{s: s, partition: "0", asked: -1}
+	f := func(moves bool) {
+		t.Helper()
+		if clock, err := fd.idle(t.Context()); err != nil || clock > 0 != moves {
+			t.Errorf("clock %v, %v", clock, err)
+		}
+	}
+	f(false)
+	f(false)
+	fd.same = fd.same.Add(-leftOut)
+	f(true)
+	w.texts(0, `{"a":2}`)
+	f(false)
+	fd.next = 2
+	f(true)
+}
+
 // TestMetadata: what a query can ask of an event, and no more than it asks.
 func TestMetadata(t *testing.T) {
 	w := newWorld(t, 3, hub.Options{})

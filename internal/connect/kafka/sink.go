@@ -103,7 +103,7 @@ func (p *publisher) begin(ctx context.Context, c connect.Config) error {
 		p.transactional = true
 		return nil
 	}
-	p.auto, p.eventHubs = true, c.Has("connection_string")
+	p.auto, p.eventHubs = true, c.Secret("connection_string").Expose() != ""
 	p.transactional, err = hasTransactions(ctx, cl)
 	return err
 }

@@ -5,12 +5,13 @@ import (
 	"regexp"
 	"strings"
 
+	"weir/internal/connect"
 	"weir/internal/diag"
 	"weir/internal/project"
 )
 
 type explainCmd struct {
-	What      []string `arg:"" optional:"" help:"A query file (- is standard input), a job, the code of a message such as SA2002, or words of the language such as LEN, TumblingWindow or TIMESTAMP BY."`
+	What      []string `arg:"" optional:"" help:"A query file (- is standard input), a job, the code of a message such as SA2002, a connector such as kafka, or words of the language such as LEN, TumblingWindow or TIMESTAMP BY."`
 	Query     string   `short:"q" placeholder:"SAQL" help:"The query itself."`
 	Reference []string `short:"r" sep:"none" placeholder:"ALIAS" help:"An input of the query that holds reference data."`
 
@@ -30,7 +31,8 @@ func (explainCmd) Help() string {
   weir explain DATEDIFF
   weir explain left join
   weir explain doors.saql -r people
-  weir explain --connectors`
+  weir explain --connectors
+  weir explain kafka`
 }
 
 // messageCode is the form of a code of a message.
@@ -57,10 +59,19 @@ func (e *explainCmd) Run(con *console) error {
 		_, err := fmt.Fprint(con.out, entry.text())
 		return err
 	}
+	if spec, ok := connect.Find(what); ok {
+		var b strings.Builder
+		connectorMarkdown(&b, spec)
+		_, err := fmt.Fprint(con.out, b.String())
+		return err
+	}
 	if what != "-" && !isJob(what) && !strings.ContainsAny(what, `./\`) {
 		var known []string
 		for _, x := range manualEntries() {
 			known = append(known, x.name)
+		}
+		for _, x := range connect.All() {
+			known = append(known, x.Name)
 		}
 		return usage("the manual has no page %q, and there is no such file%s", what, didYouMean(what, known))
 	}

@@ -70,34 +70,39 @@ func connectorsMarkdown(w io.Writer) error {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.Name, s.Summary)
-		if s.Source != nil {
-			fmt.Fprintf(&b, "Input: %s\n", or(s.In, "yes"))
-			if s.Reference {
-				b.WriteString("It can give reference data.\n")
-			}
-		}
-		if s.Sink != nil {
-			fmt.Fprintf(&b, "Output: %s\n", or(s.Out, "yes"))
-		}
-		b.WriteString("\n| setting | holds | default | what it is |\n|---|---|---|---|\n")
-		for _, f := range s.Fields {
-			value := f.Default
-			if f.Required {
-				value = "(required)"
-			}
-			doc := f.Doc
-			if d := direction(f); d != "" && s.Source != nil && s.Sink != nil {
-				doc = "(" + d + ") " + doc
-			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Name, typeText(f), value, strings.ReplaceAll(doc, "|", `\|`))
-		}
-		if s.Example != "" {
-			fmt.Fprintf(&b, "\n```yaml\n%s\n```\n", strings.TrimRight(s.Example, "\n"))
-		}
+		connectorMarkdown(&b, s)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// connectorMarkdown is the reference of a connector.
+func connectorMarkdown(b *strings.Builder, s *connect.Spec) {
+	fmt.Fprintf(b, "## %s\n\n%s\n\n", s.Name, s.Summary)
+	if s.Source != nil {
+		fmt.Fprintf(b, "Input: %s\n", or(s.In, "yes"))
+		if s.Reference {
+			b.WriteString("It can give reference data.\n")
+		}
+	}
+	if s.Sink != nil {
+		fmt.Fprintf(b, "Output: %s\n", or(s.Out, "yes"))
+	}
+	b.WriteString("\n| setting | holds | default | what it is |\n|---|---|---|---|\n")
+	for _, f := range s.Fields {
+		value := f.Default
+		if f.Required {
+			value = "(required)"
+		}
+		doc := f.Doc
+		if d := direction(f); d != "" && s.Source != nil && s.Sink != nil {
+			doc = "(" + d + ") " + doc
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", f.Name, typeText(f), value, strings.ReplaceAll(doc, "|", `\|`))
+	}
+	if s.Example != "" {
+		fmt.Fprintf(b, "\n```yaml\n%s\n```\n", strings.TrimRight(s.Example, "\n"))
+	}
 }
 
 // connectorJSON is a connector for programs.

@@ -29,7 +29,6 @@ type Writer struct {
 	root    *shape.Node
 	leaves  []leaf
 	rows    int
-	buf     []byte
 	group   int64 // about how many bytes of values the row group has
 	limit   int64
 }

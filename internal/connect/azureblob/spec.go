@@ -19,7 +19,7 @@ var Spec = &connect.Spec{
 	Summary:   "Reads blobs of Azure Blob Storage and Data Lake Storage Gen2 as they come; writes finished blobs with predictable names.",
 	Reference: true,
 	FormatsIn: connect.FileFormats, FormatsOut: connect.FileFormats,
-	In:     "exactly once: a position is a place in a blob of known content",
+	In:     "exactly once, as long as blobs that were read stay as they are",
 	Out:    "exactly once: the name of a blob says which rows are in it",
 	Fields: append(append(accountFields(), objects.SourceFields("blob")...), files.StoreFields()...),
 	Source: newSource,

@@ -51,7 +51,7 @@ func Check(f connect.Format) error {
 		_, err := newPayload(f)
 		return err
 	case "parquet":
-		return errors.New("Parquet is a format of files, not of messages")
+		return errors.New("messages are not of Parquet, which is a format of files")
 	}
 	return nil
 }

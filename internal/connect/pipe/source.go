@@ -125,7 +125,7 @@ func (s *source) once(ctx context.Context) error {
 		p.end()
 	}
 	<-p.exited
-	if err == nil || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) {
 		err = p.why()
 	}
 	return err

@@ -123,7 +123,7 @@ func open(d *dialect, c connect.Config, env connect.SinkEnv, wrap func(driver.Co
 // targetOf tells databases behind a network apart. It has secrets, and is compared only.
 func targetOf(c connect.Config) string {
 	return fmt.Sprintf("%q", []string{c.Secret("dsn").Expose(), c.Text("host"), portOf(c), c.Text("database"), c.Text("user"),
-		c.Secret("password").Expose(), c.Text("tls"), c.Text("ca")})
+		c.Secret("password").Expose(), c.Text("tls"), c.Text("tls_ca")})
 }
 
 // idText is a name as the table of epochs keeps it: names that are too long for its key end

@@ -173,7 +173,7 @@ func openReading(d *dialect, c connect.Config, wrap func(driver.Connector) drive
 
 // rootsOf are the authorities of the ca setting; nil if it is not set.
 func rootsOf(d *dialect, c connect.Config) (*x509.CertPool, error) {
-	file := c.Text("ca")
+	file := c.Text("tls_ca")
 	if file == "" {
 		return nil, nil
 	}

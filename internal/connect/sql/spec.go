@@ -103,7 +103,7 @@ func tableFields(d *dialect) []connect.Field {
 func serverFields(port, form string) []connect.Field {
 	return []connect.Field{
 		{Name: "dsn", Type: connect.Secret,
-			Doc: "The connection string, " + form + ". It takes the place of `host`, `port`, `database`, `user`, `password`, `tls` and `ca`."},
+			Doc: "The connection string, " + form + ". It takes the place of `host`, `port`, `database`, `user`, `password`, `tls` and `tls_ca`."},
 		{Name: "host", Type: connect.Text, Doc: "The name or address of the server."},
 		{Name: "port", Type: connect.Int, Default: port, Doc: "Its port."},
 		{Name: "database", Type: connect.Text, Doc: "The database."},
@@ -111,7 +111,7 @@ func serverFields(port, form string) []connect.Field {
 		{Name: "password", Type: connect.Secret, Doc: "The password of `user`."},
 		{Name: "tls", Type: connect.Enum, Values: []string{tlsVerify, tlsRequire, tlsDisable},
 			Doc: "`verify` encrypts and checks who the server is; `require` encrypts; `disable` does not. If it is not set: `disable` for this machine (`localhost`, `127.0.0.1`, `::1`), else `verify`."},
-		{Name: "ca", Type: connect.Path,
+		{Name: "tls_ca", Type: connect.Path,
 			Doc: "A PEM file of the authorities that `verify` trusts, if they are not those of the system."},
 	}
 }

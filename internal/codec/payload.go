@@ -66,8 +66,9 @@ type registered struct {
 	bad   string                       // why messages with it cannot be read
 }
 
-// maxRegistered bounds the schemas that are kept.
-const maxRegistered = 1000
+// maxRegistered bounds the schemas of an input that are kept. Messages of further ones cannot be
+// read: what was learned is needed by messages that wait.
+const maxRegistered = 10_000
 
 // NewPayload reads the schema file. Its errors are those of the settings.
 func NewPayload(f PayloadFormat) (*Payload, error) {
@@ -121,13 +122,16 @@ func (p *Payload) Learn(ctx context.Context, body []byte) error {
 	if p.Known(body) {
 		return nil
 	}
+	if len(p.known) >= maxRegistered {
+		p.Forget() // messages of theirs are bad anyway
+	}
+	if len(p.known) >= maxRegistered {
+		return nil // Append says so
+	}
 	n, _ := p.number(body)
 	s, err := p.f.Registry.Schema(ctx, n)
 	if err != nil && !errors.Is(err, ErrNoSchema) {
 		return fmt.Errorf("the schema %d of a message: %w", n, err)
-	}
-	if len(p.known) >= maxRegistered {
-		clear(p.known)
 	}
 	if err != nil {
 		p.known[n] = &registered{bad: fmt.Sprintf("the schema registry has no schema %d", n)}
@@ -214,7 +218,7 @@ func (p *Payload) registered(body []byte) (a *avro.Schema, m *protobuf.Decoder, 
 	}
 	r := p.known[n]
 	if r == nil {
-		return nil, nil, nil, fmt.Sprintf("the schema %d is not known", n)
+		return nil, nil, nil, fmt.Sprintf("the schema %d is not known; an input keeps %d of the registry", n, maxRegistered)
 	}
 	value = body[5:]
 	if r.bad != "" || p.f.Type == "avro" {

@@ -12,15 +12,21 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"weir/internal/connect"
 	"weir/internal/connect/connecttest"
+	"weir/internal/connect/intake"
 	"weir/internal/disk"
 	"weir/internal/vec"
 )
@@ -30,7 +36,11 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "program" {
 		os.Exit(program(os.Args[2], os.Args[3:]))
 	}
-	os.Exit(m.Run())
+	// The race detector has programs wait a second at their end.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
 }
 
 // program is what the test binary does as a program.
@@ -74,6 +84,25 @@ func program(name string, args []string) int {
 		return fail(errors.New("that is enough for me"))
 	case "say": // says a line and ends
 		fmt.Fprintln(os.Stderr, args[0])
+	case "last": // prints something when it is asked to end
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGTERM)
+		fmt.Println(`{"id":1}`)
+		<-c
+		fmt.Println(`{"id":2}`)
+	case "parent": // has a child that does not listen
+		c := exec.Command(os.Args[0], "program", "child", args[0])
+		c.Stdout = os.Stdout
+		if err := c.Run(); err != nil {
+			return fail(err)
+		}
+	case "child":
+		signal.Ignore(syscall.SIGTERM)
+		if err := os.WriteFile(args[0], fmt.Append(nil, os.Getpid()), 0o600); err != nil {
+			return fail(err)
+		}
+		fmt.Println(`{"id":1}`)
+		select {}
 	case "hang": // takes nothing
 		select {}
 	}
@@ -258,6 +287,90 @@ func TestRestart(t *testing.T) {
 	}
 	if err := src.trouble(); err == nil || !strings.Contains(err.Error(), "ended; it said: no such topic") {
 		t.Errorf("the trouble is %v", err)
+	}
+}
+
+// TestHidden: what a program says of its environment is not shown.
+func TestHidden(t *testing.T) {
+	const secret = "s3cret-of-pipe"
+	var log said
+	c := config(true, map[string]any{"environment": map[string]string{"KEY": secret, "LANG": "C"}}, "say", strings.Repeat("x", maxSaidLine-5)+secret)
+	s, err := openSource(ctx(), c, connect.SourceEnv{State: disk.NewMem(1).Boot(), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ended error // while the next one has not begun
+	for end := time.Now().Add(20 * time.Second); ended == nil && time.Now().Before(end); ended = s.(*source).trouble() {
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	trouble := fmt.Sprint(ended)
+	for _, text := range []string{trouble, log.String()} {
+		if !strings.Contains(text, "x***") || strings.Contains(text, secret[:5]) {
+			t.Errorf("%s", text)
+		}
+	}
+}
+
+// next waits until the log of an input has so many events.
+func next(t *testing.T, s connect.Source, n int64) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, has, _ := s.(*source).Range(); has >= n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("fewer than %d events came", n)
+		}
+	}
+}
+
+// TestLastWords: what a program prints when it is asked to end is in the log.
+func TestLastWords(t *testing.T) {
+	d := disk.NewMem(1)
+	s, err := openSource(ctx(), config(true, nil, "last"), connect.SourceEnv{State: d.Boot()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, s, 1)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	l, err := intake.Open(connect.SourceEnv{State: d.Boot()}, intake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, has, _ := l.Range(); has != 2 {
+		t.Errorf("%d events", has)
+	}
+}
+
+// TestChildren: what a program has started ends with it.
+func TestChildren(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "id")
+	s, err := openSource(ctx(), config(true, nil, "parent", file), connect.SourceEnv{State: disk.NewMem(1).Boot()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, s, 1)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		out, err := exec.Command("ps", "-o", "stat=", "-p", string(b)).Output()
+		if err != nil || strings.HasPrefix(string(out), "Z") { // none, or one that nobody has looked at
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the child lives on: %s", out)
+		}
 	}
 }
 

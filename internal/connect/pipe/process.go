@@ -25,12 +25,20 @@ const (
 	maxSaidLine = 500
 )
 
+// leastHidden is how long a value of the environment is that is not shown; shorter ones are in
+// any text.
+const leastHidden = 4
+
+// lastWords is how long what a program has printed is waited for behind its end.
+const lastWords = time.Second
+
 // process is a program that runs.
 type process struct {
 	cmd    *exec.Cmd
 	name   string
-	in     io.WriteCloser // its standard input
-	out    *os.File       // what it prints
+	hide   *strings.Replacer // values of its environment that are not shown
+	in     io.WriteCloser    // its standard input
+	out    *os.File          // what it prints
 	exited chan struct{}
 	err    error // of its end; after exited
 	ending sync.Once
@@ -46,7 +54,13 @@ func start(c connect.Config, input bool, log *slog.Logger) (*process, error) {
 		return nil, err
 	}
 	command := c.List("command")
-	p := &process{name: command[0], exited: make(chan struct{}), cmd: exec.Command(path, command[1:]...)}
+	var hide []string
+	for _, value := range c.Map("environment") {
+		if len(value) >= leastHidden {
+			hide = append(hide, value, "***")
+		}
+	}
+	p := &process{name: command[0], hide: strings.NewReplacer(hide...), exited: make(chan struct{}), cmd: exec.Command(path, command[1:]...)}
 	p.cmd.Dir = c.Text("directory")
 	if more := c.Map("environment"); len(more) > 0 {
 		p.cmd.Env = os.Environ()
@@ -101,7 +115,8 @@ func (p *process) listen(said *os.File, log *slog.Logger) {
 			_, more, err = r.ReadLine()
 		}
 		if len(line) > 0 {
-			text := strings.ToValidUTF8(string(line[:min(len(line), maxSaidLine)]), "\uFFFD")
+			text := p.hide.Replace(strings.ToValidUTF8(string(line), "\uFFFD")) // before it is cut: half a secret is one
+			text = strings.ToValidUTF8(text[:min(len(text), maxSaidLine)], "")
 			p.mu.Lock()
 			p.last = text
 			p.mu.Unlock()
@@ -174,5 +189,6 @@ func (p *process) await(steps ...func(*exec.Cmd)) {
 	}
 	<-p.exited
 	kill(p.cmd) // what it has left behind
-	p.out.Close()
+	// Who reads has what is there; one that has left the group may hold the other end.
+	_ = p.out.SetReadDeadline(time.Now().Add(lastWords))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"weir/internal/connect"
@@ -183,10 +184,13 @@ func (p *publisher) hear(from io.Reader, taken chan<- struct{}) {
 
 // lost forgets the program, and says why it is gone.
 func (p *publisher) lost(err error) error {
-	go func() { // who acknowledges more than was asked for must not hold the reader
-		for range p.taken {
+	// Who acknowledges more than was asked for must not hold the reader. They are not looked up
+	// in p later: those of the next program are not for us.
+	go func(taken <-chan struct{}, out *os.File) {
+		for range taken {
 		}
-	}()
+		out.Close()
+	}(p.taken, p.p.out)
 	p.p.end()
 	why := p.p.why()
 	p.p = nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -119,13 +120,20 @@ func (s *source) once(ctx context.Context) error {
 		return err
 	}
 	s.setTrouble(nil)
-	stopped := context.AfterFunc(ctx, p.end)
-	err = s.read(ctx, p.out)
+	// What it prints when it is asked to end is kept too.
+	keep, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stopped := context.AfterFunc(ctx, func() {
+		p.end()
+		time.AfterFunc(lastWords, cancel)
+	})
+	err = s.read(keep, p.out)
 	if stopped() {
 		p.end()
 	}
 	<-p.exited
-	if errors.Is(err, io.EOF) {
+	p.out.Close()
+	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 		err = p.why()
 	}
 	return err

@@ -42,8 +42,8 @@ command: [redpanda-connect, run, connect.yaml]
 `,
 	Fields: append([]connect.Field{
 		{Name: "command", Type: connect.List, Required: true, Doc: "The program and its arguments. No shell is between: `[sh, -c, \"...\"]` asks for one."},
-		{Name: "directory", Type: connect.Path, Doc: "The folder that the program runs in. Default: the one that Weir was started in."},
-		{Name: "environment", Type: connect.Map, Doc: "Variables that the program gets beside those of Weir."},
+		{Name: "directory", Type: connect.Path, Default: ".", Doc: "The folder that the program runs in; `.` is that of the job file."},
+		{Name: "environment", Type: connect.Map, Doc: "Variables that the program gets beside those of Weir. Their values are not shown, also not in what the program says."},
 		{Name: "restart", Type: connect.Duration, Default: "1s", Doc: "How long to wait before a program that has ended is started again. The wait doubles, to 30s, while it ends at once."},
 
 		{Name: "max_line", Type: connect.Size, Default: "1MiB", Input: true, Doc: "The longest line that is an event; a longer one is a dead letter."},

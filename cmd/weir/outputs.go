@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 
 	"weir/internal/codec"
@@ -87,7 +88,7 @@ func outputNames(p *plan.Plan) []string {
 func (s *sinks) open(con *console, o plan.Output, e *endpoint, format string, several bool, before func()) (sink, error) {
 	names, row := columnNames(o)
 	if e != nil && e.path != "-" {
-		return s.openFile(o.Name, e, names, row)
+		return s.openFile(o, e, names, row)
 	}
 	if e != nil && e.options["format"] != "" {
 		format = e.options["format"]
@@ -115,15 +116,22 @@ func (s *sinks) open(con *console, o plan.Output, e *endpoint, format string, se
 	return s.stream.output(enc), nil
 }
 
-func (s *sinks) openFile(name string, e *endpoint, names []string, row bool) (sink, error) {
-	format := e.options["format"]
+func (s *sinks) openFile(o plan.Output, e *endpoint, names []string, row bool) (sink, error) {
+	name, format := o.Name, e.options["format"]
 	if format == "" {
 		format = "json"
-		if ext := extension(e.path); ext == ".csv" || ext == ".tsv" {
+		switch ext := extension(e.path); ext {
+		case ".csv", ".tsv":
 			format = "csv"
+		case ".avro", ".parquet":
+			format = ext[1:]
 		}
 	}
-	kind, err := textKind(name, format)
+	schema := format == "avro" || format == "parquet"
+	kind, err := codec.JSONLines, error(nil)
+	if !schema {
+		kind, err = textKind(name, format)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +152,17 @@ func (s *sinks) openFile(name string, e *endpoint, names []string, row bool) (si
 	}
 	t := &textSink{w: f, closers: []io.Closer{f}}
 	s.files = append(s.files, t)
-	if z, err := compressor(e.path, f); err != nil {
+	if schema {
+		var kinds []vec.Kinds
+		for _, c := range o.Node.Cols {
+			kinds = append(kinds, c.Type)
+		}
+		p, err := newPackedFile(f, codec.PackFormat{Type: format, Names: names, Kinds: kinds, Row: row})
+		if err != nil {
+			return nil, usage("output %q: %w", name, err)
+		}
+		t.w, t.closers = p, []io.Closer{p, f}
+	} else if z, err := compressor(e.path, f); err != nil {
 		return nil, usage("output %q: %w", name, err)
 	} else if z != nil {
 		t.w, t.closers = z, []io.Closer{z, f}
@@ -152,11 +170,41 @@ func (s *sinks) openFile(name string, e *endpoint, names []string, row bool) (si
 	return t.output(enc), nil
 }
 
+// packedFile keeps rows in a temporary file until all are there, and makes a file with a schema
+// of them.
+type packedFile struct {
+	to     *os.File
+	staged *os.File
+	format codec.PackFormat
+}
+
+func newPackedFile(to *os.File, f codec.PackFormat) (*packedFile, error) {
+	staged, err := os.CreateTemp("", "weir-rows-*")
+	if err != nil {
+		return nil, err
+	}
+	return &packedFile{to: to, staged: staged, format: f}, nil
+}
+
+// Write keeps lines of JSON.
+func (p *packedFile) Write(b []byte) (int, error) { return p.staged.Write(b) }
+
+// Close writes the file.
+func (p *packedFile) Close() error {
+	_, err := p.staged.Seek(0, io.SeekStart)
+	if err == nil {
+		err = codec.Pack(p.to, p.staged, p.format)
+	}
+	return errors.Join(err, p.staged.Close(), os.Remove(p.staged.Name()))
+}
+
 // compressor compresses what it writes to w as the end of the file's name says, or is nil.
 func compressor(path string, w io.Writer) (io.WriteCloser, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".gz":
 		return gzip.NewWriter(w), nil
+	case ".sz":
+		return snappy.NewBufferedWriter(w), nil
 	case ".zst":
 		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
 	}
@@ -172,8 +220,8 @@ func textKind(name, format string) (codec.OutputKind, error) {
 	case "csv":
 		return codec.CSV, nil
 	}
-	known := []string{"json", "array", "csv"}
-	return 0, usage("output %q: format %q; it must be json (an object a line), array or csv%s", name, format, didYouMean(format, known))
+	known := []string{"json", "array", "csv", "avro", "parquet"}
+	return 0, usage("output %q: format %q; it must be json (an object a line), array or csv, or of a file avro or parquet%s", name, format, didYouMean(format, known))
 }
 
 // Rows takes rows of output i.

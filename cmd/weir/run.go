@@ -27,7 +27,7 @@ type runCmd struct {
 	levelFlag      `embed:""`
 	overlayFlag    `embed:""`
 	liveFlags      `embed:""`
-	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv ,delimiter=tab. Names ending in .gz or .zst are compressed."`
+	Output         []string `short:"o" sep:"none" placeholder:"[ALIAS=]FILE" help:"Write an output's rows to FILE, not to standard output. Options: ,format=json|array|csv|avro|parquet ,delimiter=tab. Names ending in .gz, .zst or .sz are compressed."`
 	Results        string   `placeholder:"DIR" help:"Write the rows of each output to DIR/ALIAS.json, an object a line."`
 	OutputFormat   string   `enum:"auto,table,json,array,csv" default:"auto" help:"Form of rows on standard output: ${enum}. auto is a table on a terminal, else JSON lines."`
 	Late           *limit   `placeholder:"D" help:"How late an event may be, such as 5s, or none for no limit."`

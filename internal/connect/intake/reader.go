@@ -65,7 +65,7 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 		if err := ctx.Err(); err != nil && (stop >= 0 || len(r.buf) == 0) {
 			return c, err
 		}
-		full, err := r.record(&c, max, stop)
+		full, err := r.record(ctx, &c, max, stop)
 		if err != nil {
 			return c, err
 		}
@@ -88,7 +88,7 @@ func (r *reader) Read(ctx context.Context, max int, until connect.Position) (con
 
 // record adds the next record to the chunk. full says that the chunk ends before it, or that
 // there is none.
-func (r *reader) record(c *connect.Chunk, max int, stop int64) (full bool, err error) {
+func (r *reader) record(ctx context.Context, c *connect.Chunk, max int, stop int64) (full bool, err error) {
 	rec, err := r.next()
 	if err != nil {
 		return false, gone(err)
@@ -106,6 +106,15 @@ func (r *reader) record(c *connect.Chunk, max int, stop int64) (full bool, err e
 	if stop < 0 && before > 0 && before+len(rec.Value) > max {
 		r.given--
 		return true, nil
+	}
+	if r.cut != nil {
+		if err := r.cut.Prepare(ctx, rec.Value); err != nil { // a schema that a registry has to give
+			r.given--
+			if before > 0 && stop < 0 {
+				return true, nil
+			}
+			return false, err
+		}
 	}
 	text, ends := r.append(c, rec.Value)
 	if ends {

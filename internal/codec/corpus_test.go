@@ -13,15 +13,36 @@ import (
 	"weir/internal/vec"
 )
 
-// corpus gives the files of the shared archive of malformed inputs under a folder. The
-// test is left out where the archive is not there: it is too large to be copied.
+// The archives of malformed inputs: the one of the tree, and a larger one that is only there where
+// the project is worked on.
+const (
+	smallArchive = "testdata/corpora.tar.gz"
+	largeArchive = "../../../shared/corpora/malformed-corpora.tar.gz"
+)
+
+// corpus gives the files of the small archive under a folder, or else of the large one.
 func corpus(t *testing.T, folder string, f func(name string, text []byte)) {
 	t.Helper()
-	file, err := os.Open("../../../shared/corpora/malformed-corpora.tar.gz")
-	if os.IsNotExist(err) {
-		t.Log("the archive of malformed inputs is not here")
+	if archive(t, smallArchive, folder, f) == 0 {
+		largeCorpus(t, folder, f)
+	}
+}
+
+// largeCorpus gives the files of the large archive, if it is there: it is too large to be copied.
+func largeCorpus(t *testing.T, folder string, f func(name string, text []byte)) {
+	t.Helper()
+	if _, err := os.Stat(largeArchive); os.IsNotExist(err) {
+		t.Log("the large archive of malformed inputs is not here")
 		return
 	}
+	if archive(t, largeArchive, folder, f) == 0 {
+		t.Errorf("no files under %s", folder)
+	}
+}
+
+func archive(t *testing.T, name, folder string, f func(name string, text []byte)) (files int) {
+	t.Helper()
+	file, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,11 +51,10 @@ func corpus(t *testing.T, folder string, f func(name string, text []byte)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := 0
 	for tr := tar.NewReader(zip); ; {
 		h, err := tr.Next()
 		if err == io.EOF {
-			break
+			return files
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -49,9 +69,6 @@ func corpus(t *testing.T, folder string, f func(name string, text []byte)) {
 		}
 		files++
 		f(strings.TrimPrefix(name, folder+"/"), text)
-	}
-	if files == 0 {
-		t.Errorf("no files under %s", folder)
 	}
 }
 

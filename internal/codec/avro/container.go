@@ -27,7 +27,7 @@ const (
 	// maxMetaBytes bounds the header.
 	maxMetaBytes = MaxSchemaBytes + 1<<20
 	// maxEmpty is how many events of a block may take no bytes.
-	maxEmpty = 1 << 20
+	maxEmpty = 1000
 	// outBytes is how much text is made at once.
 	outBytes = 64 << 10
 )
@@ -201,7 +201,8 @@ func (r *Reader) header() error {
 	}
 	var err error
 	if r.schema, err = Parse(string(schema)); err != nil {
-		return jsonline.Damagef("%v", err)
+		// Why, the library says in words that differ from time to time.
+		return jsonline.Damagef("the schema of the Avro file is wrong, or has types that it does not define")
 	}
 	return nil
 }

@@ -175,7 +175,7 @@ func TestDamaged(t *testing.T) {
 	f(func(b []byte) []byte { b[at+3] = 2; return b }, "{\"a\":1}\n{\"a\":\"x\"}\n! a block has 1 bytes behind its events", "")
 	f(func(b []byte) []byte {
 		return bytes.Replace(b, []byte(`"fields"`), []byte(`"fieldz"`), 1)
-	}, "", "the Avro schema is wrong: record is missing fields")
+	}, "", "the schema of the Avro file is wrong, or has types that it does not define")
 	many := append(bytes.Clone(long), long[len(long)-16-8:]...)
 	many[at] = 8
 	f(func([]byte) []byte { return many }, "! a: a union has no member 4; the 1 events behind it in its block are lost\n{\"a\":1}\n{\"a\":\"xy\"}", "")

@@ -14,8 +14,9 @@ import (
 const (
 	// maxDepth is how deep values lie in each other: JSON text that is deeper is no event.
 	maxDepth = 130
-	// maxSteps is how many values one event has at most, those that take no bytes with them.
-	maxSteps = 4 << 20
+	// freeSteps is how many values one event may have beside four for each byte: some take no
+	// bytes, and few bytes can say that there are very many of them.
+	freeSteps = 1 << 16
 )
 
 var (
@@ -33,6 +34,8 @@ type decoder struct {
 	limit int // of its text in bytes
 	steps int
 	depth int
+	// length is that of src at first.
+	length int
 	// bad is why the value is no event, though its bytes could be read to the end: those
 	// behind it can be read then.
 	bad string
@@ -45,7 +48,7 @@ const errTooLong = "the event is too long"
 // behind it. bad, if not "", says why the value is no event; what was appended is of no use
 // then. An error says that src cannot be read any further. limit is the longest text.
 func (s *Schema) AppendJSON(dst, src []byte, limit int) (text, rest []byte, bad string, err error) {
-	d := decoder{src: src, dst: dst, start: len(dst), limit: limit}
+	d := decoder{src: src, length: len(src), dst: dst, start: len(dst), limit: limit}
 	err = d.value(s.root)
 	if len(d.dst) == d.start || d.dst[d.start] != '{' {
 		d.note("an event is a record or a map")
@@ -118,7 +121,7 @@ func (d *decoder) take(n int64) ([]byte, error) {
 
 // value appends a value.
 func (d *decoder) value(n *node) error {
-	if d.steps++; d.steps > maxSteps {
+	if d.steps++; d.steps > freeSteps && d.steps > freeSteps+4*(d.length-len(d.src)) {
 		return errSteps
 	}
 	switch n.kind {

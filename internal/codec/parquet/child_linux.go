@@ -210,11 +210,11 @@ func (c *child) ended() error {
 		return &jsonline.Damage{Reason: said, Cut: true}
 	case status.ExitCode() == exitDamage:
 		return &jsonline.Damage{Reason: said}
-	case strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory"):
-		return jsonline.Damagef("the Parquet file cannot be read: it takes more than %d MiB of memory; write it with smaller pages and row groups", ChildMemory>>20)
 	default:
+		// A program of Go that gets no memory dies in many ways.
 		line, _, _ := strings.Cut(said, "\n")
-		return jsonline.Damagef("the Parquet file cannot be read: its decoder ended with %v: %.200s", status, line)
+		return jsonline.Damagef("the Parquet file cannot be read: its decoder takes more than %d MiB of memory, or fails (%v: %.100s); write it with smaller pages and row groups",
+			ChildMemory>>20, status, line)
 	}
 }
 

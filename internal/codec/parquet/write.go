@@ -47,13 +47,19 @@ func NewWriter(w io.Writer, root *shape.Node, compression string, limit int64) (
 		return nil, fmt.Errorf("there is no compression %q for Parquet: none, snappy, gzip or zstd", compression)
 	}
 	schema := lib.NewSchema("row", group(root.Fields))
-	config, err := lib.NewWriterConfig(schema, lib.Compression(codec), lib.CreatedBy("weir", "1", ""), lib.DataPageStatistics(true), lib.PageBufferSize(256<<10))
+	options := []lib.WriterOption{schema, lib.Compression(codec), lib.CreatedBy("weir", "1", ""), lib.PageBufferSize(256 << 10)}
+	for _, path := range schema.Columns() {
+		if leaf, ok := schema.Lookup(path...); ok && leaf.Node.Type().Kind() == lib.ByteArray {
+			options = append(options, lib.SkipPageBounds(path...)) // texts may be long, and bounds are whole
+		}
+	}
+	config, err := lib.NewWriterConfig(options...)
 	if err != nil {
 		return nil, err
 	}
 	config.DictionaryMaxBytes = dictionaryBytes
 	x := &Writer{root: root, limit: limit}
-	x.w = lib.NewWriter(w, config)
+	x.w = lib.NewWriter(w, config, lib.DataPageStatistics(false)) // they hold whole values
 	x.columns = x.w.ColumnWriters()
 	x.leaves = make([]leaf, len(x.columns))
 	return x, nil

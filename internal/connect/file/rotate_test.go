@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"weir/internal/codec"
 	"weir/internal/connect"
 	"weir/internal/disk"
 	"weir/internal/vec"
@@ -319,6 +320,44 @@ func TestPackedGrow(t *testing.T) {
 	}
 	f.add("good.gz", b.String())
 	f.want(soon, "1 2 3")
+}
+
+// TestContainersGrow has files of Avro and Parquet that are still being written; what is damaged
+// in them is one bad event, and the next file is read.
+func TestContainersGrow(t *testing.T) {
+	f := follow(t, "*", nil)
+	rows := func(n ...int) string {
+		var b bytes.Buffer
+		ok(t, codec.Pack(&b, strings.NewReader(e(n...)), codec.PackFormat{Type: "avro", Compression: "none", Row: true}))
+		return b.String()
+	}
+	avro := rows(1, 2)
+	f.add("x.avro", avro[:30])
+	f.want(soon, "")
+	f.add("x.avro", avro[30:len(avro)-5])
+	f.want(soon, "")
+	f.add("x.avro", avro[len(avro)-5:])
+	f.want(soon, "1 2")
+	f.add("x.avro", rows(3)[strings.Index(rows(3), "null\x00")+5+16:]) // another block
+	f.want(soon, "3")
+	f.again()
+	var b bytes.Buffer
+	ok(t, codec.Pack(&b, strings.NewReader(e(4, 5)), codec.PackFormat{Type: "parquet", Row: true}))
+	f.add("y.parquet", b.String()[:b.Len()/2])
+	f.want(soon, "")
+	f.add("y.parquet", b.String()[b.Len()/2:])
+	f.want(soon, "4 5")
+	f.again()
+	f.add("z1.parquet", "PAR1"+strings.Repeat("x", 100)+"PAR1")
+	f.want(soon, "")
+	f.add("z2.avro", "Obj\x01"+strings.Repeat("\x81", 100))
+	f.want(soon, "")
+	if f.d.bad != 2 {
+		t.Errorf("%d bad events", f.d.bad)
+	}
+	f.add("z3.parquet", b.String())
+	f.want(soon, "4 5")
+	f.again()
 }
 
 // TestSeekTime begins behind the files of before a time, which may still grow.

@@ -103,6 +103,8 @@ var forms = map[string]func([]connecttest.Row) []byte{
 		}
 		return b
 	},
+	"avro":    func(rows []connecttest.Row) []byte { return packed("avro", rows) },
+	"parquet": func(rows []connecttest.Row) []byte { return packed("parquet", rows) },
 	"bom": func(rows []connecttest.Row) []byte {
 		b := []byte("\xef\xbb\xbf")
 		for _, r := range rows {
@@ -113,13 +115,27 @@ var forms = map[string]func([]connecttest.Row) []byte{
 	},
 }
 
+// packed is a file with a schema.
+func packed(format string, rows []connecttest.Row) []byte {
+	var text, out bytes.Buffer
+	for _, r := range rows {
+		json.NewEncoder(&text).Encode(r)
+	}
+	if err := codec.Pack(&out, bytes.NewReader(text.Bytes()), codec.PackFormat{Type: format, Row: true}); err != nil {
+		panic(err)
+	}
+	return out.Bytes()
+}
+
 // TestSourceSuite runs the conformance suite over files of all forms, some in a directory.
 func TestSourceSuite(t *testing.T) {
 	for name, form := range forms {
 		for _, follow := range []bool{false, true} {
 			format := connect.Format{Type: "json"}
-			if name == "csv" {
-				format.Type = "csv"
+			if name == "csv" || name == "avro" {
+				format.Type = name
+			} else if name == "parquet" {
+				format.Type = "" // it is found out
 			}
 			t.Run(fmt.Sprintf("%s/follow=%v", name, follow), func(t *testing.T) {
 				connecttest.Sources{Format: format, Ends: !follow, New: func(t testing.TB) *connecttest.Feed {

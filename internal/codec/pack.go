@@ -32,7 +32,8 @@ const (
 
 // packer writes rows of a file.
 type packer interface {
-	Row(value func(column int) vec.Value) error
+	// Batch writes rows whose columns are the fields of the shape.
+	Batch(b *vec.Batch) error
 	Record(r *vec.Rec) error
 	Close() error
 }
@@ -72,6 +73,7 @@ func Pack(w io.Writer, text io.ReadSeeker, f PackFormat) error {
 			return err
 		}
 	}
+	root.Seal()
 	p, err := newPacker(w, f, root)
 	if err != nil {
 		return err
@@ -96,14 +98,11 @@ func newPacker(w io.Writer, f PackFormat, root *shape.Node) (packer, error) {
 }
 
 func packBatch(p packer, b *vec.Batch, row bool) error {
+	if !row {
+		return p.Batch(b)
+	}
 	for i := range b.N {
-		var err error
-		if row {
-			err = p.Record(b.Cols[0].At(i).Rec)
-		} else {
-			err = p.Row(func(c int) vec.Value { return b.Cols[c].At(i) })
-		}
-		if err != nil {
+		if err := p.Record(b.Cols[0].At(i).Rec); err != nil {
 			return err
 		}
 	}

@@ -129,9 +129,7 @@ func appendMember(dst []byte, n *shape.Node, name string, all *names) []byte {
 		case vec.String:
 			dst = append(dst, `"string"`...)
 		default:
-			part := *n
-			part.Kinds = vec.KindsOf(k)
-			dst = appendSchema(dst, &part, name, all)
+			dst = appendSchema(dst, n.Only(k), name, all)
 		}
 	}
 	return append(dst, ']')
@@ -155,13 +153,36 @@ func mixed(n *shape.Node) []vec.Kind {
 	return list
 }
 
-// Row writes a row. value gives its columns in their order.
-func (w *Writer) Row(value func(column int) vec.Value) error {
-	w.row = w.row[:0]
-	for i, f := range w.root.Fields {
-		w.row = w.member(w.row, f, value(i))
+// Batch writes rows whose columns are the fields of the shape.
+func (w *Writer) Batch(b *vec.Batch) error {
+	for i := range b.N {
+		w.row = w.row[:0]
+		for c, f := range w.root.Fields {
+			w.row = w.cell(w.row, f, &b.Cols[c], i)
+		}
+		if err := w.add(); err != nil {
+			return err
+		}
 	}
-	return w.add()
+	return nil
+}
+
+// cell appends the value of a column in row i.
+func (w *Writer) cell(dst []byte, n *shape.Node, v *vec.Vec, i int) []byte {
+	if v.Tag != nil {
+		return w.member(dst, n, v.At(i))
+	}
+	switch form := n.Form(); {
+	case form == shape.Text && v.Kind == vec.String && v.Dict != nil:
+		return appendBytes(append(dst, 2), v.Dict.Vals[v.Code[i]])
+	case form == shape.Text && v.Kind == vec.String:
+		return appendBytes(append(dst, 2), v.Str[i])
+	case form == shape.Long && v.Kind == vec.Int:
+		return appendLong(append(dst, 2), v.Int[i])
+	case form == shape.Double && v.Kind == vec.Float:
+		return binary.LittleEndian.AppendUint64(append(dst, 2), math.Float64bits(v.Float[i]))
+	}
+	return w.member(dst, n, v.At(i))
 }
 
 // Record writes a row that is a record.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"unsafe"
 
 	lib "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
@@ -111,13 +112,56 @@ func nodeOf(n *shape.Node) lib.Node {
 	return lib.Optional(lib.Encoded(lib.String(), &lib.RLEDictionary))
 }
 
-// Row writes a row. value gives its columns in their order.
-func (w *Writer) Row(value func(column int) vec.Value) error {
-	at := 0
-	for i, f := range w.root.Fields {
-		w.value(f, value(i), 0, 0, &at)
+// Batch writes rows whose columns are the fields of the shape.
+func (w *Writer) Batch(b *vec.Batch) error {
+	first := 0
+	for c, f := range w.root.Fields {
+		next := first
+		v := &b.Cols[c]
+		switch form := f.Form(); {
+		case v.Tag == nil && form == shape.Long && v.Kind == vec.Int:
+			l := &w.leaves[first]
+			for _, x := range v.Int[:b.N] {
+				l.values = append(l.values, lib.Int64Value(x).Level(0, 1, first))
+			}
+			next++
+		case v.Tag == nil && form == shape.Text && v.Kind == vec.String:
+			w.texts(first, v, b.N)
+			next++
+		default:
+			for i := range b.N {
+				next = first
+				w.value(f, v.At(i), 0, 0, &next)
+			}
+		}
+		if b.N > 0 {
+			first = next
+		}
 	}
-	return w.next()
+	w.rows += b.N
+	if w.rows < rowsAtOnce {
+		return nil
+	}
+	return w.flush()
+}
+
+// texts adds a column of texts without NULL. The batch stays only until Batch returns, so texts are
+// copied, but not those of a dictionary, which stays.
+func (w *Writer) texts(at int, v *vec.Vec, rows int) {
+	l := &w.leaves[at]
+	for i := range rows {
+		var b []byte
+		if v.Dict != nil {
+			s := v.Dict.Vals[v.Code[i]]
+			b = unsafe.Slice(unsafe.StringData(s), len(s))
+			w.group += int64(len(b))
+		} else {
+			start := len(l.texts)
+			l.texts = append(l.texts, v.Str[i]...)
+			b = l.texts[start:len(l.texts):len(l.texts)]
+		}
+		l.values = append(l.values, lib.ByteArrayValue(b).Level(0, 1, at))
+	}
 }
 
 // Record writes a row that is a record.

@@ -36,8 +36,10 @@ type Node struct {
 	Items  *Node     // of arrays
 
 	places map[string]int // of fields
-	fixed  bool           // Kinds was known
-	text   bool           // it has too much in it
+	sealed bool           // form is what Form gives
+	form   Form
+	fixed  bool // Kinds was known
+	text   bool // it has too much in it
 	depth  int
 	lists  int
 	nodes  *int // in the whole tree
@@ -139,8 +141,26 @@ func (n *Node) grows(r *vec.Rec) bool {
 	return false
 }
 
+// Seal ends the finding out: Form is quick from then on.
+func (n *Node) Seal() {
+	n.form, n.sealed = n.find(), true
+	for _, f := range n.Fields {
+		f.Seal()
+	}
+	if n.Items != nil {
+		n.Items.Seal()
+	}
+}
+
 // Form is what the values are written as.
 func (n *Node) Form() Form {
+	if n.sealed {
+		return n.form
+	}
+	return n.find()
+}
+
+func (n *Node) find() Form {
 	switch k := n.Kinds; {
 	case n.text:
 		return Text
@@ -160,6 +180,13 @@ func (n *Node) Form() Form {
 		return Text
 	}
 	return Mixed
+}
+
+// Only is the node as if its values were of one kind.
+func (n *Node) Only(k vec.Kind) *Node {
+	one := *n
+	one.Kinds, one.sealed = vec.KindsOf(k), false
+	return &one
 }
 
 // Lists is how many arrays a node lies in.

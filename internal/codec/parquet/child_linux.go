@@ -64,7 +64,7 @@ func Main(args []string) int {
 	if err == nil {
 		err = unix.Dup2(2, 1)
 	}
-	if err == nil {
+	if err == nil && limited {
 		err = limitMemory(memory)
 	}
 	if err != nil {

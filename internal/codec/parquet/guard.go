@@ -23,7 +23,7 @@ const (
 	maxRowGroups   = 1 << 15
 	maxPageBytes   = 128 << 20
 	maxPageValues  = 32 << 20
-	maxHeaderBytes = 1 << 20
+	maxHeaderBytes = 8 << 20
 	maxFixedBytes  = 1 << 20 // of a value of fixed length
 )
 

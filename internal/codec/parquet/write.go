@@ -25,7 +25,7 @@ var codecs = map[string]compress.Codec{"": &lib.Snappy, "snappy": &lib.Snappy, "
 
 // Writer writes a file. For the same rows it always writes the same bytes.
 type Writer struct {
-	w       *lib.Writer
+	w       *lib.GenericWriter[any]
 	columns []*lib.ColumnWriter
 	root    *shape.Node
 	leaves  []leaf
@@ -60,7 +60,7 @@ func NewWriter(w io.Writer, root *shape.Node, compression string, limit int64) (
 	}
 	config.DictionaryMaxBytes = dictionaryBytes
 	x := &Writer{root: root, limit: limit}
-	x.w = lib.NewWriter(w, config, lib.DataPageStatistics(false)) // they hold whole values
+	x.w = lib.NewGenericWriter[any](w, config, lib.DataPageStatistics(false)) // they hold whole values
 	x.columns = x.w.ColumnWriters()
 	x.leaves = make([]leaf, len(x.columns))
 	return x, nil

@@ -37,9 +37,13 @@ control() {
 	cat >"$1/control" <<EOF
 #!/usr/bin/env bash
 set -eu
+# One that nobody has waited for yet is gone as well, unless threads of it still end (l).
+alive() {
+	[ -e $1/pid ] && kill -0 \$(cat $1/pid) 2>/dev/null && ! ps -o stat= -p \$(cat $1/pid) | grep -q '^Z[^l]*\$'
+}
 case "\$1" in
 start)
-	if [ -e $1/pid ] && kill -0 \$(cat $1/pid) 2>/dev/null; then exit 0; fi
+	if alive; then exit 0; fi
 	nohup setsid $2 >>$1/server.log 2>&1 </dev/null &
 	echo \$! >$1/pid
 	;;
@@ -48,8 +52,7 @@ stop | kill)
 	[ "\$1" = stop ] || signal=KILL
 	[ -e $1/pid ] || exit 0
 	kill -\$signal -- -\$(cat $1/pid) 2>/dev/null || kill -\$signal \$(cat $1/pid) 2>/dev/null || true
-	# One that nobody has waited for yet is gone as well.
-	while kill -0 \$(cat $1/pid) 2>/dev/null && ! ps -o stat= -p \$(cat $1/pid) | grep -q ^Z; do sleep 0.05; done
+	while alive; do sleep 0.05; done
 	rm -f $1/pid
 	;;
 *) exit 2 ;;

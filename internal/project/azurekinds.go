@@ -65,7 +65,7 @@ var azureKinds = []azureKind{
 	{name: "Data Lake Store", types: []string{"microsoftdatalakeaccounts"}, projects: []string{"datalakestore", "azuredatalakestore", "datalakestoragegen1"},
 		properties: []string{"AzureDataLakeStoreProperties"}, where: []string{"accountName"}, output: []string{"blob"}},
 	{name: "Event Grid", types: []string{"microsofteventgrideventsubscriptions"}, projects: []string{"eventgrid"}, input: []string{"http", "file"}},
-	{name: "edge bus", types: []string{"gatewaymessagebus"}, projects: []string{"edgehub", "gatewaymessagebus"}, where: []string{"topic"}, input: []string{"http", "file"}, output: []string{"http", "blob"}},
+	{name: "edge bus", types: []string{"gatewaymessagebus"}, projects: []string{"edgehub", "gatewaymessagebus"}, where: []string{"topic"}, input: []string{"mqtt", "http", "file"}, output: []string{"mqtt", "http", "blob"}},
 	{name: "raw data", types: []string{"raw"}, projects: []string{"raw"}, input: []string{"file"}, output: []string{"blob"}},
 	{name: "file", types: []string{"file"}, projects: []string{"file", "localinput"}, where: []string{"path"}, input: []string{"file"}, output: []string{"file"}},
 }

@@ -203,8 +203,13 @@ func (w *flight) first() int {
 // send publishes a message, when the window has room.
 func (w *flight) send(ctx context.Context, index int, m *message.Message) error {
 	p := w.p
-	for len(w.under) > 0 {
-		if err := w.answer(ctx, len(w.under) >= w.window); errors.Is(err, errNone) {
+	// A window that is full is let half empty, so that packets leave together.
+	for least := w.window; len(w.under) > 0; {
+		full := len(w.under) >= least
+		if full {
+			least = w.window/2 + 1
+		}
+		if err := w.answer(ctx, full); errors.Is(err, errNone) {
 			break
 		} else if err != nil {
 			return err

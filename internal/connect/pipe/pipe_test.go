@@ -103,6 +103,8 @@ func program(name string, args []string) int {
 		}
 		fmt.Println(`{"id":1}`)
 		select {}
+	case "variables": // says whether it has ours
+		fmt.Fprintf(os.Stderr, "token %q, language %q\n", os.Getenv("WEIR_TOKEN"), os.Getenv("LANG"))
 	case "hang": // takes nothing
 		select {}
 	}
@@ -288,6 +290,20 @@ func TestRestart(t *testing.T) {
 	if err := src.trouble(); err == nil || !strings.Contains(err.Error(), "ended; it said: no such topic") {
 		t.Errorf("the trouble is %v", err)
 	}
+}
+
+// TestVariables: a program gets the variables of its settings, and none that are for Weir.
+func TestVariables(t *testing.T) {
+	t.Setenv("WEIR_TOKEN", "tell nobody")
+	p, err := start(config(true, map[string]any{"environment": map[string]string{"LANG": "x"}}, "variables"), true, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+	if err := p.why(); err == nil || !strings.HasSuffix(err.Error(), `it said: token "", language "x"`) && !strings.HasSuffix(err.Error(), `it said: token "", language "***"`) {
+		t.Errorf("it says %v", err)
+	}
+	p.end()
 }
 
 // TestHidden: what a program says of its environment is not shown.

@@ -62,11 +62,13 @@ func start(c connect.Config, input bool, log *slog.Logger) (*process, error) {
 	}
 	p := &process{name: command[0], hide: strings.NewReplacer(hide...), exited: make(chan struct{}), cmd: exec.Command(path, command[1:]...)}
 	p.cmd.Dir = c.Text("directory")
-	if more := c.Map("environment"); len(more) > 0 {
-		p.cmd.Env = os.Environ()
-		for name, value := range more {
-			p.cmd.Env = append(p.cmd.Env, name+"="+value)
+	for _, v := range os.Environ() { // the variables of Weir itself, such as its token, are not its business
+		if !strings.HasPrefix(v, "WEIR_") {
+			p.cmd.Env = append(p.cmd.Env, v)
 		}
+	}
+	for name, value := range c.Map("environment") {
+		p.cmd.Env = append(p.cmd.Env, name+"="+value)
 	}
 	ownGroup(p.cmd)
 	if !input {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,24 @@ import (
 	"weir/internal/disk"
 	"weir/internal/vec"
 )
+
+// records is a log that several sinks may write at once: one that was left and the next.
+type records struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (r *records) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.b.Write(p)
+}
+
+func (r *records) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.b.String()
+}
 
 // output is a sink driven by hand.
 type output struct {
@@ -36,7 +55,7 @@ type output struct {
 	cols     connect.Columns
 	inst     string
 	rejected []connect.RowError
-	log      bytes.Buffer
+	log      records
 	sink     connect.Sink
 	n        int64
 	store    *shelf // instead of d
